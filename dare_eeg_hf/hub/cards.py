@@ -1,0 +1,259 @@
+"""Model cards: the README.md of a checkpoint folder, written from what lies in the folder and what the run knows.
+
+Facts that only the run knows (data, licence, seeds, evaluation) are kept in `model_card.json` beside the card, so a
+later call, after an evaluation or when publishing, adds to them and writes the card again without losing any.
+"""
+
+import html
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import jinja2
+from huggingface_hub import EvalResult, ModelCardData
+from safetensors import safe_open
+
+FACTS_NAME = "model_card.json"
+CURVE_NAME = "training_curve.png"
+METRICS_NAME = "metrics.jsonl"
+GENERATED_MARK = "<!-- Written by dare_eeg_hf. Remove this line to keep your own edits when publishing. -->"
+
+PRESETS = ("nano", "light", "small", "base", "deep")
+SIZE_FIELDS = (
+    "hidden_size",
+    "num_summary_tokens",
+    "num_hidden_layers",
+    "predictor_num_hidden_layers",
+    "reconstructor_num_hidden_layers",
+    "num_attention_heads",
+)
+SIGNAL_CONTRACT = ("sampling_rate", "unit", "reference", "highpass", "lowpass", "notch", "window_size", "patch_size")
+
+# Balanced accuracies given by the paper (METHOD: downstream tasks). They belong to weights that are not these.
+REPORTED_BY_PAPER = {
+    "base": (("TUAB", "balanced accuracy", 0.8145), ("TUEV, size not stated", "balanced accuracy", 0.6561)),
+    "deep": (("TUAB", "balanced accuracy", 0.8156), ("TUEV, size not stated", "balanced accuracy", 0.6561)),
+}
+
+
+def write_model_card(
+    folder: Path | str, *, run: dict | None = None, evaluation: list[dict] | None = None, repo_id: str | None = None
+) -> Path:
+    """Write `README.md` (and the training curve) into a checkpoint folder and return its path.
+
+    What lies in the folder is read from there: config.json, preprocessor_config.json, the tensor shapes of the
+    safetensors files, and metrics.jsonl (rows with `step`, `split`, `loss`, ...).
+
+    Args:
+        folder: a checkpoint folder with at least config.json.
+        run: what only the run knows; every key is optional:
+            `name`, `license` (SPDX identifier in lower case, of the weights), `base_model` (Hub id),
+            `corpora` (list of dicts with `name` and optionally `license`, `url`, `dataset_id`, `subjects`,
+            `recordings`, `windows`, `hours`), `command`, `arguments` (dict; of absolute paths only the last name is
+            kept), `versions` (dict), `hardware`, `duration`.
+        evaluation: measured results, dicts with `dataset`, `metric`, `value` and optionally `dataset_id`, `split`,
+            `mode`, `std`, `seeds`, `command`. They become the table of the card and its model-index.
+        repo_id: where it will be published; stands in the examples.
+
+    Raises:
+        FileNotFoundError: there is no config.json.
+        ValueError: a result lacks `dataset`, `metric` or `value`.
+    """
+    from ..configuration_dare_eeg import DareEegConfig
+
+    folder = Path(folder)
+    if not (folder / "config.json").is_file():
+        raise FileNotFoundError(f"{folder} has no config.json: a model card describes a checkpoint folder.")
+    config = DareEegConfig.from_pretrained(folder)
+    run, evaluation = _remember_facts(folder, run, evaluation)
+    preset = preset_of(config)
+    name = run.get("name") or (repo_id or f"dare-eeg-{preset or 'custom'}").split("/")[-1]
+
+    card = _template("model_card.md").render(
+        metadata=_metadata(name, run, evaluation).to_yaml(),
+        mark=GENERATED_MARK,
+        name=name,
+        repo_id=repo_id or f"ORGANISATION/{name}",
+        preset=preset,
+        config=config,
+        size_fields=SIZE_FIELDS,
+        head=(config.architectures or ["DareEegModel"])[0],
+        labels=[config.id2label[i] for i in sorted(config.id2label)],
+        parameters=count_parameters(folder),
+        has_weights=has_weights(folder),
+        contract=_signal_contract(folder),
+        run=run,
+        evaluation=evaluation,
+        losses=_losses(folder / METRICS_NAME),
+        curve=CURVE_NAME if _write_training_curve(folder) else None,
+        reported=REPORTED_BY_PAPER.get(preset, ()),
+    )
+    return _write_atomically(folder / "README.md", card)
+
+
+def preset_of(config) -> str | None:
+    """Name of the preset whose sizes the configuration has, or None."""
+    sizes = [getattr(config, field) for field in SIZE_FIELDS]
+    for preset in PRESETS:
+        reference = type(config).from_preset(preset)
+        if sizes == [getattr(reference, field) for field in SIZE_FIELDS]:
+            return preset
+    return None
+
+
+def has_weights(folder: Path) -> bool:
+    """Whether there is a safetensors file in the folder."""
+    return any(folder.glob("*.safetensors"))
+
+
+def count_parameters(folder: Path) -> dict[str, int]:
+    """Number of parameters of each part of the checkpoint, read from the headers of its safetensors files.
+
+    Without weights they are counted on the model that config.json describes, built without memory.
+    """
+    parts = Counter()
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="numpy") as tensors:
+            for key in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
+                size = 1
+                for length in tensors.get_slice(key).get_shape():
+                    size *= length
+                parts[key.split(".")[0]] += size
+    if not parts:
+        for key, parameter in _model_without_memory(folder).named_parameters():
+            parts[key.split(".")[0]] += parameter.numel()
+    return dict(parts)
+
+
+def _model_without_memory(folder: Path):
+    import torch
+
+    from .. import modeling_dare_eeg
+    from ..configuration_dare_eeg import DareEegConfig
+
+    config = DareEegConfig.from_pretrained(folder)
+    architecture = (config.architectures or ["DareEegForPreTraining"])[0]
+    with torch.device("meta"):
+        return getattr(modeling_dare_eeg, architecture)(config)
+
+
+def _remember_facts(folder: Path, run: dict | None, evaluation: list[dict] | None) -> tuple[dict, list[dict]]:
+    """Merge the given facts with those of earlier calls and keep them beside the card."""
+    path = folder / FACTS_NAME
+    facts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    run = {**facts.get("run", {}), **(run or {})}
+    evaluation = facts.get("evaluation", []) if evaluation is None else evaluation
+    for result in evaluation:
+        missing = {"dataset", "metric", "value"} - result.keys()
+        if missing:
+            raise ValueError(f"An evaluation result lacks {', '.join(sorted(missing))}: {result}")
+    if "arguments" in run:
+        run["arguments"] = {key: _last_name_of_path(value) for key, value in run["arguments"].items()}
+    if run or evaluation:
+        _write_atomically(path, json.dumps({"run": run, "evaluation": evaluation}, indent=2, default=str) + "\n")
+    return run, evaluation
+
+
+def _last_name_of_path(value):
+    """A card tells nobody where its author keeps their files."""
+    if isinstance(value, Path) or (isinstance(value, str) and os.path.isabs(value)):
+        return Path(value).name
+    if isinstance(value, (list, tuple)):
+        return [_last_name_of_path(item) for item in value]
+    return value
+
+
+def _metadata(name: str, run: dict, evaluation: list[dict]) -> ModelCardData:
+    """The YAML head of the card; huggingface_hub builds and checks the model-index."""
+    results = [
+        EvalResult(
+            task_type="feature-extraction",
+            task_name="EEG classification",
+            dataset_type=result.get("dataset_id") or result["dataset"].lower().replace(" ", "-"),
+            dataset_name=result["dataset"],
+            dataset_split=result.get("split"),
+            metric_type=result["metric"].lower().replace(" ", "_"),
+            metric_name=result["metric"].replace("_", " "),
+            metric_value=result["value"],
+        )
+        for result in evaluation
+    ]
+    datasets = [corpus["dataset_id"] for corpus in run.get("corpora", []) if corpus.get("dataset_id")]
+    return ModelCardData(
+        library_name="transformers",
+        # The classifier would otherwise be taken for a text classifier; no task of the Hub is about EEG.
+        pipeline_tag="feature-extraction",
+        license=run.get("license", "apache-2.0"),
+        base_model=run.get("base_model"),
+        datasets=datasets or None,
+        tags=["eeg", "electroencephalography", "dare-eeg", "foundation-model", "self-supervised-learning"],
+        metrics=sorted({result["metric"].lower().replace(" ", "_") for result in evaluation}) or None,
+        model_name=name,
+        eval_results=results or None,
+    )
+
+
+def _signal_contract(folder: Path) -> dict | None:
+    path = folder / "preprocessor_config.json"
+    if not path.is_file():
+        return None
+    preprocessor = json.loads(path.read_text(encoding="utf-8"))
+    return {key: preprocessor[key] for key in SIGNAL_CONTRACT if key in preprocessor}
+
+
+def _losses(path: Path) -> dict | None:
+    """The last training record and the best validation record of metrics.jsonl."""
+    rows = _read_metrics(path)
+    training = [row for row in rows if row.get("split") == "train" and "loss" in row]
+    validation = [row for row in rows if row.get("split") == "validation" and "loss" in row]
+    if not training and not validation:
+        return None
+    return {
+        "training": training[-1] if training else None,
+        "validation": min(validation, key=lambda row: row["loss"]) if validation else None,
+    }
+
+
+def _read_metrics(path: Path) -> list[dict]:
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _write_training_curve(folder: Path) -> bool:
+    rows = _read_metrics(folder / METRICS_NAME)
+    if not any("loss" in row for row in rows):
+        return False
+    from ..visualization import plot_loss_curves
+
+    temporary = folder / f".{CURVE_NAME}.tmp"
+    plot_loss_curves(rows).savefig(temporary, format="png", dpi=120)
+    os.replace(temporary, folder / CURVE_NAME)
+    return True
+
+
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # Markdown; free text goes through the filter `plain`
+    )
+    environment.filters["plain"] = _plain
+    return environment.get_template(name)
+
+
+def _plain(value) -> str:
+    """Free text made harmless in a Markdown table: no HTML, no cell or line breaks."""
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return html.escape(" ".join(text.split()), quote=False).replace("|", "\\|").replace("`", "'")
+
+
+def _write_atomically(path: Path, text: str) -> Path:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+    return path
