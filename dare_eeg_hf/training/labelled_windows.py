@@ -1,0 +1,212 @@
+"""Labelled EEG windows of one electrode set in memory: what fine-tuning, the estimator and the benchmark work on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class LabelledWindows:
+    """Windows of equal length and electrodes, each with a label and where it comes from.
+
+    Attributes:
+        signals: (W, C, T) float32 in `unit`.
+        channel_names: C names, as the data set has them.
+        sampling_rate: in Hz.
+        unit: "V", "mV" or "uV".
+        labels: (W,) integers from 0; index into `label_names`.
+        label_names: the classes.
+        subjects, sessions, recordings: (W,) strings; a session or recording is named within its subject.
+        onsets: (W,) seconds from the start of the recording.
+        normalized: whether the signals already went through the signal contract (rate, unit, band, reference),
+            as rows of a prepared data set did; they are then not filtered again.
+        features: frozen encoder features (W, N, S*D) computed earlier, or None.
+        features_of: fingerprint of the encoder they came from.
+    """
+
+    signals: np.ndarray
+    channel_names: tuple[str, ...]
+    sampling_rate: float
+    unit: str
+    labels: np.ndarray
+    label_names: tuple[str, ...]
+    subjects: np.ndarray
+    sessions: np.ndarray
+    recordings: np.ndarray
+    onsets: np.ndarray
+    normalized: bool = False
+    features: torch.Tensor | None = None
+    features_of: str | None = None
+
+    def __post_init__(self):
+        if self.signals.ndim != 3:
+            raise ValueError(f"signals must be (windows, channels, samples), got shape {self.signals.shape}")
+        if len(self.channel_names) != self.signals.shape[1]:
+            raise ValueError(f"{len(self.channel_names)} channel names for {self.signals.shape[1]} channels")
+        if not np.isfinite(self.signals).all():
+            window, channel = np.argwhere(~np.isfinite(self.signals))[0][:2]
+            raise ValueError(
+                f"window {window}, channel {self.channel_names[channel]} contains NaN or infinity: "
+                "drop such windows, or repair the recording first"
+            )
+        for name in ("labels", "subjects", "sessions", "recordings", "onsets"):
+            if len(getattr(self, name)) != len(self.signals):
+                raise ValueError(f"{len(getattr(self, name))} {name} for {len(self.signals)} windows")
+
+    def __len__(self) -> int:
+        return len(self.signals)
+
+    @property
+    def session_keys(self) -> np.ndarray:
+        """(W,) session names that are unique over subjects."""
+        return np.array([f"{s}/{k}" for s, k in zip(self.subjects, self.sessions, strict=True)])
+
+    @property
+    def recording_keys(self) -> np.ndarray:
+        """(W,) recording names that are unique over subjects."""
+        return np.array(
+            [f"{s}/{k}/{r}" for s, k, r in zip(self.subjects, self.sessions, self.recordings, strict=True)]
+        )
+
+    def select(self, indices: Sequence[int] | np.ndarray) -> LabelledWindows:
+        """The windows at these positions, or where a boolean mask is True, in order."""
+        indices = np.asarray(indices)
+        indices = np.flatnonzero(indices) if indices.dtype == bool else indices.astype(int)
+        per_window = ("signals", "labels", "subjects", "sessions", "recordings", "onsets")
+        chosen = {name: getattr(self, name)[indices] for name in per_window}
+        if self.features is not None:
+            chosen["features"] = self.features[torch.from_numpy(indices)]
+        return replace(self, **chosen)
+
+    def with_signals(self, signals: np.ndarray) -> LabelledWindows:
+        """The same windows with changed signals; features computed before no longer hold and are left out."""
+        return replace(self, signals=np.ascontiguousarray(signals, dtype=np.float32), features=None, features_of=None)
+
+    def with_labels(self, labels: np.ndarray) -> LabelledWindows:
+        """The same windows with other labels."""
+        return replace(self, labels=np.asarray(labels))
+
+    def fingerprint(self) -> str:
+        """A digest of the signals, their channels and rate: equal windows have equal fingerprints."""
+        digest = hashlib.sha256(repr((self.channel_names, self.sampling_rate, self.unit, self.normalized)).encode())
+        digest.update(repr(self.signals.shape).encode())
+        digest.update(np.ascontiguousarray(self.signals).data)
+        return digest.hexdigest()[:16]
+
+    @classmethod
+    def from_arrays(
+        cls,
+        signals: np.ndarray,
+        labels: Sequence | np.ndarray,
+        *,
+        channel_names: Sequence[str],
+        sampling_rate: float,
+        unit: str,
+        label_names: Sequence[str] | None = None,
+        subjects: Sequence[str] | None = None,
+        sessions: Sequence[str] | None = None,
+        recordings: Sequence[str] | None = None,
+        onsets: Sequence[float] | None = None,
+        normalized: bool = False,
+    ) -> LabelledWindows:
+        """Windows from plain arrays; who and when default to one unnamed subject, one session, one recording."""
+        count = len(signals)
+
+        def texts(values: Sequence[str] | None, default: str) -> np.ndarray:
+            return np.full(count, default) if values is None else np.asarray(values).astype(str)
+
+        labels = np.asarray(labels, dtype=np.int64)
+        names = label_names if label_names is not None else range(int(labels.max(initial=-1)) + 1)
+        return cls(
+            signals=np.ascontiguousarray(signals, dtype=np.float32),
+            channel_names=tuple(channel_names),
+            sampling_rate=float(sampling_rate),
+            unit=unit,
+            labels=labels,
+            label_names=tuple(str(name) for name in names),
+            subjects=texts(subjects, "subject"),
+            sessions=texts(sessions, "session"),
+            recordings=texts(recordings, "recording"),
+            onsets=np.arange(count, dtype=float) if onsets is None else np.asarray(onsets, dtype=float),
+            normalized=normalized,
+        )
+
+    @classmethod
+    def from_rows(cls, dataset: Sequence[Mapping], label_names: Sequence[str] | None = None) -> LabelledWindows:
+        """Windows from the rows of a prepared data set (`data.loading.load_windows`).
+
+        Channels that not all rows have are left out, and rows are put in one channel order.
+
+        Args:
+            dataset: rows of the schema in `data.windows`, with labels.
+            label_names: the classes; by default those of the data set's ClassLabel column.
+
+        Raises:
+            ValueError: no rows, no labels, or rows of different rates, units or lengths.
+        """
+        from dare_eeg_hf.data.windows import decode_signal
+
+        rows = [row for row in dataset if row.get("label") is not None and row["label"] != -1]
+        if not rows:
+            raise ValueError("the data set has no labelled rows: fine-tuning needs a `label` in each row")
+        for field in ("sampling_rate", "unit"):
+            found = {row[field] for row in rows}
+            if len(found) > 1:
+                raise ValueError(
+                    f"the rows differ in {field}: {sorted(found)}. Prepare them with one signal contract."
+                )
+        common = [name for name in rows[0]["channel_names"] if all(name in row["channel_names"] for row in rows)]
+        if not common:
+            raise ValueError("the rows have no channel in common; fine-tune on one montage at a time")
+        signals = [
+            np.asarray(decode_signal(row))[[list(row["channel_names"]).index(name) for name in common]] for row in rows
+        ]
+        lengths = {signal.shape[-1] for signal in signals}
+        if len(lengths) > 1:
+            raise ValueError(f"the rows have windows of different lengths: {sorted(lengths)} samples")
+        if label_names is None:
+            feature = getattr(dataset, "features", {}).get("label")
+            label_names = getattr(feature, "names", None)
+        return cls.from_arrays(
+            np.stack(signals),
+            [row["label"] for row in rows],
+            channel_names=common,
+            sampling_rate=rows[0]["sampling_rate"],
+            unit=rows[0]["unit"],
+            label_names=label_names,
+            subjects=[row["subject"] for row in rows],
+            sessions=[row["session"] or "" for row in rows],
+            recordings=[row["recording"] for row in rows],
+            onsets=[row["onset"] for row in rows],
+            normalized=True,
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[LabelledWindows]) -> LabelledWindows:
+        """Several sets of windows as one, on the channels all of them have; rate, unit and classes must agree."""
+        first = parts[0]
+        for part in parts[1:]:
+            for name in ("sampling_rate", "unit", "label_names", "normalized"):
+                if getattr(part, name) != getattr(first, name):
+                    raise ValueError(f"windows differ in {name}: {getattr(first, name)} and {getattr(part, name)}")
+        common = [name for name in first.channel_names if all(name in part.channel_names for part in parts)]
+        if not common:
+            raise ValueError("the recordings have no channel in common")
+        signals = [part.signals[:, [part.channel_names.index(name) for name in common]] for part in parts]
+        columns = {
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in ("labels", "subjects", "sessions", "recordings", "onsets")
+        }
+        return replace(
+            first,
+            signals=np.concatenate(signals),
+            channel_names=tuple(common),
+            features=None,
+            features_of=None,
+            **columns,
+        )
