@@ -16,7 +16,7 @@ from scipy.linalg import eigh
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
 
 ALIGNED_MICROVOLTS = 10.0
-"""Amplitude of an aligned channel. Alignment alone gives variance one without a unit; this keeps the signal contract."""
+"""Amplitude of an aligned channel: alignment alone gives variance one without a unit; this keeps the contract."""
 
 _PER_MICROVOLT = {"V": 1e-6, "mV": 1e-3, "uV": 1.0}
 
