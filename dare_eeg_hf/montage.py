@@ -1,4 +1,13 @@
-"""Electrode names: the channel vocabulary of DARE-EEG, aliases, vendor decorations, and 10-20 to 10-10."""
+"""Electrode names: the channel vocabulary of DARE-EEG, aliases, vendor decorations, and 10-20 to 10-10.
+
+Recordings name the same electrode in many ways: `Fc5.` (EEGMMIDB), `EEG FP1-REF` and `EEG FP1-LE` (TUH), `POL E` (Nihon
+Kohden), `T3` (10-20) for `T7` (10-10). This module brings names to the vocabulary and says, for every other channel, what
+it is and why it cannot stand for a scalp electrode. It is plain Python and travels with every checkpoint.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 CHANNEL_VOCABULARY: tuple[str, ...] = tuple(
     (
@@ -13,3 +22,200 @@ PRETRAINING_CHANNELS: tuple[str, ...] = tuple(
     name for name in CHANNEL_VOCABULARY if name not in {"AF7", "AF8", "PO5", "PO6"}
 )
 """The 58 channels of the pre-training montage."""
+
+OTHER_SCALP_SITES: frozenset[str] = frozenset(
+    (
+        "NZ AFZ AF1 AF2 AF5 AF6 AF9 AF10 F9 F10 FT9 FT10 T9 T10 TP9 TP10 P9 P10 PO1 PO2 PO9 PO10 O9 O10 IZ I1 I2 CB1 CB2"
+    ).split()
+)
+"""Scalp sites that the model has no embedding for. They are EEG, but dropped."""
+
+ALIASES: dict[str, str] = {
+    # The 10-20 system's temporal names became these in the 10-10 system (American Clinical Neurophysiology Society, 2006).
+    "T3": "T7",
+    "T4": "T8",
+    "T5": "P7",
+    "T6": "P8",
+    # Caps made before the 10-10 system settled (UCI EEG Database, SEED's neighbours) label these rows with 1 and 2.
+    "AF1": "AF3",
+    "AF2": "AF4",
+    "PO1": "PO3",
+    "PO2": "PO4",
+}
+"""Old names of vocabulary channels. An alias stands back where the recording also has the channel under its own name."""
+
+_EARS = r"A[12]|M[12]|A1\+?A2|M1\+?M2|A1/A2|M1/M2|LM|RM|TP9|TP10"
+_REFERENCE = re.compile(
+    # What is subtracted from a monopolar channel: a named or common reference, an average, the ears or the mastoids.
+    rf"^(?P<site>[^-:/]+?)\s*[-_:/]\s*(?P<reference>REF\d?|R|LE|LER|AR|AV|AVG|AVE|AVERAGE|CAR|CLE|ORG|G\d+|GND|VREF|\(?(?:{_EARS})\)?(?:/2)?)$"
+)
+_RUNNING_NUMBER = re.compile(r"^(?P<site>.+?)-(?P<number>\d+)$")
+_PREFIX = re.compile(r"^(?:EEG|POL|CHAN(?:NEL)?|CH|ELECTRODE)[\s:_.-]+(?=\S)")
+_DERIVATION = re.compile(r"^([A-Z]{1,3}\d{0,2}P?)\s*[-–/:_]\s*([A-Z]{1,3}\d{0,2}P?)$")
+_EAR_DIFFERENCE = re.compile(r"^[AM][12]\s*[-/:_]\s*[AM][12]$")
+_EAR = re.compile(r"^\$?(?:A[12]|M[12]|LM|RM|EARL|EARR|LEFT EAR|RIGHT EAR|MASTOID.*)$")
+
+_KINDS: tuple[tuple[str, re.Pattern], ...] = tuple(
+    (kind, re.compile(pattern))
+    for kind, pattern in (
+        ("ECG", r"\b(?:ECG|EKG)"),
+        ("EOG", r"(?:EOG|^X$|^Y$|^(?:ROC|LOC)\b|^E[12](?:-M[12])?$|^VEO|^HEO|^IO[12]?$)"),
+        ("EMG", r"(?:EMG|\bCHIN\b|\bLEG[/ ]|\bTIB)"),
+        (
+            "respiration or oximetry",
+            r"(?:RESP|SAO2|SPO2|OSAT|AIRFLOW|FLOW|THOR|ABDO|SNORE|\bPLETH|ETCO2|\bPULSE|\bHR\b|NASAL|ORO)",
+        ),
+        (
+            "trigger or status",
+            r"^(?:STATUS|STI\b.*|STIM.*|TRIG.*|EVENT.*|MARKER.*|PHOTIC.*|\d*EDF ANNOTATIONS?|BDF ANNOTATIONS?|ANNOTATIONS?)",
+        ),
+        (
+            "auxiliary input",
+            r"^(?:DC\s?\d+.*|AUX.*|RIGHT AUX|LEFT AUX|EXG\s?\d+|EXT\s?\d+|ERGO.*|GSR.*|TEMP.*|GYRO.*|ACC.*|CQ.*|COUNTER|INTERPOLATED|BATTERY|SAMPLES?|BP\d*|IBI|BURSTS|SUPPR)",
+        ),
+        ("ground or reference", r"^(?:GND|G\d+|REF\d?|VREF|CMS|DRL|CAL|E$|MARK$)"),
+        ("not a scalp site", r"^(?:ND|N/?A|UNUSED.*|NC|NONE|OSC|SP[12]|PG[12]|T1|T2)$"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class ChannelName:
+    """One recorded name taken apart: `site` is what remains of it, `reference` what is subtracted (if the name says so)."""
+
+    site: str
+    reference: str | None = None
+    running_number: int | None = None
+
+
+def parse_channel_name(name: str) -> ChannelName:
+    """Take vendor decorations off a channel name: case, dots, `EEG`/`POL` prefixes, the reference, a reader's running number.
+
+    Nothing is taken off a bipolar derivation: `FP1-F7` stays `FP1-F7`, because it is not the electrode `FP1`.
+    """
+    cleaned = re.sub(r"[\x00-\x1f\s]+", " ", str(name)).strip().strip(".'\"").strip().upper()
+    cleaned = _PREFIX.sub("", cleaned)
+    match = _REFERENCE.match(cleaned)
+    if match and not (_EAR.match(match["site"]) and _EAR.match(match["reference"])):
+        return ChannelName(match["site"].strip(), match["reference"])
+    # MNE appends -0, -1, ... to names that occur more than once in a file.
+    if match := _RUNNING_NUMBER.match(cleaned):
+        inner = parse_channel_name(match["site"])
+        return ChannelName(inner.site, inner.reference, int(match["number"]))
+    return ChannelName(cleaned)
+
+
+def normalize_channel_name(name: str) -> str:
+    """Return the vocabulary's name for a recorded channel name; an unknown name comes back cleaned, in upper case.
+
+    >>> normalize_channel_name("EEG Fp1-REF"), normalize_channel_name("Fc5."), normalize_channel_name("T3")
+    ('FP1', 'FC5', 'T7')
+    >>> normalize_channel_name("FP1-F7"), normalize_channel_name("ECG ECG1")
+    ('FP1-F7', 'ECG ECG1')
+    """
+    site = parse_channel_name(name).site
+    return ALIASES.get(site, site)
+
+
+def describe_channel(name: str) -> str:
+    """Say what a recorded channel is: `"EEG"` for a channel of the vocabulary, otherwise why it is none.
+
+    The kinds: EOG, ECG, EMG, respiration or oximetry, trigger or status, auxiliary input, ear or mastoid, reference
+    difference (`A2-A1`), bipolar derivation (`FP1-F7`), scalp site outside the vocabulary (`AFZ`), not a scalp site, unknown name.
+    """
+    parsed = parse_channel_name(name)
+    site = parsed.site
+    if ALIASES.get(site, site) in CHANNEL_VOCABULARY:
+        return "EEG"
+    if site in OTHER_SCALP_SITES:
+        return "scalp site outside the vocabulary"
+    if _EAR.match(site):
+        return "ear or mastoid"
+    if _EAR_DIFFERENCE.match(site):
+        return "reference difference"
+    for kind, pattern in _KINDS:
+        if pattern.search(site):
+            return kind
+    if match := _DERIVATION.match(site):
+        sites = {ALIASES.get(part, part) for part in match.groups()}
+        if sites & (set(CHANNEL_VOCABULARY) | OTHER_SCALP_SITES):
+            return "bipolar derivation"
+    return "unknown name"
+
+
+def uses_grid_names(names: Iterable[str]) -> bool:
+    """Tell whether names number the sockets of a grid (BioSemi A1-A32, B1-B32, ...; intracranial grids) and not 10-20 sites.
+
+    On such a montage `C3` and `F4` are sockets, not electrodes over the motor cortex, and must not be taken for them. A letter that
+    the 10-10 system never numbers up to eight (A, B, C, D, E, G, H, I), numbered from one to eight, gives the scheme away.
+    """
+    sites = {parse_channel_name(name).site for name in names}
+    return any(all(f"{letter}{number}" in sites for number in range(1, 9)) for letter in "ABCDEGHI")
+
+
+@dataclass
+class ChannelMatch:
+    """Which recorded channels stand for which channels of the vocabulary.
+
+    Attributes:
+        indices: vocabulary name -> index of the recorded channel, in recorded order.
+        renamed: recorded name -> vocabulary name, where the two differ.
+        dropped: recorded name -> reason, for every channel that is not in `indices`.
+        duplicates: vocabulary name -> the recorded names that all claim it. They are in `dropped`.
+        references: the references named by the channels kept, such as `{"REF"}` or `{"A1", "A2"}`.
+    """
+
+    indices: dict[str, int] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)
+    dropped: dict[str, str] = field(default_factory=dict)
+    duplicates: dict[str, list[str]] = field(default_factory=dict)
+    references: set[str] = field(default_factory=set)
+
+
+def match_channels(
+    names: Sequence[str], vocabulary: Iterable[str] = CHANNEL_VOCABULARY, rename: Mapping[str, str] | None = None
+) -> ChannelMatch:
+    """Match recorded channel names with the vocabulary; every channel is either in `indices` or in `dropped` with its reason.
+
+    Args:
+        names: the recorded names.
+        vocabulary: the names to match with.
+        rename: recorded name -> electrode, for names that only the user can know (`{"EEG-0": "FC3"}`, `{"A1": "FP1"}`).
+    """
+    vocabulary = set(vocabulary)
+    rename = dict(rename or {})
+    match = ChannelMatch()
+    grid = uses_grid_names(name for name in names if name not in rename)
+    exact: dict[str, list[int]] = {}
+    alias: dict[str, list[int]] = {}
+    for index, name in enumerate(names):
+        parsed = parse_channel_name(rename.get(name, name))
+        target = ALIASES.get(parsed.site, parsed.site)
+        if target not in vocabulary:
+            kind = describe_channel(rename.get(name, name))
+            match.dropped[name] = "not in the vocabulary" if kind == "EEG" else kind
+        elif grid and name not in rename and re.fullmatch(r"[A-I]\d{1,2}", parsed.site):
+            match.dropped[name] = "socket of a numbered grid, not a 10-20 site"
+        else:
+            (exact if target == parsed.site else alias).setdefault(target, []).append(index)
+    for target in [*exact, *(name for name in alias if name not in exact)]:
+        claimants = exact.get(target) or alias[target]
+        if len(claimants) > 1:
+            match.duplicates[target] = [names[index] for index in claimants]
+            match.dropped.update(
+                {names[index]: f"duplicate: {len(claimants)} channels claim {target}" for index in claimants}
+            )
+    for target, indices in alias.items():
+        if target in exact:
+            match.dropped.update({names[index]: f"{target} is recorded under its own name" for index in indices})
+    kept = {**alias, **exact}
+    for target, (index, *others) in sorted(kept.items(), key=lambda item: item[1][0]):
+        if others:
+            continue
+        match.indices[target] = index
+        if names[index] != target:
+            match.renamed[names[index]] = target
+        reference = parse_channel_name(rename.get(names[index], names[index])).reference
+        if reference:
+            match.references.add(reference)
+    return match
