@@ -1,0 +1,397 @@
+"""What a DARE-EEG model is: sizes, channel vocabulary, objective, adapter; and the five published sizes."""
+
+from __future__ import annotations
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+
+from .montage import CHANNEL_VOCABULARY, PRETRAINING_CHANNELS
+
+PRESETS: dict[str, dict[str, int]] = {
+    name: {
+        "hidden_size": hidden_size,
+        "num_summary_tokens": num_summary_tokens,
+        "num_hidden_layers": layers[0],
+        "predictor_num_hidden_layers": layers[1],
+        "reconstructor_num_hidden_layers": layers[2],
+        "num_attention_heads": heads,
+    }
+    for name, hidden_size, num_summary_tokens, layers, heads in [
+        ("nano", 64, 1, (2, 2, 4), 4),
+        ("light", 128, 1, (6, 6, 6), 4),
+        ("small", 256, 1, (6, 6, 6), 4),
+        ("base", 256, 4, (8, 8, 8), 4),
+        ("deep", 512, 4, (8, 8, 8), 8),
+    ]
+}
+"""Width, summary tokens, blocks of encoder, predictor and reconstructor, and heads of the published sizes."""
+
+_POSITIVE_INTEGERS = (
+    "hidden_size",
+    "num_summary_tokens",
+    "num_hidden_layers",
+    "predictor_num_hidden_layers",
+    "reconstructor_num_hidden_layers",
+    "num_attention_heads",
+    "patch_size",
+    "sampling_rate",
+    "window_size",
+    "contrastive_hidden_size",
+    "contrastive_projection_size",
+    "spectral_kernel_size",
+    "probe_hidden_size",
+)
+_POSITIVE_NUMBERS = (
+    "mlp_ratio",
+    "layer_norm_eps",
+    "initializer_range",
+    "rotary_theta",
+    "rotary_interpolation_factor",
+    "contrastive_temperature",
+    "spatial_max_norm",
+    "spectral_max_norm",
+    "probe_max_norm",
+    "classifier_max_norm",
+)
+_LOSS_WEIGHTS = (
+    "reconstruction_loss_weight",
+    "anchor_loss_weight",
+    "mask_alignment_loss_weight",
+    "activation_loss_weight",
+)
+_FRACTIONS = (
+    "patch_drop_probability",
+    "visible_channel_ratio",
+    "target_probability",
+    "min_view_overlap",
+    "max_view_overlap",
+    "momentum_start",
+    "momentum_end",
+    "probe_dropout",
+    "label_smoothing",
+)
+_CHOICES = {"mask_scope": ("batch", "sample"), "second_view_patches": ("same", "reference")}
+
+
+@strict
+class DareEegConfig(PreTrainedConfig):
+    r"""
+    Configuration of every DARE-EEG model. The defaults are the published *base* size;
+    [`DareEegConfig.from_preset`] gives the others.
+
+    Args:
+        hidden_size (`int`, *optional*, defaults to 256):
+            Width D of the encoder, predictor and reconstructor.
+        num_summary_tokens (`int`, *optional*, defaults to 4):
+            Number S of learned tokens that summarise the channels of one time patch.
+        num_hidden_layers (`int`, *optional*, defaults to 8):
+            Blocks of the encoder (and of the momentum encoder).
+        predictor_num_hidden_layers (`int`, *optional*, defaults to 8):
+            Blocks of the predictor.
+        reconstructor_num_hidden_layers (`int`, *optional*, defaults to 8):
+            Blocks of the reconstructor.
+        num_attention_heads (`int`, *optional*, defaults to 4):
+            Attention heads of every block. It changes no tensor's shape, so weights load under any value that divides
+            `hidden_size`, and only one value gives the right output.
+        mlp_ratio (`float`, *optional*, defaults to 4.0):
+            Width of the MLPs as a multiple of `hidden_size`.
+        hidden_act (`str`, *optional*, defaults to `"gelu"`):
+            Activation of the MLPs; `"gelu"` is the exact one.
+        layer_norm_eps (`float`, *optional*, defaults to 1e-6):
+            Epsilon of the layer normalisations that have parameters.
+        initializer_range (`float`, *optional*, defaults to 0.02):
+            Standard deviation of the (truncated) normal initialisation.
+        rotary_theta (`float`, *optional*, defaults to 10000.0):
+            Base of the rotary position embedding on time (predictor and reconstructor).
+        rotary_interpolation_factor (`float`, *optional*, defaults to 2.0):
+            Time positions are divided by this number.
+        patch_size (`int`, *optional*, defaults to 64):
+            Samples of one channel in one patch.
+        sampling_rate (`int`, *optional*, defaults to 256):
+            Samples per second the encoder expects.
+        window_size (`int`, *optional*, defaults to 1024):
+            Samples of a pre-training window, and of the windows a classification head reads. A multiple of
+            `patch_size`. The encoder itself takes any whole number of patches.
+        channel_names (`list[str]`, *optional*):
+            Channel vocabulary: row i of the channel embeddings belongs to the i-th name. Defaults to the 62 names of
+            `montage.CHANNEL_VOCABULARY`.
+        pretraining_channel_names (`list[str]`, *optional*):
+            Montage of pre-training. Defaults to the 58 names of `montage.PRETRAINING_CHANNELS`.
+        patch_drop_probability (`float`, *optional*, defaults to 0.5):
+            Probability that a time patch is hidden whole; all its channels are then reconstructed.
+        visible_channel_ratio (`float`, *optional*, defaults to 12/58):
+            Share of a kept time patch's channels that stays visible (12 of the 58 of the pre-training montage).
+        target_probability (`float`, *optional*, defaults to 0.2):
+            Probability that a hidden channel of a kept time patch is reconstructed.
+        mask_scope (`str`, *optional*, defaults to `"batch"`):
+            `"batch"`: all windows of a batch share one mask. `"sample"`: every window has its own; half of the time
+            patches and `target_probability` of the hidden channels are then taken as exact counts.
+        min_view_overlap, max_view_overlap (`float`, *optional*, default to 0.2 and 0.8):
+            Range of the overlap (intersection over union) of the channels visible in the two views.
+        second_view_patches (`str`, *optional*, defaults to `"same"`):
+            `"same"`: the second view's new channels come from the time patch of the first view's, as the paper
+            describes. `"reference"`: the public implementation's indexing, which takes them from the time patch whose
+            index is the row number among the kept patches.
+        use_anchor_alignment (`bool`, *optional*, defaults to `True`):
+            Align the predictor's output with the momentum encoder's features.
+        normalize_targets (`bool`, *optional*, defaults to `True`):
+            Layer-normalise the anchor targets over D and the target patches over their samples.
+        use_skip_connection (`bool`, *optional*, defaults to `True`):
+            Give the reconstructor the encoder's own output at visible time patches, rather than the predictor's.
+        use_mask_alignment (`bool`, *optional*, defaults to `True`):
+            Contrast the embeddings of two masked views of a window (InfoNCE).
+        reconstruction_loss_weight, anchor_loss_weight, mask_alignment_loss_weight, activation_loss_weight (`float`,
+            *optional*, default to 1.0, 1.0, 0.1 and 1e-4): Weights of the four losses.
+        contrastive_temperature (`float`, *optional*, defaults to 0.1):
+            Temperature of InfoNCE.
+        contrastive_hidden_size, contrastive_projection_size (`int`, *optional*, default to 512 and 256):
+            Widths of the two layers that project S*D features before InfoNCE.
+        train_contrastive_projection (`bool`, *optional*, defaults to `True`):
+            Whether that projection is trained. `False` keeps it random, as the public implementation does.
+        gather_negatives (`bool`, *optional*, defaults to `True`):
+            Take InfoNCE's negatives from all processes, with gradient, rather than from the own one.
+        momentum_start, momentum_end (`float`, *optional*, default to 0.996 and 1.0):
+            The momentum encoder's momentum at the first and at the last step; it rises linearly.
+        electrode_names (`list[str]`, *optional*):
+            Electrodes of the data set a classifier was adapted to, in the order of its input rows. Needed by the
+            adapter; any names will do for the spatial projection.
+        electrode_sampling_rate (`int`, *optional*):
+            Samples per second of that data set; where it differs from `sampling_rate`, the adapter resamples.
+        projected_channel_names (`list[str]`, *optional*):
+            Positions of the vocabulary the spatial projection maps to. Defaults to the electrodes, where all of them
+            are in the vocabulary, and to the 19 positions of the 10-20 system otherwise.
+        use_spatial_projection (`bool`, *optional*, defaults to `False`):
+            Learn a projection from the data set's electrodes to `projected_channel_names`.
+        use_spectral_projection (`bool`, *optional*, defaults to `False`):
+            Learn a temporal filter for each (projected) channel.
+        spatial_projection_channels (`list[int]`, *optional*, defaults to `[]`):
+            Widths of hidden layers of the spatial projection, each followed by batch normalisation and GELU.
+        spectral_kernel_size (`int`, *optional*, defaults to 15):
+            Samples of the temporal filters; odd, so that they do not shift the signal.
+        spatial_max_norm, spectral_max_norm, probe_max_norm, classifier_max_norm (`float`, *optional*, default to 1.0,
+            1.0, 1.0 and 0.25): Largest L2 norm of each output's weights in the respective layer.
+        probe_hidden_size (`int`, *optional*, defaults to 16):
+            Features the probe makes of each time patch.
+        probe_dropout (`float`, *optional*, defaults to 0.5):
+            Dropout on the encoder's features.
+        freeze_encoder (`bool`, *optional*, defaults to `True`):
+            Whether a classifier is built with a frozen encoder.
+        label_smoothing (`float`, *optional*, defaults to 0.0):
+            Label smoothing of the single-label classification loss.
+
+    Example:
+
+    ```python
+    >>> from dare_eeg_hf import DareEegConfig, DareEegModel
+
+    >>> config = DareEegConfig.from_preset("nano")
+    >>> model = DareEegModel(config)
+    >>> model.config.hidden_size
+    64
+    ```"""
+
+    model_type = "dare_eeg"
+
+    hidden_size: int = 256
+    num_summary_tokens: int = 4
+    num_hidden_layers: int = 8
+    predictor_num_hidden_layers: int = 8
+    reconstructor_num_hidden_layers: int = 8
+    num_attention_heads: int = 4
+    mlp_ratio: float | int = 4.0
+    hidden_act: str = "gelu"
+    layer_norm_eps: float | int = 1e-6
+    initializer_range: float | int = 0.02
+    rotary_theta: float | int = 10000.0
+    rotary_interpolation_factor: float | int = 2.0
+
+    patch_size: int = 64
+    sampling_rate: int = 256
+    window_size: int = 1024
+    channel_names: list[str] | tuple[str, ...] | None = None
+    pretraining_channel_names: list[str] | tuple[str, ...] | None = None
+
+    patch_drop_probability: float | int = 0.5
+    visible_channel_ratio: float | int = 12 / 58
+    target_probability: float | int = 0.2
+    mask_scope: str = "batch"
+    min_view_overlap: float | int = 0.2
+    max_view_overlap: float | int = 0.8
+    second_view_patches: str = "same"
+
+    use_anchor_alignment: bool = True
+    normalize_targets: bool = True
+    use_skip_connection: bool = True
+    use_mask_alignment: bool = True
+    reconstruction_loss_weight: float | int = 1.0
+    anchor_loss_weight: float | int = 1.0
+    mask_alignment_loss_weight: float | int = 0.1
+    activation_loss_weight: float | int = 1e-4
+    contrastive_temperature: float | int = 0.1
+    contrastive_hidden_size: int = 512
+    contrastive_projection_size: int = 256
+    train_contrastive_projection: bool = True
+    gather_negatives: bool = True
+    momentum_start: float | int = 0.996
+    momentum_end: float | int = 1.0
+
+    electrode_names: list[str] | tuple[str, ...] | None = None
+    electrode_sampling_rate: int | None = None
+    projected_channel_names: list[str] | tuple[str, ...] | None = None
+    use_spatial_projection: bool = False
+    use_spectral_projection: bool = False
+    spatial_projection_channels: list[int] | tuple[int, ...] = ()
+    spectral_kernel_size: int = 15
+    spatial_max_norm: float | int = 1.0
+    spectral_max_norm: float | int = 1.0
+    probe_max_norm: float | int = 1.0
+    classifier_max_norm: float | int = 0.25
+    probe_hidden_size: int = 16
+    probe_dropout: float | int = 0.5
+    freeze_encoder: bool = True
+    label_smoothing: float | int = 0.0
+
+    def __post_init__(self, **kwargs):
+        if self.channel_names is None:
+            self.channel_names = list(CHANNEL_VOCABULARY)
+        if self.pretraining_channel_names is None:
+            self.pretraining_channel_names = [name for name in PRETRAINING_CHANNELS if name in self.channel_names]
+        if self.projected_channel_names is None and self.electrode_names is not None:
+            known = all(name in self.channel_names for name in self.electrode_names)
+            self.projected_channel_names = (
+                list(self.electrode_names)
+                if known or not self.use_spatial_projection
+                else [name for name in _TEN_TWENTY if name in self.channel_names]
+            )
+        for name in _LISTS:
+            if getattr(self, name) is not None:
+                setattr(self, name, list(getattr(self, name)))
+        super().__post_init__(**kwargs)
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides) -> DareEegConfig:
+        """Return the configuration of a published size: nano, light, small, base or deep.
+
+        Args:
+            name: The size.
+            overrides: Fields that differ from the preset.
+
+        Raises:
+            ValueError: If there is no such size.
+        """
+        if name not in PRESETS:
+            raise ValueError(f"There is no size {name!r}; choose one of {', '.join(PRESETS)}.")
+        return cls(**{**PRESETS[name], **overrides})
+
+    @property
+    def num_patches(self) -> int:
+        """Time patches of one window."""
+        return self.window_size // self.patch_size
+
+    @property
+    def electrode_window_size(self) -> int:
+        """Samples of one window at the rate of the data set a classifier was adapted to."""
+        rate = self.electrode_sampling_rate or self.sampling_rate
+        return round(self.window_size * rate / self.sampling_rate)
+
+    def get_channel_ids(self, channel_names: list[str] | tuple[str, ...]) -> list[int]:
+        """Return the rows of the channel vocabulary that belong to these names.
+
+        Raises:
+            ValueError: If a name is not in the vocabulary.
+        """
+        rows = {name: row for row, name in enumerate(self.channel_names)}
+        _require_known(channel_names, self.channel_names, "channel_names")
+        return [rows[name] for name in channel_names]
+
+    def validate_sizes(self):
+        """Check that numbers lie in their ranges, widths divide and windows hold whole patches."""
+        for name in _POSITIVE_INTEGERS + _POSITIVE_NUMBERS:
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or value <= 0:
+                raise ValueError(f"{name} must be a positive number, got {value!r}.")
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size ({self.hidden_size}) must be a multiple of num_attention_heads "
+                f"({self.num_attention_heads}): every head takes an equal share of the width."
+            )
+        head_size = self.hidden_size // self.num_attention_heads
+        if head_size % 4:
+            raise ValueError(
+                f"The head size, hidden_size / num_attention_heads = {head_size}, must be a multiple of 4: rotary "
+                "position embedding turns half of it, in pairs."
+            )
+        if self.window_size % self.patch_size:
+            raise ValueError(
+                f"window_size ({self.window_size} samples) must be a multiple of patch_size ({self.patch_size}); "
+                f"the nearest are {self.window_size // self.patch_size * self.patch_size} and "
+                f"{(self.window_size // self.patch_size + 1) * self.patch_size}."
+            )
+        if self.electrode_sampling_rate is not None and self.electrode_sampling_rate <= 0:
+            raise ValueError(f"electrode_sampling_rate must be positive, got {self.electrode_sampling_rate}.")
+
+    def validate_objective(self):
+        """Check probabilities, loss weights and choices."""
+        for name in _FRACTIONS:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie between 0 and 1, got {getattr(self, name)}.")
+        for name in _LOSS_WEIGHTS:
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}.")
+        if self.visible_channel_ratio == 0:
+            raise ValueError("visible_channel_ratio must be above 0: a kept time patch needs a visible channel.")
+        if self.probe_dropout == 1 or self.label_smoothing == 1:
+            raise ValueError("probe_dropout and label_smoothing must be below 1.")
+        if self.min_view_overlap > self.max_view_overlap:
+            raise ValueError(
+                f"min_view_overlap ({self.min_view_overlap}) must not exceed max_view_overlap ({self.max_view_overlap})."
+            )
+        if self.second_view_patches == "reference" and self.mask_scope == "sample":
+            raise ValueError('second_view_patches="reference" is defined for mask_scope="batch" only.')
+
+    def validate_channels(self):
+        """Check that channel lists name known, distinct channels."""
+        if self.channel_names is None:
+            return
+        for name in _LISTS:
+            _require_distinct(getattr(self, name), name)
+        _require_known(self.pretraining_channel_names, self.channel_names, "pretraining_channel_names")
+        _require_known(self.projected_channel_names, self.channel_names, "projected_channel_names")
+
+    def validate_adapter(self):
+        """Check that the adapter's parts fit together."""
+        if any(width <= 0 for width in self.spatial_projection_channels):
+            raise ValueError(f"spatial_projection_channels must be positive, got {self.spatial_projection_channels}.")
+        if self.spectral_kernel_size % 2 == 0:
+            raise ValueError(f"spectral_kernel_size must be odd, got {self.spectral_kernel_size}.")
+        if (self.use_spatial_projection or self.use_spectral_projection) and not self.electrode_names:
+            raise ValueError(
+                "electrode_names is needed by the spatial and by the spectral projection: the names of the data "
+                "set's electrodes, in the order of the input rows."
+            )
+        if self.electrode_names is not None and not self.use_spatial_projection and self.channel_names is not None:
+            _require_known(
+                self.electrode_names,
+                self.channel_names,
+                "electrode_names",
+                hint=" Set use_spatial_projection=True to learn a projection from electrodes of any name.",
+            )
+
+
+_LISTS = ("channel_names", "pretraining_channel_names", "electrode_names", "projected_channel_names")
+_TEN_TWENTY = tuple("FP1 FP2 F7 F3 FZ F4 F8 T7 C3 CZ C4 T8 P7 P3 PZ P4 P8 O1 O2".split())
+
+
+def _require_known(names, vocabulary, field: str, hint: str = "") -> None:
+    unknown = [name for name in names or () if name not in vocabulary]
+    if unknown:
+        raise ValueError(f"{field} holds {', '.join(unknown)}, not in the channel vocabulary.{hint}")
+
+
+def _require_distinct(names, field: str) -> None:
+    repeated = sorted({name for name in names or () if list(names).count(name) > 1})
+    if repeated:
+        raise ValueError(f"{field} names {', '.join(repeated)} more than once.")

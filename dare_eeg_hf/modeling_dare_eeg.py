@@ -1,0 +1,1101 @@
+"""DARE-EEG models: the encoder, its pre-training with dual alignment, and the conv-linear-probe classifier.
+
+Shapes are written with B windows, C channels, T samples, N time patches of P samples, S summary tokens, width D.
+The method is that of Shao et al., "DARE-EEG: A Foundation Model for Mining Dual-Aligned Representation of EEG",
+arXiv 2605.18298.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.activations import ACT2FN
+from transformers.masking_utils import create_bidirectional_mask
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.processing_utils import Unpack
+from transformers.utils import ModelOutput, TransformersKwargs
+from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
+from transformers.utils.output_capturing import OutputRecorder, capture_outputs
+
+from .configuration_dare_eeg import DareEegConfig
+from .masking_dare_eeg import PatchSelection, draw_masks, select_targets, select_visible
+
+
+@dataclass
+class DareEegForPreTrainingOutput(ModelOutput):
+    """Output of [`DareEegForPreTraining`].
+
+    Args:
+        loss (`torch.FloatTensor` of shape `()`): Weighted sum of the four losses.
+        loss_reconstruction (`torch.FloatTensor` of shape `()`): Mean squared error of the reconstructed patches.
+        loss_anchor (`torch.FloatTensor` of shape `()`): Anchor alignment; None where it is switched off.
+        loss_mask_alignment (`torch.FloatTensor` of shape `()`): Mask alignment; None where it is switched off.
+        loss_activation (`torch.FloatTensor` of shape `()`): Mean squared activation of the encoder's output.
+        reconstruction (`torch.FloatTensor` of shape `(B, M, P)`): Reconstructed patches, in time-major order of the
+            target grid; zero at padding.
+        reconstruction_target (`torch.FloatTensor` of shape `(B, M, P)`): What they are compared with.
+        predictor_features (`torch.FloatTensor` of shape `(B, N, S, D)`): The predictor's output at all time patches.
+        anchor_features (`torch.FloatTensor` of shape `(B, N, S, D)`): The momentum encoder's features that the
+            predictor is compared with.
+        first_view_features (`torch.FloatTensor` of shape `(B, K, S, D)`): The encoder's output at the K kept time
+            patches of the first view.
+        second_view_features (`torch.FloatTensor` of shape `(B, K, S, D)`): The same for the second view.
+        first_view_embedding (`torch.FloatTensor` of shape `(B, contrastive_projection_size)`): The first view's
+            normalised projection, as InfoNCE compares it.
+        second_view_embedding (`torch.FloatTensor` of shape `(B, contrastive_projection_size)`): The second view's.
+        hidden_states (`tuple(torch.FloatTensor)`, *optional*): Hidden states of the encoder on the visible tokens.
+        attentions (`tuple(torch.FloatTensor)`, *optional*): Its attention weights.
+    """
+
+    loss: torch.FloatTensor | None = None
+    loss_reconstruction: torch.FloatTensor | None = None
+    loss_anchor: torch.FloatTensor | None = None
+    loss_mask_alignment: torch.FloatTensor | None = None
+    loss_activation: torch.FloatTensor | None = None
+    reconstruction: torch.FloatTensor | None = None
+    reconstruction_target: torch.FloatTensor | None = None
+    predictor_features: torch.FloatTensor | None = None
+    anchor_features: torch.FloatTensor | None = None
+    first_view_features: torch.FloatTensor | None = None
+    second_view_features: torch.FloatTensor | None = None
+    first_view_embedding: torch.FloatTensor | None = None
+    second_view_embedding: torch.FloatTensor | None = None
+    hidden_states: tuple[torch.FloatTensor, ...] | None = None
+    attentions: tuple[torch.FloatTensor, ...] | None = None
+
+
+def rotary_table(
+    positions: torch.Tensor, config: DareEegConfig, dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cosines and sines of the rotary embedding on time.
+
+    Half of each head's dimensions turn, in neighbouring pairs (2k, 2k + 1), at `theta ** (-2k / dimensions)`.
+
+    Args:
+        positions: Time patch of each token, shape `(1 or B, L)`.
+        config: The model's configuration.
+        dtype: Type of the result.
+
+    Returns:
+        Two tensors of shape `(1 or B, 1, L, pairs)`.
+    """
+    num_pairs = config.hidden_size // config.num_attention_heads // 4
+    exponents = torch.arange(num_pairs, device=positions.device, dtype=torch.float32) / num_pairs
+    frequencies = config.rotary_theta**-exponents / config.rotary_interpolation_factor
+    angles = positions[:, None, :, None].float() * frequencies
+    return angles.cos().to(dtype), angles.sin().to(dtype)
+
+
+def apply_rotary(states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """Turn the first half of each head's dimensions; `states` has shape `(B, heads, L, head_size)`."""
+    num_rotated = 2 * cos.shape[-1]
+    turned, kept = states[..., :num_rotated], states[..., num_rotated:]
+    even, odd = turned[..., 0::2], turned[..., 1::2]
+    turned = torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1).flatten(-2)
+    return torch.cat((turned, kept), dim=-1)
+
+
+def eager_attention_forward(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float,
+    dropout: float = 0.0,
+    **kwargs: Unpack[TransformersKwargs],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Plain attention; query, key and value have shape `(B, heads, L, head_size)`. Also returns the weights."""
+    weights = torch.matmul(query * scaling, key.transpose(2, 3))
+    if attention_mask is not None:
+        weights = weights + attention_mask
+    weights = F.softmax(weights, dim=-1, dtype=torch.float32).to(query.dtype)
+    weights = F.dropout(weights, p=dropout, training=module.training)
+    return torch.matmul(weights, value).transpose(1, 2).contiguous(), weights
+
+
+class DareEegAttention(nn.Module):
+    """Multi-head attention with one fused projection for query, key and value."""
+
+    def __init__(self, config: DareEegConfig):
+        super().__init__()
+        self.config = config
+        self.num_attention_heads = config.num_attention_heads
+        self.head_dim = config.hidden_size // config.num_attention_heads
+        self.scaling = self.head_dim**-0.5
+        self.is_causal = False
+        self.qkv = nn.Linear(config.hidden_size, 3 * config.hidden_size)
+        self.proj = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        rotary: tuple[torch.Tensor, torch.Tensor] | None = None,
+        num_outputs: int | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Attend from the last `num_outputs` tokens (all, where None) to all tokens; `hidden_states` is `(B, L, D)`."""
+        batch_size, length, _ = hidden_states.shape
+        qkv = self.qkv(hidden_states).view(batch_size, length, 3, self.num_attention_heads, self.head_dim)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        if rotary is not None:
+            query, key = apply_rotary(query, *rotary), apply_rotary(key, *rotary)
+        if num_outputs is not None:
+            query = query[:, :, length - num_outputs :]
+            if attention_mask is not None and attention_mask.dim() == 4:
+                attention_mask = attention_mask[:, :, length - num_outputs :]
+        dtype = query.dtype
+        if query.device.type == "cpu" and dtype != torch.float32 and self.training:
+            # The backward pass of half-precision attention is several times slower on CPUs than that of float32.
+            query, key, value = query.float(), key.float(), value.float()
+
+        attention: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
+            self.config._attn_implementation, eager_attention_forward
+        )
+        context, weights = attention(
+            self, query, key, value, attention_mask, dropout=0.0, scaling=self.scaling, **kwargs
+        )
+        context = context.reshape(batch_size, query.shape[2], -1).to(dtype)
+        return self.proj(context), weights
+
+
+class DareEegMLP(nn.Module):
+    """Two linear maps with a GELU between them."""
+
+    def __init__(self, config: DareEegConfig):
+        super().__init__()
+        intermediate_size = int(config.hidden_size * config.mlp_ratio)
+        self.fc1 = nn.Linear(config.hidden_size, intermediate_size)
+        self.activation = ACT2FN[config.hidden_act]
+        self.fc2 = nn.Linear(intermediate_size, config.hidden_size)
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """Map `(..., D)` to `(..., D)`."""
+        return self.fc2(self.activation(self.fc1(hidden_states)))
+
+
+class DareEegLayer(GradientCheckpointingLayer):
+    """Pre-norm transformer block. `depth` counts from 1: deeper blocks start with smaller output weights."""
+
+    def __init__(self, config: DareEegConfig, depth: int):
+        super().__init__()
+        self.depth = depth
+        self.norm1 = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.attention = DareEegAttention(config)
+        self.norm2 = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.mlp = DareEegMLP(config)
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        rotary: tuple[torch.Tensor, torch.Tensor] | None = None,
+        num_outputs: int | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> torch.Tensor:
+        """Map `(B, L, D)` to `(B, num_outputs or L, D)`."""
+        residual = hidden_states if num_outputs is None else hidden_states[:, -num_outputs:]
+        attended, _ = self.attention(self.norm1(hidden_states), attention_mask, rotary, num_outputs, **kwargs)
+        hidden_states = residual + attended
+        return hidden_states + self.mlp(self.norm2(hidden_states))
+
+
+class DareEegBlocks(nn.ModuleList):
+    """A stack of blocks of which only the last tokens' output is wanted."""
+
+    def __init__(self, config: DareEegConfig, num_layers: int):
+        super().__init__(DareEegLayer(config, depth) for depth in range(1, num_layers + 1))
+        self.config = config
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        token_mask: torch.Tensor | None = None,
+        rotary: tuple[torch.Tensor, torch.Tensor] | None = None,
+        num_outputs: int | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> torch.Tensor:
+        """Run all blocks.
+
+        Args:
+            hidden_states: `(B, L, D)`.
+            token_mask: Boolean `(B, L)`, False at padding.
+            rotary: Cosines and sines of the time positions.
+            num_outputs: How many of the last tokens are wanted; all where None. The last block then computes no others.
+
+        Returns:
+            `(B, num_outputs or L, D)`.
+        """
+        attention_mask = create_bidirectional_mask(self.config, hidden_states, token_mask)
+        # A flex-attention block mask is made for all queries and cannot be cut.
+        can_cut = attention_mask is None or isinstance(attention_mask, torch.Tensor)
+        for depth, layer in enumerate(self, start=1):
+            layer_outputs = num_outputs if can_cut and depth == len(self) else None
+            hidden_states = layer(hidden_states, attention_mask, rotary, layer_outputs, **kwargs)
+        return hidden_states if num_outputs is None else hidden_states[:, -num_outputs:]
+
+
+class DareEegEmbeddings(nn.Module):
+    """Tokens of single-channel patches, and the learned summary tokens."""
+
+    def __init__(self, config: DareEegConfig):
+        super().__init__()
+        self.patch_projection = nn.Linear(config.patch_size, config.hidden_size)
+        self.channel_embeddings = nn.Embedding(len(config.channel_names), config.hidden_size)
+        self.summary_tokens = nn.Parameter(torch.empty(config.num_summary_tokens, config.hidden_size))
+
+    def forward(self, patches: torch.Tensor, channel_ids: torch.Tensor) -> torch.Tensor:
+        """Embed `(..., P)` samples of the channels `channel_ids`, broadcast to `(...)`, as `(..., D)`."""
+        return self.patch_projection(patches) + self.channel_embeddings(channel_ids)
+
+
+def split_patches(input_values: torch.Tensor, patch_size: int) -> torch.Tensor:
+    """Cut windows `(B, C, T)` into the grid of patches `(B, N, C, P)`.
+
+    Raises:
+        ValueError: If T is no whole number of patches.
+    """
+    if input_values.dim() != 3:
+        raise ValueError(
+            f"input_values must have shape (batch, channels, samples), got {tuple(input_values.shape)}; "
+            "add a leading dimension for a single window."
+        )
+    batch_size, num_channels, num_samples = input_values.shape
+    if num_samples == 0 or num_samples % patch_size:
+        raise ValueError(
+            f"input_values holds {num_samples} samples, which is no whole number of patches of {patch_size}; pad the "
+            "window (DareEegFeatureExtractor does) and mark padding in patch_mask."
+        )
+    return input_values.view(batch_size, num_channels, -1, patch_size).transpose(1, 2)
+
+
+class DareEegPreTrainedModel(PreTrainedModel):
+    """What all DARE-EEG models share: initialisation, loading, and the attention implementations they support."""
+
+    config: DareEegConfig
+    config_class = DareEegConfig
+    base_model_prefix = "dare_eeg"
+    main_input_name = "input_values"
+    input_modalities = ("eeg",)
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["DareEegLayer", "DareEegEmbeddings"]
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+    _can_compile_fullgraph = True
+    # A pre-training or a classifier's checkpoint holds more than the model that is loaded from it.
+    _keys_to_ignore_on_load_unexpected = [
+        r"^online_encoder\.",
+        r"^predictor\.",
+        r"^reconstructor\.",
+        r"^contrastive_projection\.",
+        r"^adapter\.",
+        r"^probe\.",
+    ]
+
+    @property
+    def dummy_inputs(self) -> dict[str, torch.Tensor]:
+        """Two windows of zeros, for tools that need to call the model once."""
+        names = self.config.electrode_names or self.config.pretraining_channel_names
+        num_samples = self.config.electrode_window_size if self.config.electrode_names else self.config.window_size
+        return {
+            "input_values": torch.zeros(2, len(names), num_samples),
+            "channel_ids": torch.arange(len(names)) % len(self.config.channel_names),
+        }
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module):
+        super()._init_weights(module)
+        std = self.config.initializer_range
+        if isinstance(module, (nn.Linear, nn.Conv1d)):
+            # The cut at +-2 is absolute (METHOD: "The four networks"), a hundred standard deviations.
+            init.trunc_normal_(module.weight, std=std, a=-2.0, b=2.0)
+            if module.bias is not None:
+                init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            init.normal_(module.weight, std=std)
+        elif isinstance(module, DareEegLayer):
+            for output in (module.attention.proj, module.mlp.fc2):
+                init.trunc_normal_(output.weight, std=std / (2 * module.depth) ** 0.5, a=-2.0, b=2.0)
+        elif isinstance(module, DareEegEmbeddings):
+            init.trunc_normal_(module.summary_tokens, std=std, a=-2.0, b=2.0)
+        elif isinstance(module, (DareEegPredictor, DareEegReconstructor)):
+            init.trunc_normal_(module.mask_tokens, std=std, a=-2.0, b=2.0)
+        elif isinstance(module, DareEegAdapter):
+            module.initialize(self.config)
+        if isinstance(module, MaxNormLinear):
+            # The probe is no part of the pre-trained networks and starts as a plain linear layer does.
+            init.kaiming_uniform_(module.weight, a=5**0.5)
+
+
+class DareEegModel(DareEegPreTrainedModel):
+    """The DARE-EEG encoder: channels of each time patch in, summary tokens of each time patch out.
+
+    Attention runs inside one time patch, over its channels and the summary tokens, so any subset of the channel
+    vocabulary in any order and any number of time patches will do. From a pre-training checkpoint this class loads the
+    momentum encoder, from a classifier's checkpoint its encoder.
+    """
+
+    _can_record_outputs = {"hidden_states": DareEegLayer, "attentions": DareEegAttention}
+
+    def __init__(self, config: DareEegConfig):
+        super().__init__(config)
+        self.embeddings = DareEegEmbeddings(config)
+        self.layers = DareEegBlocks(config, config.num_hidden_layers)
+        self.layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The linear map from a patch's samples to its token."""
+        return self.embeddings.patch_projection
+
+    def encode_tokens(
+        self, tokens: torch.Tensor, visible: torch.Tensor | None = None, **kwargs: Unpack[TransformersKwargs]
+    ) -> torch.Tensor:
+        """Summarise channel tokens by time patch.
+
+        Args:
+            tokens: `(B, K, V, D)`, V channel tokens of each of K time patches.
+            visible: Boolean `(B, K, V)`, False at padding.
+
+        Returns:
+            Summary tokens `(B, K, S, D)`.
+        """
+        batch_size, num_rows, _, hidden_size = tokens.shape
+        summary = self.embeddings.summary_tokens
+        num_summary = len(summary)
+        tokens = tokens.flatten(0, 1)
+        tokens = torch.cat((tokens, summary.to(tokens.dtype).expand(len(tokens), -1, -1)), dim=1)
+        token_mask = None if visible is None else F.pad(visible.flatten(0, 1), (0, num_summary), value=True)
+        recorded = kwargs.get("output_hidden_states", self.config.output_hidden_states) or kwargs.get(
+            "output_attentions", self.config.output_attentions
+        )
+        # Recorded states keep the shape of a whole sequence; otherwise the last block leaves the channels out.
+        hidden_states = self.layers(tokens, token_mask, num_outputs=None if recorded else num_summary, **kwargs)
+        hidden_states = self.layernorm(hidden_states[:, -num_summary:])
+        return hidden_states.view(batch_size, num_rows, num_summary, hidden_size)
+
+    @merge_with_config_defaults
+    @capture_outputs(tie_last_hidden_states=False)
+    def forward(
+        self,
+        input_values: torch.Tensor,
+        channel_ids: torch.Tensor | None = None,
+        channel_mask: torch.Tensor | None = None,
+        patch_mask: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> BaseModelOutputWithPooling:
+        r"""Encode windows.
+
+        Args:
+            input_values (`torch.FloatTensor` of shape `(B, C, T)`): EEG in millivolts, average reference, at
+                `config.sampling_rate`; T is a whole number of patches.
+            channel_ids (`torch.LongTensor` of shape `(B, C)` or `(C,)`): Row of each channel in the vocabulary.
+            channel_mask (`torch.BoolTensor` of shape `(B, C)` or `(C,)`, *optional*): False at channels that are
+                padding.
+            patch_mask (`torch.BoolTensor` of shape `(B, N)` or `(N,)`, *optional*): False at time patches that are
+                padding.
+
+        Returns:
+            `last_hidden_state` of shape `(B, N * S, D)`, time-major, zero at padding; `pooler_output` of shape
+            `(B, S * D)`, its mean over valid time patches. `hidden_states` and `attentions`, where asked for, treat
+            each time patch as a sequence of its own: `(B * N, C + S, D)` and `(B * N, heads, C + S, C + S)`.
+        """
+        input_values = input_values.to(self.embeddings.patch_projection.weight.dtype)
+        patches = split_patches(input_values, self.config.patch_size)
+        batch_size, num_patches, num_channels, _ = patches.shape
+        channel_ids = check_channel_ids(channel_ids, batch_size, num_channels)
+        channel_mask = check_mask(channel_mask, (batch_size, num_channels), "channel_mask")
+        patch_mask = check_mask(patch_mask, (batch_size, num_patches), "patch_mask")
+
+        tokens = self.embeddings(patches, channel_ids if channel_ids.dim() == 1 else channel_ids[:, None])
+        visible = None if channel_mask is None else channel_mask[:, None].expand(-1, num_patches, -1)
+        features = self.encode_tokens(tokens, visible, **kwargs)
+        if patch_mask is None:
+            pooled = features.mean(dim=1)
+        else:
+            weights = patch_mask[:, :, None, None].to(features.dtype)
+            features = features * weights
+            pooled = features.sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+        return BaseModelOutputWithPooling(last_hidden_state=features.flatten(1, 2), pooler_output=pooled.flatten(1))
+
+
+def check_channel_ids(channel_ids: torch.Tensor | None, batch_size: int, num_channels: int) -> torch.Tensor:
+    """Return channel ids of shape `(C,)` or `(B, C)`, or say what is wrong with them."""
+    if channel_ids is None:
+        raise ValueError(
+            "channel_ids is needed: the row of each channel in config.channel_names. "
+            "DareEegFeatureExtractor or config.get_channel_ids(names) make it from electrode names."
+        )
+    if channel_ids.shape[-1] != num_channels or channel_ids.dim() > 2 or channel_ids.numel() == 0:
+        raise ValueError(
+            f"channel_ids has shape {tuple(channel_ids.shape)}, but input_values has {num_channels} channels."
+        )
+    if channel_ids.dim() == 2 and len(channel_ids) not in (1, batch_size):
+        raise ValueError(f"channel_ids holds {len(channel_ids)} rows, but input_values {batch_size} windows.")
+    return channel_ids
+
+
+def check_mask(mask: torch.Tensor | None, shape: tuple[int, int], name: str) -> torch.Tensor | None:
+    """Return a padding mask as boolean `(B, size)`, or say what is wrong with it."""
+    if mask is None:
+        return None
+    if mask.shape[-1] != shape[1] or mask.dim() > 2 or (mask.dim() == 2 and len(mask) not in (1, shape[0])):
+        raise ValueError(f"{name} has shape {tuple(mask.shape)}; expected {shape} or {shape[1:]}.")
+    return mask.bool().expand(shape)
+
+
+def place_in_time(features: torch.Tensor, time_patches: torch.Tensor, background: torch.Tensor) -> torch.Tensor:
+    """Write `(B, K, S, D)` features into a `(B, N, S, D)` background at `(1 or B, K)` time patches; N means nowhere."""
+    batch_size, num_patches = background.shape[:2]
+    index = time_patches[..., None, None].expand(batch_size, -1, *features.shape[2:])
+    nowhere = background[:, :1]
+    return torch.cat((background, nowhere), dim=1).scatter(1, index, features.to(background.dtype))[:, :num_patches]
+
+
+class DareEegPredictor(nn.Module):
+    """Predicts the features of all time patches from those of the visible ones."""
+
+    def __init__(self, config: DareEegConfig):
+        super().__init__()
+        self.config = config
+        self.embed = nn.Linear(config.hidden_size, config.hidden_size)
+        self.mask_tokens = nn.Parameter(torch.empty(config.num_summary_tokens, config.hidden_size))
+        self.layers = DareEegBlocks(config, config.predictor_num_hidden_layers)
+        self.layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.proj = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(
+        self,
+        features: torch.Tensor,
+        time_patches: torch.Tensor,
+        num_patches: int,
+        patch_mask: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Predict `(B, N, S, D)` from features `(B, K, S, D)` at the time patches `(1 or B, K)`."""
+        embedded = self.embed(features)
+        background = self.mask_tokens.to(embedded.dtype).expand(len(features), num_patches, -1, -1)
+        tokens = place_in_time(embedded, time_patches, background).flatten(1, 2)
+        num_summary = features.shape[2]
+        positions = torch.arange(num_patches, device=tokens.device).repeat_interleave(num_summary)[None]
+        token_mask = None if patch_mask is None else patch_mask.repeat_interleave(num_summary, dim=1)
+        tokens = self.layers(tokens, token_mask, rotary_table(positions, self.config, tokens.dtype))
+        return self.proj(self.layernorm(tokens)).unflatten(1, (num_patches, num_summary))
+
+
+class DareEegReconstructor(nn.Module):
+    """Reconstructs the samples of target patches, one query each, from the features of all time patches."""
+
+    def __init__(self, config: DareEegConfig):
+        super().__init__()
+        self.config = config
+        self.embed = nn.Linear(config.hidden_size, config.hidden_size)
+        self.mask_tokens = nn.Parameter(torch.empty(1, config.hidden_size))
+        self.channel_embeddings = nn.Embedding(len(config.channel_names), config.hidden_size)
+        self.layers = DareEegBlocks(config, config.reconstructor_num_hidden_layers)
+        self.layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.proj = nn.Linear(config.hidden_size, config.patch_size)
+
+    def forward(
+        self,
+        features: torch.Tensor,
+        target_patches: torch.Tensor,
+        target_channel_ids: torch.Tensor,
+        targets_valid: torch.Tensor | None = None,
+        patch_mask: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Reconstruct patches.
+
+        Args:
+            features: `(B, N, S, D)`.
+            target_patches: Time patch of each target, `(1 or B, M)`.
+            target_channel_ids: Vocabulary row of each target's channel, `(1 or B, M)`.
+            targets_valid: Boolean `(B, M)`, False at padding.
+            patch_mask: Boolean `(B, N)`, False at time patches that are padding.
+
+        Returns:
+            Samples `(B, M, P)`.
+        """
+        batch_size, num_patches, num_summary, _ = features.shape
+        context = self.embed(features).flatten(1, 2)
+        queries = self.mask_tokens + self.channel_embeddings(target_channel_ids)
+        tokens = torch.cat((context, queries.to(context.dtype).expand(batch_size, -1, -1)), dim=1)
+
+        positions = torch.arange(num_patches, device=tokens.device).repeat_interleave(num_summary)
+        positions = torch.cat((positions.expand(len(target_patches), -1), target_patches), dim=1)
+        token_mask = None
+        if targets_valid is not None or patch_mask is not None:
+            whole = torch.ones(batch_size, 1, dtype=torch.bool, device=tokens.device)
+            patch_mask = whole.expand(-1, num_patches) if patch_mask is None else patch_mask
+            targets_valid = whole.expand(-1, queries.shape[1]) if targets_valid is None else targets_valid
+            token_mask = torch.cat(
+                (patch_mask.repeat_interleave(num_summary, dim=1), targets_valid.expand(batch_size, -1)), dim=1
+            )
+        rotary = rotary_table(positions, self.config, tokens.dtype)
+        outputs = self.layers(tokens, token_mask, rotary, num_outputs=queries.shape[1])
+        return self.proj(self.layernorm(outputs))
+
+
+class DareEegContrastiveProjection(nn.Module):
+    """Projects a view's summary of a window to the unit sphere on which InfoNCE compares views."""
+
+    def __init__(self, config: DareEegConfig):
+        super().__init__()
+        self.fc1 = nn.Linear(config.num_summary_tokens * config.hidden_size, config.contrastive_hidden_size)
+        self.fc2 = nn.Linear(config.contrastive_hidden_size, config.contrastive_projection_size)
+        self.requires_grad_(config.train_contrastive_projection)
+
+    def forward(self, features: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:
+        """Embed `(B, K, S, D)` features, averaged over the time patches `kept` `(1 or B, K)`, as `(B, projection)`."""
+        features = features.flatten(2)
+        pooled = features.mean(dim=1) if kept is None else masked_mean(features, kept, dim=1)
+        return F.normalize(self.fc2(F.relu(self.fc1(pooled))).float(), dim=-1)
+
+
+def masked_mean(values: torch.Tensor, mask: torch.Tensor, dim: int) -> torch.Tensor:
+    """Mean along `dim` over the entries where `mask`, broadcast from the left, is True."""
+    weights = mask.view(*mask.shape, *[1] * (values.dim() - mask.dim())).to(values.dtype)
+    return (values * weights).sum(dim) / weights.sum(dim).clamp(min=1)
+
+
+def masked_mean_square(values: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Mean square of `values`, in float32, over the leading positions where `mask` is True (all, where None)."""
+    squares = values.float().square()
+    if mask is None:
+        return squares.mean()
+    squares = squares.flatten(mask.dim()).mean(-1)
+    mask = mask.expand(squares.shape).to(squares.dtype)
+    return (squares * mask).sum() / mask.sum().clamp(min=1)
+
+
+def gather_with_gradient(embeddings: torch.Tensor) -> tuple[torch.Tensor, int]:
+    """Concatenate all processes' `(B, E)` embeddings, with gradient; also return the row at which the own ones start.
+
+    Every process must hold the same number of rows.
+    """
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return embeddings, 0
+    from torch.distributed.nn.functional import all_gather
+
+    return torch.cat(all_gather(embeddings)), torch.distributed.get_rank() * len(embeddings)
+
+
+def info_nce(first: torch.Tensor, second: torch.Tensor, temperature: float, gather: bool = False) -> torch.Tensor:
+    """Symmetric InfoNCE between two views of the same windows (METHOD: "Losses").
+
+    Args:
+        first: Unit vectors `(B, E)` of the first views.
+        second: Unit vectors `(B, E)` of the second views.
+        temperature: Divides the similarities.
+        gather: Take the negatives from all processes.
+
+    Returns:
+        The loss, a scalar.
+    """
+    all_first, start = gather_with_gradient(first) if gather else (first, 0)
+    all_second = gather_with_gradient(second)[0] if gather else second
+    labels = torch.arange(start, start + len(first), device=first.device)
+    forward = F.cross_entropy(first @ all_second.T / temperature, labels)
+    backward = F.cross_entropy(second @ all_first.T / temperature, labels)
+    return (forward + backward) / 2
+
+
+class DareEegForPreTraining(DareEegPreTrainedModel):
+    """The four networks of DARE-EEG and the objective that aligns masked views with each other and with an anchor.
+
+    `dare_eeg`, the base model, is the momentum encoder: it is outside the optimiser, follows `online_encoder` through
+    [`~DareEegForPreTraining.update_momentum_encoder`], and is what `AutoModel.from_pretrained` loads afterwards.
+    """
+
+    _can_record_outputs = {
+        "hidden_states": OutputRecorder(DareEegLayer, layer_name="online_encoder"),
+        "attentions": OutputRecorder(DareEegAttention, index=1, layer_name="online_encoder"),
+    }
+
+    def __init__(self, config: DareEegConfig):
+        super().__init__(config)
+        self.online_encoder = DareEegModel(config)
+        self.dare_eeg = DareEegModel(config).requires_grad_(False)
+        self.predictor = DareEegPredictor(config)
+        self.reconstructor = DareEegReconstructor(config)
+        self.contrastive_projection = DareEegContrastiveProjection(config)
+        self.post_init()
+        self.update_momentum_encoder(0.0)
+
+    @torch.no_grad()
+    def update_momentum_encoder(self, momentum: float) -> None:
+        """Move the momentum encoder to `momentum` times itself plus `1 - momentum` times the encoder."""
+        torch._foreach_lerp_(
+            list(self.dare_eeg.parameters()),
+            [parameter.to(anchor.dtype) for parameter, anchor in self._encoder_pairs()],
+            1.0 - momentum,
+        )
+
+    def _encoder_pairs(self):
+        return zip(self.online_encoder.parameters(), self.dare_eeg.parameters(), strict=True)
+
+    @merge_with_config_defaults
+    @capture_outputs(tie_last_hidden_states=False)
+    def forward(
+        self,
+        input_values: torch.Tensor,
+        channel_ids: torch.Tensor | None = None,
+        channel_mask: torch.Tensor | None = None,
+        patch_mask: torch.Tensor | None = None,
+        context_mask: torch.Tensor | None = None,
+        second_context_mask: torch.Tensor | None = None,
+        target_mask: torch.Tensor | None = None,
+        generator: torch.Generator | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> DareEegForPreTrainingOutput:
+        r"""Compute the pre-training objective.
+
+        Args:
+            input_values (`torch.FloatTensor` of shape `(B, C, T)`): EEG, as for [`DareEegModel`].
+            channel_ids (`torch.LongTensor` of shape `(B, C)` or `(C,)`): Row of each channel in the vocabulary.
+            channel_mask (`torch.BoolTensor` of shape `(B, C)`, *optional*): False at channels that are padding.
+            patch_mask (`torch.BoolTensor` of shape `(B, N)`, *optional*): False at time patches that are padding.
+            context_mask (`torch.BoolTensor` of shape `(B or 1, N, C)`, *optional*): True where a patch is visible in
+                the first view. Also taken as integer positions `n * C + c` of shape `(K, V)` or `(B or 1, K, V)`,
+                one row for each kept time patch.
+            second_context_mask (*optional*): The same for the second view.
+            target_mask (`torch.BoolTensor` of shape `(B or 1, N, C)`, *optional*): True where a patch is to be
+                reconstructed.
+            generator (`torch.Generator`, *optional*): Source of the masks that are not given, on the CPU.
+
+        Returns:
+            [`DareEegForPreTrainingOutput`].
+        """
+        config = self.config
+        patches = split_patches(input_values.to(self.dtype), config.patch_size)
+        batch_size, num_patches, num_channels, _ = patches.shape
+        channel_ids = check_channel_ids(channel_ids, batch_size, num_channels)
+        channel_mask = check_mask(channel_mask, (batch_size, num_channels), "channel_mask")
+        patch_mask = check_mask(patch_mask, (batch_size, num_patches), "patch_mask")
+        first, second, targets, targets_valid = self._select(
+            patches, channel_mask, patch_mask, context_mask, second_context_mask, target_mask, generator
+        )
+
+        first_features, second_features = self._encode_views(patches, channel_ids, first, second, **kwargs)
+        predicted = self.predictor(first_features, first.time_patches, num_patches, patch_mask)
+        combined = (
+            place_in_time(first_features, first.time_patches, predicted) if config.use_skip_connection else predicted
+        )
+        target_channels = gather_channel_ids(channel_ids, targets % num_channels)
+        reconstruction = self.reconstructor(
+            combined, targets // num_channels, target_channels, targets_valid, patch_mask
+        )
+        target_samples = gather_patches(patches, targets)
+        if config.normalize_targets:
+            target_samples = F.layer_norm(target_samples, target_samples.shape[-1:], eps=1e-5)
+        if targets_valid is not None:
+            reconstruction = reconstruction * targets_valid[..., None]
+            target_samples = target_samples * targets_valid[..., None]
+
+        loss_reconstruction = masked_mean_square(reconstruction - target_samples, targets_valid)
+        loss_activation = masked_mean_square(first_features, first.kept)
+        loss = config.reconstruction_loss_weight * loss_reconstruction
+        loss_anchor, loss_mask_alignment, anchor = None, None, None
+        first_embedding, second_embedding = None, None
+        if config.use_anchor_alignment:
+            anchor = self._anchor_features(input_values, channel_ids, channel_mask)
+            loss_anchor = masked_mean_square(predicted - anchor, patch_mask)
+            loss = loss + config.anchor_loss_weight * loss_anchor
+        if second_features is not None:
+            loss_activation = (loss_activation + masked_mean_square(second_features, second.kept)) / 2
+            first_embedding = self.contrastive_projection(first_features, first.kept)
+            second_embedding = self.contrastive_projection(second_features, second.kept)
+            loss_mask_alignment = info_nce(
+                first_embedding, second_embedding, config.contrastive_temperature, config.gather_negatives
+            )
+            loss = loss + config.mask_alignment_loss_weight * loss_mask_alignment
+        loss = loss + config.activation_loss_weight * loss_activation
+
+        return DareEegForPreTrainingOutput(
+            loss=loss,
+            loss_reconstruction=loss_reconstruction,
+            loss_anchor=loss_anchor,
+            loss_mask_alignment=loss_mask_alignment,
+            loss_activation=loss_activation,
+            reconstruction=reconstruction,
+            reconstruction_target=target_samples,
+            predictor_features=predicted,
+            anchor_features=anchor,
+            first_view_features=first_features,
+            second_view_features=second_features,
+            first_view_embedding=first_embedding,
+            second_view_embedding=second_embedding,
+        )
+
+    @torch.compiler.disable
+    def _select(
+        self, patches, channel_mask, patch_mask, context_mask, second_context_mask, target_mask, generator
+    ) -> tuple[PatchSelection, PatchSelection | None, torch.Tensor, torch.Tensor | None]:
+        """Draw the masks that are not given and gather the positions they mark, on the device of the patches."""
+        batch_size, num_patches, num_channels, _ = patches.shape
+        needs_second = self.config.use_mask_alignment
+        if context_mask is None:
+            if second_context_mask is not None or target_mask is not None:
+                raise ValueError("context_mask is needed beside second_context_mask and target_mask.")
+            masks = draw_masks(
+                self.config,
+                num_patches,
+                num_channels,
+                batch_size=batch_size,
+                channel_mask=channel_mask,
+                patch_mask=patch_mask,
+                generator=generator,
+            )
+            context_mask, second_context_mask = masks.context_mask, masks.second_context_mask
+            target_mask = masks.target_mask
+        else:
+            if target_mask is None:
+                raise ValueError("target_mask is needed beside context_mask: what is to be reconstructed?")
+            if second_context_mask is None and needs_second:
+                raise ValueError(
+                    "second_context_mask is needed beside context_mask, or set config.use_mask_alignment=False."
+                )
+            valid = grid_of_valid_patches(channel_mask, patch_mask, num_patches, num_channels)
+            context_mask, second_context_mask, target_mask = (
+                check_grid(mask, (batch_size, num_patches, num_channels), valid, name)
+                for mask, name in (
+                    (context_mask, "context_mask"),
+                    (second_context_mask, "second_context_mask"),
+                    (target_mask, "target_mask"),
+                )
+            )
+        device = patches.device
+        first = select_visible(context_mask, num_channels).to(device)
+        second = select_visible(second_context_mask, num_channels).to(device) if needs_second else None
+        targets, targets_valid = select_targets(target_mask)
+        targets = targets.to(device, non_blocking=True)
+        if targets_valid is not None:
+            targets_valid = targets_valid.to(device, non_blocking=True)
+        return first, second, targets, targets_valid
+
+    def _encode_views(
+        self,
+        patches: torch.Tensor,
+        channel_ids: torch.Tensor,
+        first: PatchSelection,
+        second: PatchSelection | None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Encode the visible patches of both views; where their counts agree, in one pass."""
+        views = [view for view in (first, second) if view is not None]
+        tokens = [self._embed_visible(patches, channel_ids, view) for view in views]
+        batch_size = len(patches)
+        if len(views) == 2 and tokens[0].shape == tokens[1].shape and first.visible is second.visible is None:
+            features = self.online_encoder.encode_tokens(torch.cat(tokens), **kwargs)
+            return features[:batch_size], features[batch_size:]
+        features = [
+            self.online_encoder.encode_tokens(
+                view_tokens, None if view.visible is None else view.visible.expand(batch_size, -1, -1), **kwargs
+            )
+            for view, view_tokens in zip(views, tokens, strict=True)
+        ]
+        return features[0], features[1] if second is not None else None
+
+    def _embed_visible(self, patches: torch.Tensor, channel_ids: torch.Tensor, view: PatchSelection) -> torch.Tensor:
+        """Tokens `(B, K, V, D)` of a view's visible patches."""
+        num_rows, num_visible = view.positions.shape[1:]
+        samples = gather_patches(patches, view.positions.flatten(1)).unflatten(1, (num_rows, num_visible))
+        channels = (view.positions % patches.shape[2]).flatten(1)
+        ids = gather_channel_ids(channel_ids, channels).unflatten(1, (num_rows, num_visible))
+        return self.online_encoder.embeddings(samples, ids)
+
+    @torch.no_grad()
+    def _anchor_features(
+        self, input_values: torch.Tensor, channel_ids: torch.Tensor, channel_mask: torch.Tensor | None
+    ) -> torch.Tensor:
+        """The momentum encoder's features of the complete windows, `(B, N, S, D)`, normalised token by token."""
+        # Called as a whole model so that its hidden states are not recorded among the encoder's.
+        output = self.dare_eeg(
+            input_values, channel_ids, channel_mask, output_hidden_states=False, output_attentions=False
+        )
+        features = output.last_hidden_state.float()
+        features = features.unflatten(1, (-1, self.config.num_summary_tokens))
+        return F.layer_norm(features, features.shape[-1:], eps=1e-5) if self.config.normalize_targets else features
+
+
+def grid_of_valid_patches(
+    channel_mask: torch.Tensor | None, patch_mask: torch.Tensor | None, num_patches: int, num_channels: int
+) -> torch.Tensor | None:
+    """Boolean `(B, N, C)` of patches that are not padding; None where nothing is."""
+    if channel_mask is None and patch_mask is None:
+        return None
+    given = channel_mask if channel_mask is not None else patch_mask
+    channel_mask = given.new_ones(len(given), num_channels) if channel_mask is None else channel_mask
+    patch_mask = given.new_ones(len(given), num_patches) if patch_mask is None else patch_mask
+    return patch_mask[:, :, None] & channel_mask[:, None]
+
+
+def check_grid(
+    mask: torch.Tensor | None, shape: tuple[int, int, int], valid: torch.Tensor | None, name: str
+) -> torch.Tensor | None:
+    """Return a mask of visible or target patches without padding, or say what is wrong with it."""
+    if mask is None or mask.dtype != torch.bool:
+        if mask is not None and (mask.is_floating_point() or name == "target_mask"):
+            raise ValueError(f"{name} must be a boolean grid, got {mask.dtype}.")
+        return mask
+    mask = mask[None] if mask.dim() == 2 else mask
+    if mask.dim() != 3 or mask.shape[1:] != shape[1:] or len(mask) not in (1, shape[0]):
+        raise ValueError(f"{name} has shape {tuple(mask.shape)}; expected {shape} or {(1, *shape[1:])}.")
+    return mask if valid is None else mask & valid.to(mask.device)
+
+
+def gather_patches(patches: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """Take patches at positions `n * C + c`, `(1 or B, M)`, from the grid `(B, N, C, P)`: `(B, M, P)`."""
+    flat = patches.flatten(1, 2)
+    if len(positions) == 1:
+        return flat.index_select(1, positions[0])
+    return flat.gather(1, positions[..., None].expand(-1, -1, flat.shape[-1]))
+
+
+def gather_channel_ids(channel_ids: torch.Tensor, channels: torch.Tensor) -> torch.Tensor:
+    """Vocabulary rows, `(1 or B, M)`, of the channel numbers `(1 or B, M)` under ids of shape `(C,)` or `(B, C)`."""
+    if channel_ids.dim() == 1:
+        return channel_ids[channels]
+    return (
+        channel_ids.gather(1, channels.expand(len(channel_ids), -1))
+        if len(channels) == 1
+        else torch.gather(channel_ids.expand(len(channels), -1), 1, channels)
+    )
+
+
+def limit_norm(weight: torch.Tensor, max_norm: float) -> torch.Tensor:
+    """Scale each output's weights, a row of `weight`, to an L2 norm of at most `max_norm`."""
+    norms = weight.flatten(1).norm(dim=1).clamp(min=max_norm)
+    return weight * (max_norm / norms).view(-1, *[1] * (weight.dim() - 1))
+
+
+class MaxNormLinear(nn.Linear):
+    """Linear map whose output weights are held to a largest L2 norm, as in EEGNet (Lawhern et al., 2018)."""
+
+    def __init__(self, in_features: int, out_features: int, max_norm: float):
+        super().__init__(in_features, out_features)
+        self.max_norm = max_norm
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Map `(..., in_features)` to `(..., out_features)`."""
+        return F.linear(inputs, limit_norm(self.weight, self.max_norm), self.bias)
+
+
+class MaxNormConv1d(nn.Conv1d):
+    """Length-preserving convolution whose filters are held to a largest L2 norm, as in EEGNet."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, max_norm: float, groups: int = 1):
+        super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2, groups=groups, bias=False)
+        self.max_norm = max_norm
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Map `(B, in_channels, T)` to `(B, out_channels, T)`."""
+        weight = limit_norm(self.weight, self.max_norm)
+        return F.conv1d(inputs, weight, padding=self.padding, groups=self.groups)
+
+
+class DareEegAdapter(nn.Module):
+    """Conv-linear-probing's learned projections in front of the encoder (METHOD: "Conv-linear-probing").
+
+    The spatial projection maps the data set's electrodes to positions of the channel vocabulary, the spectral one
+    filters each (projected) channel in time; they are decoupled, and each can be off. Where the data set's rate
+    differs from the encoder's, the window is then interpolated to the encoder's number of samples.
+    """
+
+    def __init__(self, config: DareEegConfig):
+        super().__init__()
+        electrodes, projected = config.electrode_names or [], config.projected_channel_names or []
+        positions = projected if config.use_spatial_projection else electrodes
+        self.electrode_names = electrodes
+        self.num_samples = config.electrode_window_size
+        self.window_size = config.window_size
+        self.is_active = config.use_spatial_projection or config.use_spectral_projection
+        self.spatial = nn.Sequential()
+        self.spectral = nn.Sequential()
+        if config.use_spatial_projection:
+            width = len(electrodes)
+            for hidden_width in config.spatial_projection_channels:
+                self.spatial.append(MaxNormConv1d(width, hidden_width, 1, config.spatial_max_norm))
+                self.spatial.append(nn.BatchNorm1d(hidden_width))
+                self.spatial.append(nn.GELU())
+                width = hidden_width
+            self.spatial.append(MaxNormConv1d(width, len(positions), 1, config.spatial_max_norm))
+        if config.use_spectral_projection:
+            size, kernel_size = len(positions), config.spectral_kernel_size
+            self.spectral.append(MaxNormConv1d(size, size, kernel_size, config.spectral_max_norm, groups=size))
+            self.spectral.append(nn.BatchNorm1d(size))
+            self.spectral.append(nn.GELU())
+        channel_ids = config.get_channel_ids(positions) if self.is_active else []
+        self.register_buffer("channel_ids", torch.tensor(channel_ids, dtype=torch.long), persistent=False)
+
+    @torch.no_grad()
+    def initialize(self, config: DareEegConfig) -> None:
+        """Start as close to the identity as electrode names allow: what the encoder was pre-trained on passes."""
+        for layer in self.spatial:
+            if isinstance(layer, MaxNormConv1d):
+                init.normal_(layer.weight, std=layer.in_channels**-0.5)
+        if config.use_spatial_projection and not config.spatial_projection_channels:
+            weight = self.spatial[0].weight.clone()
+            for row, name in enumerate(config.projected_channel_names):
+                if name in config.electrode_names:
+                    weight[row] = 0.0
+                    weight[row, config.electrode_names.index(name)] = 1.0
+            init.copy_(self.spatial[0].weight, weight)
+        if config.use_spectral_projection:
+            weight = torch.zeros_like(self.spectral[0].weight)
+            weight[..., config.spectral_kernel_size // 2] = 1.0
+            init.copy_(self.spectral[0].weight, weight)
+        if self.is_active:
+            positions = config.projected_channel_names if config.use_spatial_projection else config.electrode_names
+            init.copy_(self.channel_ids, torch.tensor(config.get_channel_ids(positions)))
+
+    def forward(self, input_values: torch.Tensor) -> torch.Tensor:
+        """Project windows `(B, electrodes, T)` to `(B, positions, window_size)`.
+
+        Raises:
+            ValueError: If the windows are not of the electrodes or the length the adapter was built for.
+        """
+        expected = (len(self.electrode_names), self.num_samples)
+        if input_values.shape[1:] != expected:
+            names = ", ".join(self.electrode_names)
+            raise ValueError(
+                f"This classifier was adapted to windows of {expected[1]} samples of {expected[0]} electrodes "
+                f"({names}), but input_values has shape {tuple(input_values.shape)}."
+            )
+        projected = self.spectral(self.spatial(input_values))
+        if self.num_samples == self.window_size:
+            return projected
+        return F.interpolate(projected, size=self.window_size, mode="linear", align_corners=False)
+
+
+class DareEegProbe(nn.Module):
+    """The linear probe: a max-norm map of each time patch, flattened over time, and a max-norm map to the classes."""
+
+    def __init__(self, config: DareEegConfig):
+        super().__init__()
+        self.num_patches = config.num_patches
+        self.dropout = nn.Dropout(config.probe_dropout)
+        features = config.num_summary_tokens * config.hidden_size
+        self.fc1 = MaxNormLinear(features, config.probe_hidden_size, config.probe_max_norm)
+        self.fc2 = MaxNormLinear(
+            config.num_patches * config.probe_hidden_size, config.num_labels, config.classifier_max_norm
+        )
+
+    def forward(self, features: torch.Tensor, patch_mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Map features `(B, N, S * D)` to logits `(B, num_labels)`; time patches that are padding count as zeros.
+
+        Raises:
+            ValueError: If N is not the number of time patches of a window.
+        """
+        if features.shape[1] != self.num_patches:
+            raise ValueError(
+                f"This classifier reads windows of {self.num_patches} time patches, got {features.shape[1]}; cut or "
+                "pad the recording to windows of config.window_size samples."
+            )
+        hidden = self.fc1(self.dropout(features))
+        if patch_mask is not None:
+            hidden = hidden * patch_mask[..., None]
+        return self.fc2(hidden.flatten(1))
+
+
+class DareEegForSequenceClassification(DareEegPreTrainedModel):
+    """The encoder with conv-linear-probing: an adapter in front of it and a linear probe behind it.
+
+    The encoder is frozen where `config.freeze_encoder` says so; [`unfreeze_encoder`] lifts that. `config.problem_type`
+    chooses single-label, multi-label or regression losses, as elsewhere in Transformers.
+    """
+
+    def __init__(self, config: DareEegConfig):
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        self.adapter = DareEegAdapter(config)
+        self.dare_eeg = DareEegModel(config)
+        self.probe = DareEegProbe(config)
+        self.post_init()
+        self.dare_eeg.requires_grad_(not config.freeze_encoder)
+
+    def freeze_encoder(self) -> None:
+        """Exclude the encoder from training; the checkpoint remembers it."""
+        self.config.freeze_encoder = True
+        self.dare_eeg.requires_grad_(False)
+
+    def unfreeze_encoder(self) -> None:
+        """Include the encoder in training; the checkpoint remembers it."""
+        self.config.freeze_encoder = False
+        self.dare_eeg.requires_grad_(True)
+
+    def extract_features(
+        self,
+        input_values: torch.Tensor,
+        channel_ids: torch.Tensor | None = None,
+        channel_mask: torch.Tensor | None = None,
+        patch_mask: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> BaseModelOutputWithPooling:
+        """Run adapter and encoder; arguments as of [`forward`], output as of [`DareEegModel`]."""
+        if self.adapter.is_active:
+            input_values = self.adapter(input_values.to(self.dtype))
+            channel_ids, channel_mask, patch_mask = self.adapter.channel_ids, None, None
+        return self.dare_eeg(input_values, channel_ids, channel_mask, patch_mask, **kwargs)
+
+    def classify_features(
+        self, last_hidden_state: torch.Tensor, patch_mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Logits `(B, num_labels)` of encoder output `(B, N * S, D)`, which may have been kept from an earlier run."""
+        features = last_hidden_state.unflatten(1, (-1, self.config.num_summary_tokens)).flatten(2)
+        if patch_mask is not None and not self.adapter.is_active:
+            patch_mask = check_mask(patch_mask, features.shape[:2], "patch_mask")
+            return self.probe(features, patch_mask)
+        return self.probe(features)
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_values: torch.Tensor,
+        channel_ids: torch.Tensor | None = None,
+        channel_mask: torch.Tensor | None = None,
+        patch_mask: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> SequenceClassifierOutput:
+        r"""Classify windows.
+
+        Args:
+            input_values (`torch.FloatTensor` of shape `(B, C, T)`): EEG, as for [`DareEegModel`]. With an adapter, C
+                are the electrodes of `config.electrode_names`, in that order, and T is `config.electrode_window_size`.
+            channel_ids (`torch.LongTensor` of shape `(B, C)` or `(C,)`, *optional*): Row of each channel in the
+                vocabulary. With an adapter it is not used.
+            channel_mask, patch_mask (*optional*): Padding, as for [`DareEegModel`]. With an adapter they are not used.
+            labels (`torch.Tensor` of shape `(B,)` or `(B, num_labels)`, *optional*): Classes, or targets.
+
+        Returns:
+            Loss (where labels are given) and logits of shape `(B, num_labels)`.
+        """
+        outputs = self.extract_features(input_values, channel_ids, channel_mask, patch_mask, **kwargs)
+        logits = self.classify_features(outputs.last_hidden_state, patch_mask)
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(labels=labels, pooled_logits=logits, config=self.config)
+            if self.config.label_smoothing and self.config.problem_type == "single_label_classification":
+                loss = F.cross_entropy(logits, labels.view(-1), label_smoothing=self.config.label_smoothing)
+        return SequenceClassifierOutput(
+            loss=loss, logits=logits, hidden_states=outputs.hidden_states, attentions=outputs.attentions
+        )
+
+
+__all__ = [
+    "DareEegForPreTraining",
+    "DareEegForSequenceClassification",
+    "DareEegModel",
+    "DareEegPreTrainedModel",
+]
