@@ -1,0 +1,109 @@
+"""Finding what is wrong with a recording: broken samples, flat, noisy and disconnected channels."""
+
+import numpy as np
+
+from ..feature_extraction_dare_eeg import FLAT_MICROVOLTS
+
+BROKEN_SHARE = 0.01
+"""A channel with more broken samples than this is bad; with fewer they are bridged."""
+
+NOISY_SCORE = 5.0
+"""Robust z-score of the channel's spread among all channels (PREP, Bigdely-Shamlo et al. 2015, uses the same)."""
+
+MIN_CORRELATION = 0.25
+"""A channel that no other follows: largest correlation with any other channel, median over windows. PREP: 0.4 on 1 s windows; here lower,
+because sparse montages have distant neighbours and nothing should be thrown away for that."""
+
+
+def find_broken_samples(signal: np.ndarray) -> np.ndarray:
+    """Mark samples that no amplifier measured: NaN, infinite, or absurd spikes.
+
+    A spike lies more than 2 mV and more than 20 robust standard deviations from the channel's median (so slow drifts are none).
+
+    Args:
+        signal: (channels, samples) in microvolts.
+
+    Returns:
+        Boolean array of the same shape.
+    """
+    broken = ~np.isfinite(signal)
+    # The largest excursion decides whether a closer look at a channel is worth it.
+    with np.errstate(invalid="ignore"):
+        suspicious = broken.any(axis=1) | (np.ptp(signal, axis=1) > 4000)
+    for channel in np.flatnonzero(suspicious):
+        values = signal[channel, ~broken[channel]]
+        if values.size:
+            median = np.median(values)
+            scale = 1.4826 * np.median(np.abs(values - median))
+            with np.errstate(invalid="ignore"):
+                broken[channel] |= np.abs(signal[channel] - median) > max(2000.0, 20 * scale)
+    return broken
+
+
+def bridge_broken_samples(signal: np.ndarray, broken: np.ndarray) -> None:
+    """Replace broken samples, in place, by straight lines between their good neighbours. Channels without good samples become 0."""
+    time = np.arange(signal.shape[1])
+    for channel in np.flatnonzero(broken.any(axis=1)):
+        good = ~broken[channel]
+        signal[channel, ~good] = np.interp(time[~good], time[good], signal[channel, good]) if good.any() else 0.0
+
+
+def runs(mask: np.ndarray) -> list[tuple[int, int]]:
+    """Return the stretches [start, stop) in which a boolean array (samples,) is True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def find_bad_channels(signal: np.ndarray, rate: float) -> dict[int, str]:
+    """Find channels that carry no EEG, after band-pass filtering.
+
+    Three criteria, after PREP (Bigdely-Shamlo et al. 2015), each robust against what it looks for:
+    flat (standard deviation below 0.05 uV), noisy or far too quiet (robust z-score of the logarithm of the spread above 5 among the
+    channels, and at least a factor of 3 from their median), and uncorrelated (no other channel follows it, from eight channels up).
+
+    Args:
+        signal: (channels, samples) in microvolts, before re-referencing. `rate`: hertz.
+
+    Returns:
+        Index of the channel -> the reason.
+    """
+    bad: dict[int, str] = {}
+    # The interquartile range overlooks single artefacts, which belong to windows and not to channels.
+    step = max(1, signal.shape[1] // 20_000)
+    quartiles = np.percentile(signal[:, ::step], (25, 75), axis=1)
+    scale = (quartiles[1] - quartiles[0]) / 1.349
+    for channel in np.flatnonzero((scale < FLAT_MICROVOLTS) & (signal.std(axis=1) < FLAT_MICROVOLTS)):
+        bad[int(channel)] = "flat"
+    alive = np.array([channel for channel in range(len(signal)) if channel not in bad])
+    if len(alive) < 4:
+        return bad
+    level = np.log(np.maximum(scale[alive], FLAT_MICROVOLTS))
+    middle = np.median(level)
+    width = max(1.4826 * np.median(np.abs(level - middle)), 0.05)
+    for channel, value in zip(alive, level, strict=True):
+        if abs(value - middle) > max(NOISY_SCORE * width, np.log(3)):
+            word = "noisy" if value > middle else "too quiet"
+            bad[int(channel)] = f"{word}: {scale[channel]:.3g} uV, the others {np.exp(middle):.3g} uV"
+    if len(alive) >= 8:
+        correlation = _neighbour_correlation(signal[alive], rate)
+        if np.median(correlation) < 2 * MIN_CORRELATION:
+            # Where channels hardly follow each other anyway (few and far apart, or synthetic), the criterion says nothing.
+            return bad
+        for channel, value in zip(alive, correlation, strict=True):
+            if value < MIN_CORRELATION and int(channel) not in bad:
+                bad[int(channel)] = f"uncorrelated: at most {value:.2f} with any other channel"
+    return bad
+
+
+def _neighbour_correlation(signal: np.ndarray, rate: float) -> np.ndarray:
+    """Largest absolute correlation of each channel with any other, median over up to 40 windows of two seconds: (channels,)."""
+    samples = min(signal.shape[1], int(2 * rate))
+    count = signal.shape[1] // samples
+    chosen = np.unique(np.linspace(0, count - 1, min(count, 40)).astype(int))
+    windows = signal[:, : count * samples].reshape(len(signal), count, samples)[:, chosen].transpose(1, 0, 2)
+    windows = windows - windows.mean(axis=-1, keepdims=True)
+    windows /= np.linalg.norm(windows, axis=-1, keepdims=True) + 1e-12
+    correlation = np.abs(windows @ windows.transpose(0, 2, 1))
+    index = np.arange(len(signal))
+    correlation[:, index, index] = 0
+    return np.median(correlation.max(axis=-1), axis=0)
