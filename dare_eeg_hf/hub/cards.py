@@ -5,21 +5,27 @@ later call, after an evaluation or when publishing, adds to them and writes the 
 """
 
 import html
+import io
 import json
+import math
 import os
 from collections import Counter
 from pathlib import Path
 
 import jinja2
+import torch
 from huggingface_hub import EvalResult, ModelCardData
 from safetensors import safe_open
+
+from dare_eeg_hf import modeling_dare_eeg
+from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
+from dare_eeg_hf.visualization import plot_loss_curves
 
 FACTS_NAME = "model_card.json"
 CURVE_NAME = "training_curve.png"
 METRICS_NAME = "metrics.jsonl"
 GENERATED_MARK = "<!-- Written by dare_eeg_hf. Remove this line to keep your own edits when publishing. -->"
 
-PRESETS = ("nano", "light", "small", "base", "deep")
 SIZE_FIELDS = (
     "hidden_size",
     "num_summary_tokens",
@@ -60,46 +66,65 @@ def write_model_card(
         FileNotFoundError: there is no config.json.
         ValueError: a result lacks `dataset`, `metric` or `value`.
     """
-    from ..configuration_dare_eeg import DareEegConfig
-
     folder = Path(folder)
+    facts = remember_facts(folder, run, evaluation)
+    curve = draw_training_curve(folder)
+    if curve is not None:
+        _write_atomically(folder / CURVE_NAME, curve)
+    if facts["run"] or facts["evaluation"]:
+        _write_atomically(folder / FACTS_NAME, (json.dumps(facts, indent=2, default=str) + "\n").encode())
+    return _write_atomically(folder / "README.md", render_model_card(folder, facts, repo_id=repo_id).encode())
+
+
+def render_model_card(folder: Path, facts: dict | None = None, *, repo_id: str | None = None) -> str:
+    """Return the card's text; `facts` defaults to those kept in the folder. Arguments as for `write_model_card`."""
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{folder} has no config.json: a model card describes a checkpoint folder.")
+    facts = facts or remember_facts(folder)
+    run, evaluation = facts["run"], facts["evaluation"]
     config = DareEegConfig.from_pretrained(folder)
-    run, evaluation = _remember_facts(folder, run, evaluation)
     preset = preset_of(config)
     name = run.get("name") or (repo_id or f"dare-eeg-{preset or 'custom'}").split("/")[-1]
-
-    card = _template("model_card.md").render(
+    return _template("model_card.md").render(
         metadata=_metadata(name, run, evaluation).to_yaml(),
         mark=GENERATED_MARK,
         name=name,
         repo_id=repo_id or f"ORGANISATION/{name}",
         preset=preset,
         config=config,
-        size_fields=SIZE_FIELDS,
+        sizes={field: getattr(config, field) for field in SIZE_FIELDS},
         head=(config.architectures or ["DareEegModel"])[0],
         labels=[config.id2label[i] for i in sorted(config.id2label)],
-        parameters=count_parameters(folder),
+        parameters=count_parameters(folder, config),
         has_weights=has_weights(folder),
         contract=_signal_contract(folder),
         run=run,
         evaluation=evaluation,
         losses=_losses(folder / METRICS_NAME),
-        curve=CURVE_NAME if _write_training_curve(folder) else None,
+        curve=CURVE_NAME if any("loss" in row for row in _read_metrics(folder / METRICS_NAME)) else None,
         reported=REPORTED_BY_PAPER.get(preset, ()),
     )
-    return _write_atomically(folder / "README.md", card)
 
 
-def preset_of(config) -> str | None:
+def remember_facts(folder: Path, run: dict | None = None, evaluation: list[dict] | None = None) -> dict:
+    """Merge the given facts with those of earlier calls, which are kept beside the card."""
+    path = folder / FACTS_NAME
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    run = {**kept.get("run", {}), **(run or {})}
+    evaluation = kept.get("evaluation", []) if evaluation is None else evaluation
+    for result in evaluation:
+        missing = {"dataset", "metric", "value"} - result.keys()
+        if missing:
+            raise ValueError(f"An evaluation result lacks {', '.join(sorted(missing))}: {result}")
+    if "arguments" in run:
+        run["arguments"] = {key: _last_name_of_path(value) for key, value in run["arguments"].items()}
+    return {"run": run, "evaluation": evaluation}
+
+
+def preset_of(config: DareEegConfig) -> str | None:
     """Name of the preset whose sizes the configuration has, or None."""
-    sizes = [getattr(config, field) for field in SIZE_FIELDS]
-    for preset in PRESETS:
-        reference = type(config).from_preset(preset)
-        if sizes == [getattr(reference, field) for field in SIZE_FIELDS]:
-            return preset
-    return None
+    sizes = {field: getattr(config, field) for field in SIZE_FIELDS}
+    return next((name for name, preset in PRESETS.items() if preset == sizes), None)
 
 
 def has_weights(folder: Path) -> bool:
@@ -107,52 +132,26 @@ def has_weights(folder: Path) -> bool:
     return any(folder.glob("*.safetensors"))
 
 
-def count_parameters(folder: Path) -> dict[str, int]:
+def count_parameters(folder: Path, config: DareEegConfig) -> dict[str, int]:
     """Number of parameters of each part of the checkpoint, read from the headers of its safetensors files.
 
-    Without weights they are counted on the model that config.json describes, built without memory.
+    Without weights they are counted on the model that the configuration describes, built without memory.
     """
     parts = Counter()
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, framework="numpy") as tensors:
             for key in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
-                size = 1
-                for length in tensors.get_slice(key).get_shape():
-                    size *= length
-                parts[key.split(".")[0]] += size
+                parts[key.split(".")[0]] += math.prod(tensors.get_slice(key).get_shape())
     if not parts:
-        for key, parameter in _model_without_memory(folder).named_parameters():
+        for key, parameter in _model_without_memory(config).named_parameters():
             parts[key.split(".")[0]] += parameter.numel()
     return dict(parts)
 
 
-def _model_without_memory(folder: Path):
-    import torch
-
-    from .. import modeling_dare_eeg
-    from ..configuration_dare_eeg import DareEegConfig
-
-    config = DareEegConfig.from_pretrained(folder)
+def _model_without_memory(config: DareEegConfig) -> modeling_dare_eeg.DareEegPreTrainedModel:
     architecture = (config.architectures or ["DareEegForPreTraining"])[0]
     with torch.device("meta"):
         return getattr(modeling_dare_eeg, architecture)(config)
-
-
-def _remember_facts(folder: Path, run: dict | None, evaluation: list[dict] | None) -> tuple[dict, list[dict]]:
-    """Merge the given facts with those of earlier calls and keep them beside the card."""
-    path = folder / FACTS_NAME
-    facts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    run = {**facts.get("run", {}), **(run or {})}
-    evaluation = facts.get("evaluation", []) if evaluation is None else evaluation
-    for result in evaluation:
-        missing = {"dataset", "metric", "value"} - result.keys()
-        if missing:
-            raise ValueError(f"An evaluation result lacks {', '.join(sorted(missing))}: {result}")
-    if "arguments" in run:
-        run["arguments"] = {key: _last_name_of_path(value) for key, value in run["arguments"].items()}
-    if run or evaluation:
-        _write_atomically(path, json.dumps({"run": run, "evaluation": evaluation}, indent=2, default=str) + "\n")
-    return run, evaluation
 
 
 def _last_name_of_path(value):
@@ -221,16 +220,14 @@ def _read_metrics(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
-def _write_training_curve(folder: Path) -> bool:
-    rows = _read_metrics(folder / METRICS_NAME)
-    if not any("loss" in row for row in rows):
-        return False
-    from ..visualization import plot_loss_curves
-
-    temporary = folder / f".{CURVE_NAME}.tmp"
-    plot_loss_curves(rows).savefig(temporary, format="png", dpi=120)
-    os.replace(temporary, folder / CURVE_NAME)
-    return True
+def draw_training_curve(folder: Path) -> bytes | None:
+    """PNG of the losses in metrics.jsonl, or None where there are none."""
+    rows = [row for row in _read_metrics(folder / METRICS_NAME) if "loss" in row]
+    if not rows:
+        return None
+    image = io.BytesIO()
+    plot_loss_curves(rows).savefig(image, format="png", dpi=120)
+    return image.getvalue()
 
 
 def _template(name: str) -> jinja2.Template:
@@ -252,8 +249,8 @@ def _plain(value) -> str:
     return html.escape(" ".join(text.split()), quote=False).replace("|", "\\|").replace("`", "'")
 
 
-def _write_atomically(path: Path, text: str) -> Path:
+def _write_atomically(path: Path, content: bytes) -> Path:
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
+    temporary.write_bytes(content)
     os.replace(temporary, path)
     return path
