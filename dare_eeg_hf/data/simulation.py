@@ -8,7 +8,7 @@ from pathlib import Path
 import mne
 import numpy as np
 
-from ..montage import PRETRAINING_CHANNELS
+from dare_eeg_hf.montage import PRETRAINING_CHANNELS
 
 RUNS = {"R01": False, "R02": True}
 """Run name -> whether the eyes are closed, as in the two resting runs of PhysioNet EEGMMIDB."""
