@@ -15,7 +15,8 @@ import torch
 from scipy.signal import resample_poly, welch
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.dummy import DummyClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegressionCV
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_class_weight
@@ -24,6 +25,7 @@ from torch import nn
 from dare_eeg_hf.evaluation.metrics import classification_metrics
 
 FREQUENCY_BANDS = {"delta": (1, 4), "theta": (4, 8), "alpha": (8, 13), "beta": (13, 30), "gamma": (30, 45)}
+REGULARIZATION = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 
 class BandPower(TransformerMixin, BaseEstimator):
@@ -59,14 +61,47 @@ def chance() -> DummyClassifier:
     return DummyClassifier(strategy="prior")
 
 
-def band_power(sampling_rate: float) -> Pipeline:
-    """Band power, standardised, then logistic regression with balanced class weights."""
-    return make_pipeline(
-        BandPower(sampling_rate), StandardScaler(), LogisticRegression(max_iter=2000, class_weight="balanced")
+def logistic_regression(groups: np.ndarray | None = None) -> LogisticRegressionCV:
+    """Logistic regression with balanced class weights whose regularisation is chosen inside the training data.
+
+    Args:
+        groups: (W,) subject of each training window; four folds of whole subjects then choose the strength by
+            balanced accuracy. Without them (or with one subject) the folds are four runs of consecutive windows
+            of each class.
+    """
+    several = groups is not None and len(np.unique(groups)) > 1
+    splitter = StratifiedGroupKFold(min(4, len(np.unique(groups)))) if several else StratifiedKFold(4)
+    return LogisticRegressionCV(
+        Cs=REGULARIZATION,
+        cv=_GroupedFolds(splitter, groups if several else None),
+        scoring="balanced_accuracy",
+        class_weight="balanced",
+        max_iter=2000,
+        l1_ratios=(0,),
+        use_legacy_attributes=False,
     )
 
 
-def riemann() -> Pipeline:
+class _GroupedFolds:
+    """A splitter that knows the groups: `LogisticRegressionCV` cannot be handed them inside a pipeline."""
+
+    def __init__(self, splitter, groups: np.ndarray | None):
+        self.splitter = splitter
+        self.groups = groups
+
+    def split(self, X, y=None, groups=None):  # noqa: ARG002
+        return self.splitter.split(X, y, self.groups)
+
+    def get_n_splits(self, X=None, y=None, groups=None) -> int:  # noqa: ARG002
+        return self.splitter.get_n_splits()
+
+
+def band_power(sampling_rate: float, groups: np.ndarray | None = None) -> Pipeline:
+    """Band power, standardised, then `logistic_regression`."""
+    return make_pipeline(BandPower(sampling_rate), StandardScaler(), logistic_regression(groups))
+
+
+def riemann(groups: np.ndarray | None = None) -> Pipeline:
     """Covariance matrices (oracle approximating shrinkage), tangent space at their Riemannian mean, then as above.
 
     Shrinkage also makes average-referenced windows usable, whose plain covariance is singular. After Barachant et
@@ -80,12 +115,7 @@ def riemann() -> Pipeline:
         from pyriemann.tangentspace import TangentSpace
     except ImportError as error:
         raise ImportError("this baseline needs pyriemann: pip install 'dare-eeg-hf[benchmark]'") from error
-    return make_pipeline(
-        Covariances("oas"),
-        TangentSpace("riemann"),
-        StandardScaler(),
-        LogisticRegression(max_iter=2000, class_weight="balanced"),
-    )
+    return make_pipeline(Covariances("oas"), TangentSpace("riemann"), StandardScaler(), logistic_regression(groups))
 
 
 class EEGNet(nn.Module):

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+PER_WINDOW = ("signals", "labels", "subjects", "sessions", "recordings", "onsets", "parts")
+
 
 @dataclass(frozen=True)
 class LabelledWindows:
@@ -23,9 +25,11 @@ class LabelledWindows:
         label_names: the classes.
         subjects, sessions, recordings: (W,) strings; a session or recording is named within its subject.
         onsets: (W,) seconds from the start of the recording.
+        parts: (W,) the part of the published split, such as "train"; empty where there is none.
         normalized: whether the signals already went through the signal contract (rate, unit, band, reference),
             as rows of a prepared data set did; they are then not filtered again.
-        features: frozen encoder features (W, N, S*D) computed earlier, or None.
+        features: frozen encoder features (W, N*S, D) computed earlier, or None.
+        feature_mask: (W, N) False at patches that are padding.
         features_of: fingerprint of the encoder they came from.
     """
 
@@ -39,8 +43,10 @@ class LabelledWindows:
     sessions: np.ndarray
     recordings: np.ndarray
     onsets: np.ndarray
+    parts: np.ndarray
     normalized: bool = False
     features: torch.Tensor | None = None
+    feature_mask: torch.Tensor | None = None
     features_of: str | None = None
 
     def __post_init__(self):
@@ -54,7 +60,7 @@ class LabelledWindows:
                 f"window {window}, channel {self.channel_names[channel]} contains NaN or infinity: "
                 "drop such windows, or repair the recording first"
             )
-        for name in ("labels", "subjects", "sessions", "recordings", "onsets"):
+        for name in PER_WINDOW[1:]:
             if len(getattr(self, name)) != len(self.signals):
                 raise ValueError(f"{len(getattr(self, name))} {name} for {len(self.signals)} windows")
 
@@ -77,10 +83,10 @@ class LabelledWindows:
         """The windows at these positions, or where a boolean mask is True, in order."""
         indices = np.asarray(indices)
         indices = np.flatnonzero(indices) if indices.dtype == bool else indices.astype(int)
-        per_window = ("signals", "labels", "subjects", "sessions", "recordings", "onsets")
-        chosen = {name: getattr(self, name)[indices] for name in per_window}
+        chosen = {name: getattr(self, name)[indices] for name in PER_WINDOW}
         if self.features is not None:
-            chosen["features"] = self.features[torch.from_numpy(indices)]
+            positions = torch.from_numpy(indices)
+            chosen |= {"features": self.features[positions], "feature_mask": self.feature_mask[positions]}
         return replace(self, **chosen)
 
     def with_signals(self, signals: np.ndarray) -> LabelledWindows:
@@ -112,6 +118,7 @@ class LabelledWindows:
         sessions: Sequence[str] | None = None,
         recordings: Sequence[str] | None = None,
         onsets: Sequence[float] | None = None,
+        parts: Sequence[str] | None = None,
         normalized: bool = False,
     ) -> LabelledWindows:
         """Windows from plain arrays; who and when default to one unnamed subject, one session, one recording."""
@@ -133,6 +140,7 @@ class LabelledWindows:
             sessions=texts(sessions, "session"),
             recordings=texts(recordings, "recording"),
             onsets=np.arange(count, dtype=float) if onsets is None else np.asarray(onsets, dtype=float),
+            parts=texts(parts, ""),
             normalized=normalized,
         )
 
@@ -198,10 +206,7 @@ class LabelledWindows:
         if not common:
             raise ValueError("the recordings have no channel in common")
         signals = [part.signals[:, [part.channel_names.index(name) for name in common]] for part in parts]
-        columns = {
-            name: np.concatenate([getattr(part, name) for part in parts])
-            for name in ("labels", "subjects", "sessions", "recordings", "onsets")
-        }
+        columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in PER_WINDOW[1:]}
         return replace(
             first,
             signals=np.concatenate(signals),

@@ -1,0 +1,530 @@
+"""What is measured: data, classes, window length and protocol of every benchmark task.
+
+A task reads either the corpus as its authors distribute it or a data set prepared by `dataset_scripts/`, whichever it
+finds in the folder given as `--data-root` under one of its folder names. All models of a table get the same windows
+in the same folds. Recordings go through the signal contract (256 Hz, millivolts, 0.5-75 Hz, notch, average
+reference), unless the task says otherwise.
+
+The protocols of the paper's downstream corpora are those of its family of papers as far as METHOD or the corpora's
+own documentation give them; those tasks have been tried on simulated data in the same layout only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from dare_eeg_hf.evaluation.protocols import (
+    Fold,
+    check_folds,
+    cross_session,
+    fixed_split,
+    grouped_k_fold,
+    leave_one_group_out,
+    leave_one_subject_out,
+)
+from dare_eeg_hf.training.euclidean_alignment import align_windows
+from dare_eeg_hf.training.labelled_windows import LabelledWindows
+
+CONTRACT_RATE = 256.0
+
+
+@dataclass(frozen=True)
+class EegTask:
+    """One row group of the benchmark.
+
+    Attributes:
+        name: as on the command line.
+        title: as in tables.
+        folders: names under the data root, tried in this order.
+        label_names: the classes.
+        window_seconds: length of a window.
+        protocol: one sentence for the table.
+        read_source: reads the corpus as distributed; None where only a prepared data set is read.
+        split: windows to folds.
+        align: Euclidean alignment per session (no labels; unlabelled test windows are used).
+    """
+
+    name: str
+    title: str
+    folders: tuple[str, ...]
+    label_names: tuple[str, ...]
+    window_seconds: float
+    protocol: str
+    split: Callable[[LabelledWindows], list[Fold]]
+    read_source: Callable[[EegTask, Path], LabelledWindows] | None = None
+    align: bool = False
+
+    def find(self, data_root: Path | str) -> list[Path]:
+        """The folders of this task's data.
+
+        Raises:
+            FileNotFoundError: naming the folders that were looked for, and how to make them.
+        """
+        found = [folder for name in self.folders if (folder := Path(data_root) / name).is_dir()]
+        if not found:
+            raise FileNotFoundError(
+                f"task {self.name} needs one of the folders {', '.join(self.folders)} in {data_root}; "
+                "make it with the corpus's script in dataset_scripts/ "
+                f"(--output {Path(data_root) / self.folders[0]})"
+            )
+        return found
+
+    def load(self, data_root: Path | str) -> LabelledWindows:
+        """All windows of the task.
+
+        Raises:
+            FileNotFoundError: the data are not there.
+            ValueError: a prepared data set has windows of another length or other classes.
+        """
+        folder = self.find(data_root)[0]
+        prepared = any(folder.rglob("*.parquet"))
+        if prepared:
+            windows = read_prepared(folder)
+            seconds = windows.signals.shape[-1] / windows.sampling_rate
+            if abs(seconds - self.window_seconds) > 1 / windows.sampling_rate:
+                raise ValueError(
+                    f"{folder} has windows of {seconds:g} s; task {self.name} needs {self.window_seconds:g}"
+                )
+            if windows.label_names != self.label_names:
+                raise ValueError(
+                    f"{folder} has the classes {', '.join(windows.label_names)}; task {self.name} needs "
+                    f"{', '.join(self.label_names)}"
+                )
+        elif self.read_source is None:
+            raise FileNotFoundError(
+                f"{folder} holds no Parquet files: task {self.name} reads a data set prepared by dataset_scripts/"
+            )
+        else:
+            windows = self.read_source(self, folder)
+        return align_windows(windows) if self.align else windows
+
+    def folds(self, windows: LabelledWindows) -> list[Fold]:
+        """The task's protocol on its windows."""
+        return self.split(windows)
+
+
+def read_prepared(folder: Path) -> LabelledWindows:
+    """A prepared data set with the part each row was published in kept in `windows.parts`."""
+    from datasets import get_dataset_split_names
+
+    from dare_eeg_hf.data.loading import load_windows
+
+    parts = []
+    for split in get_dataset_split_names(str(folder)):
+        windows = LabelledWindows.from_rows(load_windows(folder, split=split))
+        parts.append(replace(windows, parts=np.full(len(windows), str(split))))
+    return LabelledWindows.concatenate(parts)
+
+
+# ---- from recordings to windows
+
+
+def cut_recording(
+    path: Path,
+    label: int,
+    label_names: Sequence[str],
+    *,
+    subject: str,
+    seconds: float,
+    onsets: Sequence[float] | None = None,
+    labels: Sequence[int] | None = None,
+) -> LabelledWindows:
+    """Windows of one normalised recording: back to back, or from the given onsets with a label each."""
+    from dare_eeg_hf.data.recordings import load_recording
+
+    raw = load_recording(path).raw
+    return cut_raw(raw, label, label_names, path.stem, subject, seconds, onsets, labels)
+
+
+def cut_raw(raw, label, label_names, recording, subject, seconds, onsets=None, labels=None) -> LabelledWindows:
+    """`cut_recording` for a normalised MNE Raw (volts) that is already open."""
+    rate = raw.info["sfreq"]
+    samples = round(seconds * rate)
+    millivolts = (raw.get_data() * 1e3).astype(np.float32)
+    if onsets is None:
+        onsets = np.arange(millivolts.shape[1] // samples) * seconds
+        labels = np.full(len(onsets), label)
+    starts = np.round(np.asarray(onsets) * rate).astype(int)
+    complete = (starts >= 0) & (starts + samples <= millivolts.shape[1])
+    starts, labels, onsets = starts[complete], np.asarray(labels)[complete], np.asarray(onsets)[complete]
+    signals = np.stack([millivolts[:, start : start + samples] for start in starts])
+    return LabelledWindows.from_arrays(
+        signals,
+        labels,
+        channel_names=raw.ch_names,
+        sampling_rate=rate,
+        unit="mV",
+        label_names=label_names,
+        subjects=[subject] * len(starts),
+        recordings=[recording] * len(starts),
+        onsets=onsets,
+        normalized=True,
+    )
+
+
+def _files(folder: Path, pattern: str) -> list[tuple[Path, re.Match]]:
+    """Files whose name matches, with the match, in order of name."""
+    matches = [(path, re.fullmatch(pattern, path.name)) for path in sorted(folder.rglob("*"))]
+    found = [(path, match) for path, match in matches if match]
+    if not found:
+        raise FileNotFoundError(f"{folder} holds no file named like {pattern}")
+    return found
+
+
+def read_mental_arithmetic(task: EegTask, folder: Path) -> LabelledWindows:
+    """EEGMAT: SubjectNN_1*.edf rest, SubjectNN_2*.edf arithmetic."""
+    return LabelledWindows.concatenate(
+        [
+            cut_recording(path, int(m[2]) - 1, task.label_names, subject=m[1], seconds=task.window_seconds)
+            for path, m in _files(folder, r"Subject(\d\d)_([12]).*\.edf")
+        ]
+    )
+
+
+def read_eyes_eegmmidb(task: EegTask, folder: Path) -> LabelledWindows:
+    """EEGMMIDB resting runs: R01 eyes open, R02 eyes closed."""
+    return LabelledWindows.concatenate(
+        [
+            cut_recording(path, int(m[2]) - 1, task.label_names, subject=m[1], seconds=task.window_seconds)
+            for path, m in _files(folder, r"(S\d{3})R0([12]).*\.edf")
+        ]
+    )
+
+
+def read_fists_feet(task: EegTask, folder: Path) -> LabelledWindows:
+    """EEGMMIDB runs 5, 6, 9, 10, 13, 14: T1 both fists, T2 both feet, executed or imagined."""
+    import mne
+
+    parts = []
+    for path, match in _files(folder, r"(S\d{3})R(05|06|09|10|13|14)\.edf"):
+        annotations = mne.read_annotations(path)
+        cues = [(a["onset"], ("T1", "T2").index(a["description"])) for a in annotations if a["description"] != "T0"]
+        onsets, labels = zip(*cues, strict=True)
+        parts.append(
+            cut_recording(
+                path,
+                0,
+                task.label_names,
+                subject=match[1],
+                seconds=task.window_seconds,
+                onsets=onsets,
+                labels=labels,
+            )
+        )
+    return LabelledWindows.concatenate(parts)
+
+
+EMOTIV_RATE = 128.0
+SWITCH_SECONDS, SWITCH_MARGIN = 180.0, 10.0
+"""Guinea-Bissau: eyes closed for about three minutes, then open, without a marker; windows near it are left out."""
+
+
+def _read_guinea_bissau(task: EegTask, folder: Path, label_of: Callable) -> LabelledWindows:
+    import mne
+    import pandas as pd
+
+    from dare_eeg_hf.data.recordings import normalize_raw
+
+    metadata = pd.read_csv(next(iter(sorted(folder.rglob("metadata*.csv")))), index_col="subject.id")
+    parts = []
+    for path, match in _files(folder, r"signal-(\d+)\.csv\.gz"):
+        table = pd.read_csv(path, index_col=0)
+        channels = list(table.columns[: list(table.columns).index("COUNTER")])
+        info = mne.create_info(channels, EMOTIV_RATE, "eeg")
+        raw, _ = normalize_raw(mne.io.RawArray(table[channels].to_numpy().T * 1e-6, info, verbose="error"))
+        onsets = np.arange(0, raw.times[-1] - task.window_seconds, task.window_seconds)
+        labels = label_of(metadata.loc[int(match[1])], onsets, task.window_seconds)
+        kept = labels >= 0
+        parts.append(
+            cut_raw(
+                raw,
+                0,
+                task.label_names,
+                path.name.removesuffix(".csv.gz"),
+                f"GB{match[1]}",
+                task.window_seconds,
+                onsets[kept],
+                labels[kept],
+            )
+        )
+    return LabelledWindows.concatenate(parts)
+
+
+def read_eyes_guinea_bissau(task: EegTask, folder: Path) -> LabelledWindows:
+    """Eyes closed before, open after the change near 180 s."""
+
+    def label_of(_, onsets, seconds):
+        closed = onsets + seconds <= SWITCH_SECONDS - SWITCH_MARGIN
+        opened = onsets >= SWITCH_SECONDS + SWITCH_MARGIN
+        return np.where(closed, 1, np.where(opened, 0, -1))
+
+    return _read_guinea_bissau(task, folder, label_of)
+
+
+def read_epilepsy(task: EegTask, folder: Path) -> LabelledWindows:
+    """Group of the subject, for every window. A benchmark on 22 people, no diagnostic instrument."""
+
+    def label_of(subject, onsets, _):
+        return np.full(len(onsets), task.label_names.index(subject["Group"].lower()))
+
+    return _read_guinea_bissau(task, folder, label_of)
+
+
+def read_tapping(task: EegTask, folder: Path) -> LabelledWindows:
+    """BCI Competition II, data set IV at 100 Hz; trials of 0.5 s are too short for the contract's filters."""
+    from scipy.io import loadmat
+
+    content = loadmat(_files(folder, r"sp1s_aa\.mat")[0][0])
+    names = [str(np.ravel(name)[0]) for name in np.ravel(content["clab"])]
+    trials = np.concatenate([content["x_train"], content["x_test"]], axis=2).transpose(2, 1, 0)
+    labels = np.concatenate([content["y_train"].ravel(), content["y_test"].ravel()])
+    count = content["x_train"].shape[2]
+    return LabelledWindows.from_arrays(
+        trials,
+        labels,
+        channel_names=names,
+        sampling_rate=100,
+        unit="uV",
+        label_names=task.label_names,
+        recordings=[f"trial {i}" for i in range(len(labels))],
+        parts=["train"] * count + ["test"] * (len(labels) - count),
+    )
+
+
+# ---- protocols of single tasks
+
+
+def _without_published_test_subjects(windows: LabelledWindows) -> LabelledWindows:
+    return windows.select(~np.isin(windows.subjects, ["32", "33", "34", "35"]))
+
+
+def read_mental_arithmetic_development(task: EegTask, folder: Path) -> LabelledWindows:
+    """EEGMAT without the published test subjects 32-35, which are kept for a final evaluation."""
+    return _without_published_test_subjects(read_mental_arithmetic(task, folder))
+
+
+def by_subjects(n_folds: int) -> Callable[[LabelledWindows], list[Fold]]:
+    """Grouped k-fold over subjects."""
+    return lambda windows: grouped_k_fold(windows.subjects, windows.labels, n_folds)
+
+
+def one_subject_out(windows: LabelledWindows) -> list[Fold]:
+    """Leave one subject out."""
+    return leave_one_subject_out(windows.subjects)
+
+
+def one_run_out(windows: LabelledWindows) -> list[Fold]:
+    """Leave one recording out, within the subjects."""
+    return leave_one_group_out(windows.recording_keys, "recording")
+
+
+def sessions_in_order(windows: LabelledWindows) -> list[Fold]:
+    """Train on earlier sessions, test on the next."""
+    return cross_session(windows.subjects, windows.sessions, windows.labels)
+
+
+def eegmat_published(windows: LabelledWindows) -> list[Fold]:
+    """Subjects 00-27 train, 28-31 validation, 32-35 test."""
+    number = [f"{i:02d}" for i in range(36)]
+    parts = {"train": number[:28], "validation": number[28:32], "test": number[32:]}
+    return fixed_split(windows.subjects, parts)
+
+
+def published_parts(windows: LabelledWindows) -> list[Fold]:
+    """The parts the corpus came in. Without a validation part, every fifth training subject validates."""
+    train, test = np.flatnonzero(windows.parts == "train"), np.flatnonzero(windows.parts == "test")
+    validation = np.flatnonzero(windows.parts == "validation")
+    if not len(validation):
+        held_out = np.unique(windows.subjects[train])[4::5]
+        inside = np.isin(windows.subjects[train], held_out)
+        train, validation = train[~inside], train[inside]
+    return check_folds([Fold("published split", train, validation, test)], windows.subjects)
+
+
+def published_trials(windows: LabelledWindows) -> list[Fold]:
+    """Published training and test trials of one subject; the last fifth of the training trials validates."""
+    train, test = np.flatnonzero(windows.parts == "train"), np.flatnonzero(windows.parts == "test")
+    cut = len(train) * 4 // 5
+    fold = Fold("published split", train[:cut], train[cut:], test, "recording")
+    return check_folds([fold], windows.recording_keys)
+
+
+def across_devices(windows: LabelledWindows) -> list[Fold]:
+    """Train on one device, test on the other, both ways; every fourth subject of the training device validates."""
+    emotiv = np.char.startswith(windows.subjects, "GB")
+    folds = []
+    for name, source in (("trained on EEGMMIDB, tested on Emotiv", ~emotiv), ("the reverse", emotiv)):
+        held_out = np.unique(windows.subjects[source])[3::4]
+        inside = np.isin(windows.subjects, held_out)
+        folds.append(
+            Fold(name, np.flatnonzero(source & ~inside), np.flatnonzero(source & inside), np.flatnonzero(~source))
+        )
+    return check_folds(folds, windows.subjects)
+
+
+@dataclass(frozen=True)
+class AcrossDevicesTask(EegTask):
+    """Both eyes-open/closed corpora on the electrodes they share, with a common average reference."""
+
+    def load(self, data_root: Path | str) -> LabelledWindows:
+        """The windows of both corpora; both have to be there."""
+        parts = [TASKS[name].load(data_root) for name in ("eyes-eegmmidb", "eyes-guinea-bissau")]
+        windows = LabelledWindows.concatenate(parts)
+        return windows.with_signals(windows.signals - windows.signals.mean(axis=1, keepdims=True))
+
+
+EYES = ("eyes open", "eyes closed")
+
+_ALL = [
+    EegTask(
+        "mental-arithmetic",
+        "Mental arithmetic (EEGMAT 00-31)",
+        ("mental_arithmetic", "eegmat"),
+        ("rest", "arithmetic"),
+        5.0,
+        "8-fold cross-validation grouped by subject",
+        by_subjects(8),
+        read_mental_arithmetic_development,
+    ),
+    EegTask(
+        "mental-arithmetic-published",
+        "Mental arithmetic (EEGMAT, published split)",
+        ("mental_arithmetic", "eegmat"),
+        ("rest", "arithmetic"),
+        5.0,
+        "subjects 00-27 train, 28-31 validation, 32-35 test",
+        eegmat_published,
+        read_mental_arithmetic,
+    ),
+    EegTask(
+        "eyes-eegmmidb",
+        "Eyes open/closed (EEGMMIDB)",
+        ("eegmmidb",),
+        EYES,
+        4.0,
+        "leave one subject out",
+        one_subject_out,
+        read_eyes_eegmmidb,
+    ),
+    EegTask(
+        "eyes-guinea-bissau",
+        "Eyes open/closed (Guinea-Bissau, Emotiv)",
+        ("guinea-bissau-epilepsy",),
+        EYES,
+        4.0,
+        "8-fold cross-validation grouped by subject",
+        by_subjects(8),
+        read_eyes_guinea_bissau,
+    ),
+    AcrossDevicesTask(
+        "eyes-across-devices",
+        "Eyes open/closed across devices",
+        ("eegmmidb",),
+        EYES,
+        4.0,
+        "train on EEGMMIDB, test on Emotiv, and the reverse; common electrodes",
+        across_devices,
+    ),
+    EegTask(
+        "fists-feet",
+        "Fists or feet (EEGMMIDB)",
+        ("eegmmidb",),
+        ("both fists", "both feet"),
+        4.0,
+        "leave one run out, executed and imagined",
+        one_run_out,
+        read_fists_feet,
+    ),
+    EegTask(
+        "epilepsy",
+        "Epilepsy/control (Guinea-Bissau)",
+        ("guinea-bissau-epilepsy",),
+        ("control", "epilepsy"),
+        4.0,
+        "11-fold cross-validation grouped by subject",
+        by_subjects(11),
+        read_epilepsy,
+    ),
+    EegTask(
+        "tapping",
+        "Left/right tapping (BCI Competition II-IV)",
+        ("bci-competition-2-iv",),
+        ("left", "right"),
+        0.5,
+        "published training and test trials",
+        published_trials,
+        read_tapping,
+    ),
+    EegTask(
+        "tuab",
+        "Normal/abnormal (TUAB)",
+        ("tuab",),
+        ("normal", "abnormal"),
+        10.0,
+        "published train and evaluation parts",
+        published_parts,
+    ),
+    EegTask(
+        "tuev",
+        "Events (TUEV)",
+        ("tuev",),
+        ("SPSW", "GPED", "PLED", "EYEM", "ARTF", "BCKG"),
+        5.0,
+        "published train and evaluation parts",
+        published_parts,
+    ),
+    EegTask(
+        "bcic-2a",
+        "Motor imagery, 4 classes (BCIC IV 2a)",
+        ("bcic_2a",),
+        ("left hand", "right hand", "feet", "tongue"),
+        4.0,
+        "leave one subject out, Euclidean alignment per session",
+        one_subject_out,
+        align=True,
+    ),
+    EegTask(
+        "bcic-2b",
+        "Motor imagery, 3 electrodes (BCIC IV 2b)",
+        ("bcic_2b",),
+        ("left hand", "right hand"),
+        4.0,
+        "leave one subject out, Euclidean alignment per session",
+        one_subject_out,
+        align=True,
+    ),
+    EegTask(
+        "seed-iv",
+        "Emotions (SEED-IV)",
+        ("seed_iv",),
+        ("neutral", "sad", "fear", "happy"),
+        4.0,
+        "per subject, each session tested after the sessions before it",
+        sessions_in_order,
+    ),
+    EegTask(
+        "sleep-edf",
+        "Sleep stages (Sleep-EDF)",
+        ("sleep_edf",),
+        ("W", "N1", "N2", "N3", "REM"),
+        30.0,
+        "10-fold cross-validation grouped by subject",
+        by_subjects(10),
+    ),
+    EegTask(
+        "workload",
+        "Cognitive workload (pBCI, MATB)",
+        ("pbci_workload",),
+        ("easy", "medium", "difficult"),
+        4.0,
+        "per subject, each session tested after the sessions before it",
+        sessions_in_order,
+    ),
+]
+TASKS: dict[str, EegTask] = {task.name: task for task in _ALL}
+"""All tasks by name."""

@@ -1,0 +1,463 @@
+"""Adapting a checkpoint to a labelled data set: probe, linear, full fine-tuning or LoRA; one call, model selection on
+validation data only.
+
+- ``probe``: conv-linear-probing. The encoder is frozen; a linear probe and, where asked for or needed, spatial and
+  spectral projections are learned. Without projections the encoder's features are computed once and kept.
+- ``linear``: the probe alone, never a projection.
+- ``full``: everything is trained; the learning rate falls from block to block towards the input.
+- ``lora``: low-rank updates of the attention projections (peft), merged into the weights at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import nn
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
+from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
+from dare_eeg_hf.modeling_dare_eeg import DareEegForSequenceClassification
+from dare_eeg_hf.training.classifier_setup import build_classifier, prepare_inputs
+from dare_eeg_hf.training.encoder_features import attach_features, encoder_fingerprint
+from dare_eeg_hf.training.euclidean_alignment import align_windows
+from dare_eeg_hf.training.labelled_windows import LabelledWindows
+from dare_eeg_hf.training.optimization import layerwise_parameter_groups, one_cycle
+from dare_eeg_hf.training.randomness import generator_for
+
+MODES = ("probe", "linear", "full", "lora")
+PREDICTION_BATCH = 128
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class FinetuningArguments:
+    """How to adapt.
+
+    Attributes:
+        output_dir: where the classifier is saved; None keeps it in memory.
+        mode: "probe", "linear", "full" or "lora".
+        epochs: passes over the training windows, at most.
+        batch_size: windows per step, over all processes.
+        learning_rate: maximum of the OneCycle schedule (of the head, in mode "full").
+        weight_decay: of matrices.
+        warmup_fraction: share of the steps over which the learning rate rises.
+        patience: epochs without improvement on validation before stopping; 0 never stops early.
+        class_weights: weigh classes by the inverse of their frequency in the training windows.
+        label_smoothing: of the training loss.
+        layer_decay: factor of the learning rate per block, in mode "full".
+        spatial_projection: learn a projection of the electrodes; None: where fewer than half of them are known.
+        spectral_projection: learn a temporal filter per channel.
+        projected_channel_names: vocabulary positions the spatial projection maps to.
+        euclidean_alignment: whiten every session by its own mean covariance; uses no labels, but unlabelled windows
+            of the sessions that are predicted.
+        lora_rank: rank of the updates, in mode "lora".
+        mixed_precision: "no", "bf16" or "fp16".
+        seed: of initialisation, order and dropout.
+    """
+
+    output_dir: str | Path | None = None
+    mode: str = "probe"
+    epochs: int = 100
+    batch_size: int = 64
+    learning_rate: float = 5e-4
+    weight_decay: float = 0.01
+    warmup_fraction: float = 0.2
+    patience: int = 20
+    class_weights: bool = True
+    label_smoothing: float = 0.0
+    layer_decay: float = 0.75
+    spatial_projection: bool | None = None
+    spectral_projection: bool = False
+    projected_channel_names: Sequence[str] | None = None
+    euclidean_alignment: bool = False
+    lora_rank: int = 8
+    mixed_precision: str = "no"
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}, got {self.mode!r}")
+        for name in ("epochs", "batch_size", "learning_rate", "lora_rank"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if not 0 < self.layer_decay <= 1:
+            raise ValueError(f"layer_decay must lie in (0, 1], got {self.layer_decay}")
+        if self.mode == "linear" and (self.spatial_projection or self.spectral_projection):
+            raise ValueError("mode 'linear' has no projections; use mode 'probe'")
+
+
+@dataclass
+class FinetuningResult:
+    """A trained classifier and what its training showed.
+
+    Attributes:
+        model: in evaluation mode, with the weights of the best epoch on validation.
+        feature_extractor: turns windows into its input.
+        output_dir: where both were saved, or None.
+        metrics: best epoch, losses, validation balanced accuracy, trained parameters, seconds.
+        history: one record per epoch and split, as in metrics.jsonl.
+    """
+
+    model: DareEegForSequenceClassification
+    feature_extractor: DareEegFeatureExtractor
+    output_dir: Path | None
+    metrics: dict
+    history: list[dict] = field(repr=False, default_factory=list)
+
+
+def finetune(
+    checkpoint: str | Path | DareEegConfig,
+    train: LabelledWindows,
+    validation: LabelledWindows | None = None,
+    arguments: FinetuningArguments | None = None,
+    *,
+    progress: bool = True,
+) -> FinetuningResult:
+    """Train a classifier on `train`, choose the epoch on `validation`, save it.
+
+    Args:
+        checkpoint: folder or Hub id whose encoder is taken, or a configuration for a random encoder.
+        train, validation: windows, or the rows of a prepared data set. Without validation data all epochs are run
+            and the last one is kept.
+        arguments: how; see `FinetuningArguments`.
+        progress: show a progress bar.
+
+    Raises:
+        ValueError: one class only, a class without training windows, fewer windows than classes, channels or classes
+            that differ between training and validation, or a checkpoint adapted to other electrodes.
+    """
+    arguments = arguments or FinetuningArguments()
+    train = as_windows(train)
+    validation = None if validation is None else as_windows(validation, train.label_names)
+    check_windows(train, validation)
+    if arguments.euclidean_alignment:
+        train = align_windows(train)
+        validation = None if validation is None else align_windows(validation)
+
+    started = time.perf_counter()
+    accelerator = Accelerator(mixed_precision=arguments.mixed_precision)
+    # Whoever calls this keeps their own random state: everything below draws from a forked one.
+    with torch.random.fork_rng():
+        torch.manual_seed(arguments.seed)
+        model, extractor = build_classifier(
+            checkpoint,
+            train,
+            spatial_projection=False if arguments.mode == "linear" else arguments.spatial_projection,
+            spectral_projection=arguments.spectral_projection,
+            projected_channel_names=arguments.projected_channel_names,
+            label_smoothing=arguments.label_smoothing,
+        )
+        choose_trained_parameters(model, arguments)
+        trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        train_inputs = classifier_inputs(model, extractor, train, accelerator.device)
+        validation_inputs = (
+            None if validation is None else classifier_inputs(model, extractor, validation, accelerator.device)
+        )
+        loop = TrainingLoop(model, train_inputs, train.labels, validation_inputs, validation, arguments, accelerator)
+        loop.run(progress=progress and accelerator.is_main_process)
+
+    model = loop.finished_model()
+    metrics = loop.best | {
+        "mode": arguments.mode,
+        "seed": arguments.seed,
+        "trainable_parameters": trained,
+        "seconds": round(time.perf_counter() - started, 3),
+        "processes": accelerator.num_processes,
+    }
+    output_dir = None if arguments.output_dir is None else Path(arguments.output_dir)
+    if output_dir is not None and accelerator.is_main_process:
+        save_classifier(output_dir, model, extractor, arguments, metrics, loop.history, train)
+    accelerator.wait_for_everyone()
+    return FinetuningResult(model, extractor, output_dir, metrics, loop.history)
+
+
+# ---- data
+
+
+def as_windows(data, label_names: Sequence[str] | None = None) -> LabelledWindows:
+    """Windows as they are, or rows of a prepared data set as windows."""
+    return data if isinstance(data, LabelledWindows) else LabelledWindows.from_rows(data, label_names)
+
+
+def check_windows(train: LabelledWindows, validation: LabelledWindows | None) -> None:
+    """Refuse windows nothing can be learned from; see `finetune`."""
+    if len(train) < max(2, len(train.label_names)):
+        raise ValueError(f"{len(train)} training windows are too few for {len(train.label_names)} classes")
+    counts = np.bincount(train.labels, minlength=len(train.label_names))
+    if (counts > 0).sum() < 2:
+        raise ValueError(
+            f"all training windows have the class {train.label_names[int(counts.argmax())]!r}; two are needed"
+        )
+    if missing := [name for name, count in zip(train.label_names, counts, strict=True) if count == 0]:
+        raise ValueError(f"no training window has the class {', '.join(missing)}: it could never be predicted")
+    if validation is None:
+        return
+    if len(validation) == 0:
+        raise ValueError("there is no validation window; pass validation=None to train without selection")
+    for name in ("channel_names", "sampling_rate", "label_names"):
+        if getattr(train, name) != getattr(validation, name):
+            raise ValueError(
+                f"training and validation differ in {name}: {getattr(train, name)} and {getattr(validation, name)}"
+            )
+
+
+def classifier_inputs(
+    model: DareEegForSequenceClassification,
+    extractor: DareEegFeatureExtractor,
+    windows: LabelledWindows,
+    device: torch.device | str = "cpu",
+) -> dict[str, torch.Tensor]:
+    """What the classifier reads for each window: frozen features where they can be kept, signals otherwise."""
+    if can_keep_features(model):
+        if windows.features_of != encoder_fingerprint(model.dare_eeg):
+            windows = attach_features(model.dare_eeg, extractor, windows, device)
+        return {"features": windows.features, "patch_mask": windows.feature_mask}
+    return prepare_inputs(extractor, windows)
+
+
+def can_keep_features(model: DareEegForSequenceClassification) -> bool:
+    """True where nothing that is trained comes before or in the encoder."""
+    return not model.adapter.is_active and not any(p.requires_grad for p in model.dare_eeg.parameters())
+
+
+def choose_trained_parameters(model: DareEegForSequenceClassification, arguments: FinetuningArguments) -> None:
+    """Freeze, unfreeze or wrap the encoder as the mode asks."""
+    model.freeze_encoder()
+    if arguments.mode == "full":
+        model.unfreeze_encoder()
+    elif arguments.mode == "lora":
+        try:
+            from peft import LoraConfig, get_peft_model
+        except ImportError as error:
+            raise ImportError("mode 'lora' needs peft: pip install 'dare-eeg-hf[lora]'") from error
+        updates = LoraConfig(
+            r=arguments.lora_rank,
+            lora_alpha=2 * arguments.lora_rank,
+            target_modules=["attention.qkv", "attention.proj"],
+        )
+        model.dare_eeg = get_peft_model(model.dare_eeg, updates)
+
+
+# ---- training
+
+
+class ClassifierWithLoss(nn.Module):
+    """The classifier on signals or on kept features, with the training loss: what processes share gradients of."""
+
+    def __init__(self, model: DareEegForSequenceClassification, class_weights: torch.Tensor | None):
+        super().__init__()
+        self.model = model
+        self.register_buffer("class_weights", class_weights, persistent=False)
+
+    def logits(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Logits (B, K)."""
+        if "features" in inputs:
+            return self.model.classify_features(inputs["features"], inputs["patch_mask"])
+        return self.model(**inputs).logits
+
+    def forward(self, inputs: dict[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+        """Loss of a batch."""
+        smoothing = self.model.config.label_smoothing
+        return F.cross_entropy(
+            self.logits(inputs).float(), labels, weight=self.class_weights, label_smoothing=smoothing
+        )
+
+
+def balanced_class_weights(labels: np.ndarray, num_classes: int) -> torch.Tensor:
+    """Weights (K,) inversely proportional to class counts, one on average over windows."""
+    counts = np.bincount(labels, minlength=num_classes)
+    return torch.from_numpy(len(labels) / (num_classes * counts)).float()
+
+
+class TrainingLoop:
+    """Epochs over windows held in memory, the best of them on validation kept.
+
+    Every process holds all windows and takes its share of each batch, so that the order of windows, and with it the
+    result up to rounding, does not depend on the number of processes.
+    """
+
+    def __init__(
+        self,
+        model: DareEegForSequenceClassification,
+        train_inputs: dict[str, torch.Tensor],
+        train_labels: np.ndarray,
+        validation_inputs: dict[str, torch.Tensor] | None,
+        validation: LabelledWindows | None,
+        arguments: FinetuningArguments,
+        accelerator: Accelerator,
+    ):
+        self.arguments, self.accelerator = arguments, accelerator
+        self.train_inputs, self.train_labels = train_inputs, torch.from_numpy(train_labels)
+        self.validation_inputs = validation_inputs
+        self.validation_labels = None if validation is None else torch.from_numpy(validation.labels)
+        weights = balanced_class_weights(train_labels, model.num_labels) if arguments.class_weights else None
+        wrapped = ClassifierWithLoss(model, weights)
+        layer_decay = arguments.layer_decay if arguments.mode == "full" else 1.0
+        optimizer = torch.optim.AdamW(
+            layerwise_parameter_groups(model, arguments.learning_rate, arguments.weight_decay, layer_decay)
+        )
+        self.module, self.optimizer = accelerator.prepare(wrapped, optimizer)
+        self.wrapped = accelerator.unwrap_model(self.module)
+        batch_size = min(arguments.batch_size, len(train_labels))
+        self.steps_per_epoch = max(len(train_labels) // batch_size, 1)
+        self.batch_size = batch_size
+        total = self.steps_per_epoch * arguments.epochs
+        self.scheduler = one_cycle(optimizer, total, arguments.warmup_fraction)
+        self.history: list[dict] = []
+        self.best: dict = {}
+        self._best_state: dict[str, torch.Tensor] | None = None
+
+    def run(self, progress: bool = True) -> None:
+        """Train; stops early where validation no longer improves."""
+        since_best = 0
+        bar = tqdm(range(1, self.arguments.epochs + 1), desc=self.arguments.mode, unit="epoch", disable=not progress)
+        for epoch in bar:
+            step = epoch * self.steps_per_epoch
+            self.history.append({"step": step, "epoch": epoch, "split": "train", "loss": self._train_epoch(epoch)})
+            if self.validation_inputs is None:
+                self.best = {"epoch": epoch, "train_loss": self.history[-1]["loss"]}
+                continue
+            record = {"step": step, "epoch": epoch, "split": "validation", **self._validate()}
+            self.history.append(record)
+            bar.set_postfix(loss=f"{record['loss']:.3f}", balanced_accuracy=f"{record['balanced_accuracy']:.3f}")
+            since_best += 1
+            if self._improves(record):
+                since_best = 0
+                self.best = {
+                    "epoch": epoch,
+                    "validation_loss": record["loss"],
+                    "validation_balanced_accuracy": record["balanced_accuracy"],
+                }
+                self._best_state = self._trained_state()
+            if self.arguments.patience and since_best >= self.arguments.patience:
+                break
+
+    def _improves(self, record: dict) -> bool:
+        """Higher balanced accuracy, or the same with a lower loss."""
+        if not self.best:
+            return True
+        new = (record["balanced_accuracy"], -record["loss"])
+        return new > (self.best["validation_balanced_accuracy"], -self.best["validation_loss"])
+
+    def _trained_state(self) -> dict[str, torch.Tensor]:
+        """Copies of everything training changes: parameters with gradient, and buffers (batch normalisation)."""
+        module = self.wrapped.model
+        trained = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+        buffers = {name for name, _ in module.named_buffers()}
+        return {k: v.clone() for k, v in module.state_dict().items() if k in trained or k in buffers}
+
+    def _train_epoch(self, epoch: int) -> float:
+        self.module.train()
+        order = torch.randperm(
+            len(self.train_labels), generator=generator_for(self.arguments.seed, "finetuning order", epoch)
+        )
+        rank, processes = self.accelerator.process_index, self.accelerator.num_processes
+        total = torch.zeros((), device=self.accelerator.device)
+        for step in range(self.steps_per_epoch):
+            batch = order[step * self.batch_size : (step + 1) * self.batch_size]
+            inputs, labels = self._take(self.train_inputs, batch[rank::processes]), self.train_labels
+            loss = self.module(inputs, labels[batch[rank::processes]].to(self.accelerator.device))
+            self.accelerator.backward(loss)
+            if not torch.isfinite(loss):
+                raise FloatingPointError(f"the loss became {loss.item()} in epoch {epoch}: lower the learning rate")
+            self.optimizer.step()
+            self.scheduler.step()
+            self.optimizer.zero_grad()
+            total += loss.detach()
+        return float(self.accelerator.reduce(total / self.steps_per_epoch, "mean"))
+
+    def _take(self, inputs: dict[str, torch.Tensor], positions: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {name: values[positions].to(self.accelerator.device) for name, values in inputs.items()}
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        self.wrapped.eval()
+        logits = batched_logits(self.wrapped, self.validation_inputs, self.accelerator.device)
+        weights = None if self.wrapped.class_weights is None else self.wrapped.class_weights.cpu()
+        loss = F.cross_entropy(logits, self.validation_labels, weight=weights)
+        predicted, truth = logits.argmax(-1), self.validation_labels
+        recalls = [(predicted[truth == k] == k).float().mean() for k in truth.unique()]
+        return {"loss": float(loss), "balanced_accuracy": float(torch.stack(recalls).mean())}
+
+    def finished_model(self) -> DareEegForSequenceClassification:
+        """The best epoch's model on the CPU, LoRA updates merged, in evaluation mode."""
+        model = self.wrapped.model
+        if self._best_state is not None:
+            model.load_state_dict(self._best_state, strict=False)
+        if self.arguments.mode == "lora":
+            model.dare_eeg = model.dare_eeg.merge_and_unload()
+            model.freeze_encoder()
+        return model.cpu().eval()
+
+
+@torch.no_grad()
+def batched_logits(module: ClassifierWithLoss, inputs: dict[str, torch.Tensor], device) -> torch.Tensor:
+    """Logits (W, K) on the CPU, in float32, computed in batches."""
+    count = len(next(iter(inputs.values())))
+    pieces = []
+    for start in range(0, count, PREDICTION_BATCH):
+        batch = {name: values[start : start + PREDICTION_BATCH].to(device) for name, values in inputs.items()}
+        pieces.append(module.logits(batch).float().cpu())
+    return torch.cat(pieces)
+
+
+def predict_probabilities(
+    model: DareEegForSequenceClassification,
+    extractor: DareEegFeatureExtractor,
+    windows: LabelledWindows,
+    *,
+    euclidean_alignment: bool = False,
+) -> np.ndarray:
+    """Class probabilities (W, K) in float64; `euclidean_alignment` as in training."""
+    if euclidean_alignment:
+        windows = align_windows(windows)
+    model.eval()
+    inputs = classifier_inputs(model, extractor, windows)
+    logits = batched_logits(ClassifierWithLoss(model, None), inputs, "cpu")
+    return logits.double().softmax(-1).numpy()
+
+
+# ---- saving
+
+
+def save_classifier(
+    output_dir: Path,
+    model: DareEegForSequenceClassification,
+    extractor: DareEegFeatureExtractor,
+    arguments: FinetuningArguments,
+    metrics: dict,
+    history: list[dict],
+    train: LabelledWindows,
+) -> None:
+    """Write a complete checkpoint folder: config, safetensors, preprocessor config, finetuning.json, metrics.jsonl."""
+    output_dir.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(output_dir)
+    extractor.save_pretrained(output_dir)
+    facts = {
+        "arguments": {k: v for k, v in asdict(arguments).items() if k != "output_dir"},
+        "metrics": metrics,
+        "recorded_sampling_rate": train.sampling_rate,
+        "training_subjects": sorted(set(train.subjects.tolist())),
+        "training_windows": len(train),
+    }
+    write_atomically(output_dir / "finetuning.json", json.dumps(facts, indent=2, default=str) + "\n")
+    write_atomically(output_dir / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in history))
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write under a temporary name in the same folder, then rename: a reader never sees half a file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
