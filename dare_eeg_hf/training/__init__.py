@@ -1,0 +1,1 @@
+"""Training: pre-training, fine-tuning, and what they share."""

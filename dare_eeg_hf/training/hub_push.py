@@ -1,0 +1,114 @@
+"""Pushing to the Hub while training goes on: in the background, with retries, and never in the way."""
+
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from huggingface_hub import HfApi
+
+logger = logging.getLogger(__name__)
+
+
+class BackgroundPush:
+    """Uploads the newest folder it is given to a model repository, in a thread of its own.
+
+    A newer folder replaces one that still waits. Failures are retried with growing pauses, then reported once and
+    dropped: the files stay on disk, where the run saved them first.
+
+    Args:
+        repo_id: `owner/name` of the model repository; created (private unless told otherwise) when needed.
+        staging: a folder on the same disk that the files are linked into, so that pruning a checkpoint does not pull
+            them from under the upload.
+        private: whether a repository that has to be created is private.
+        retries: attempts per folder.
+        pause: seconds before the second attempt; doubled each time.
+    """
+
+    def __init__(
+        self, repo_id: str, staging: Path, *, private: bool = True, retries: int = 5, pause: float = 10.0
+    ) -> None:
+        self.repo_id = repo_id
+        self.staging = staging
+        self.private = private
+        self.retries = retries
+        self.pause = pause
+        self.pushed = 0
+        self.error: str | None = None
+        self._waiting: str | None = None
+        self._closing = threading.Event()
+        self._wake = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name="hub-push", daemon=True)
+        self._thread.start()
+
+    def submit(self, files: Sequence[Path], message: str) -> None:
+        """Hand over files to push under their own names; returns at once and never raises."""
+        try:
+            with self._wake:
+                pending = self.staging / "pending"
+                shutil.rmtree(pending, ignore_errors=True)
+                pending.mkdir(parents=True)
+                for file in files:
+                    _link_or_copy(file, pending / file.name)
+                self._waiting = message
+                self._wake.notify()
+        except OSError as error:
+            logger.warning("Could not prepare a push to the Hub: %s. Training goes on.", error)
+
+    def close(self, timeout: float = 600.0) -> None:
+        """Wait for what is under way or waiting, at most `timeout` seconds, and say if it did not arrive."""
+        self._closing.set()
+        with self._wake:
+            self._wake.notify()
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            self.error = f"the upload did not end within {timeout:.0f} s"
+        if self.error:
+            logger.warning(
+                "The last push to %s failed: %s. Everything is saved locally; push it later with `hf upload`.",
+                self.repo_id,
+                self.error,
+            )
+        else:
+            shutil.rmtree(self.staging, ignore_errors=True)
+
+    def _work(self) -> None:
+        while True:
+            with self._wake:
+                while self._waiting is None:
+                    if self._closing.is_set():
+                        return
+                    self._wake.wait()
+                message, self._waiting = self._waiting, None
+                uploading = self.staging / "uploading"
+                shutil.rmtree(uploading, ignore_errors=True)
+                os.rename(self.staging / "pending", uploading)
+            self._push(uploading, message)
+
+    def _push(self, folder: Path, message: str) -> None:
+        for attempt in range(self.retries):
+            try:
+                api = HfApi()
+                api.create_repo(self.repo_id, private=self.private, exist_ok=True)
+                api.upload_folder(repo_id=self.repo_id, folder_path=folder, commit_message=message)
+            except Exception as error:  # whatever the network or the Hub does, training goes on
+                self.error = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+                logger.info(
+                    "Push to %s failed (attempt %d of %d): %s", self.repo_id, attempt + 1, self.retries, self.error
+                )
+                if attempt + 1 < self.retries:
+                    # At the end of a run nobody should wait through the long pauses.
+                    self._closing.wait(self.pause * 2**attempt) if not self._closing.is_set() else None
+            else:
+                self.error = None
+                self.pushed += 1
+                return
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,89 @@
+"""From how the program was launched to an Accelerator that does what was asked, or a message why it cannot."""
+
+import os
+from typing import TYPE_CHECKING
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedDataParallelKwargs, DistributedType
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+if TYPE_CHECKING:
+    from .pretraining import PretrainingArguments
+
+TWO_PROCESSES_ON_CPU = (
+    "ACCELERATE_USE_CPU=1 python -m torch.distributed.run --nproc_per_node 2 examples/pretrain.py ..."
+)
+
+
+class LaunchError(RuntimeError):
+    """The launcher asked for something that did not come about."""
+
+
+def make_accelerator(arguments: "PretrainingArguments") -> Accelerator:
+    """The Accelerator of a run: device, processes, precision, sharding and trackers.
+
+    Raises:
+        LaunchError: when fewer processes run than were asked for, or FSDP was asked for and is not in use.
+    """
+    if not torch.distributed.is_initialized():
+        AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run in this process decides nothing
+    else:
+        AcceleratorState._reset_state()
+    if arguments.deterministic:
+        make_deterministic()
+    accelerator = Accelerator(
+        cpu=arguments.cpu or not torch.accelerator.is_available(),
+        mixed_precision=arguments.mixed_precision,
+        log_with=list(arguments.trackers) or None,
+        project_dir=str(arguments.output_dir / "trackers"),
+        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)],
+    )
+    check_launch(accelerator)
+    return accelerator
+
+
+def check_launch(accelerator: Accelerator) -> None:
+    """Compare what runs with what the launcher was asked for; some launchers fall back without a word.
+
+    Raises:
+        LaunchError: naming what works instead.
+    """
+    # `accelerate launch --num_processes 2 --cpu` sets an address for the processes to meet at, and starts one.
+    several_wanted = {"ACCELERATE_MIXED_PRECISION", "MASTER_ADDR"} <= os.environ.keys()
+    if several_wanted and "LOCAL_RANK" not in os.environ and accelerator.num_processes == 1:
+        raise LaunchError(
+            "Several processes were asked for, but only one runs (accelerate launch does that on CPUs). "
+            f"Use: {TWO_PROCESSES_ON_CPU}"
+        )
+    if os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
+        if accelerator.distributed_type != DistributedType.FSDP:
+            raise LaunchError(
+                f"FSDP was asked for, but Accelerate runs {accelerator.distributed_type.value} (on CPUs it falls back "
+                "without a word). Sharding needs GPUs; launch without --use_fsdp here."
+            )
+        if not accelerator.is_fsdp2:
+            raise LaunchError("FSDP version 1 is not supported here: set fsdp_version to 2 in the Accelerate config.")
+
+
+def make_deterministic() -> None:
+    """Ask torch for algorithms that give the same bits each time; those that have none only warn."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # only needed to find bugs, and slow
+    torch.backends.cudnn.benchmark = False
+
+
+def compile_model(network: torch.nn.Module, how: str) -> None:
+    """Compile in place: `regional` each transformer block by itself, `full` the whole forward pass, `none` nothing.
+
+    Blocks of a kind share one compilation, so regional compiling starts in a fraction of the time; numbers of visible
+    patches change from step to step, hence dynamic shapes.
+    """
+    if how == "regional":
+        for module in network.modules():
+            if isinstance(module, GradientCheckpointingLayer):
+                module.compile(dynamic=True)
+    elif how == "full":
+        network.compile(dynamic=True)

@@ -1,0 +1,522 @@
+"""One pre-training run: its model, data, files and processes. The recipe that uses it is `pretraining.pretrain`."""
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors.torch import save_file
+from tqdm.auto import tqdm
+
+from ..configuration_dare_eeg import DareEegConfig
+from ..data.loading import WindowCollator, training_dataloader
+from ..feature_extraction_dare_eeg import DareEegFeatureExtractor
+from ..masking_dare_eeg import PretrainingMasks
+from ..modeling_dare_eeg import DareEegForPreTraining
+from . import checkpointing
+from .checkpointing import CheckpointError, CheckpointStore
+from .hub_push import BackgroundPush
+from .launching import compile_model, make_accelerator
+from .metrics_log import FILE_NAME as METRICS_FILE
+from .metrics_log import MetricsLog
+from .model_inputs import model_inputs
+from .processes import ProcessGroup
+from .randomness import derive_seed
+from .schedules import parameter_groups, scaled_learning_rate
+from .validation import validation_batches
+
+if TYPE_CHECKING:
+    from .pretraining import PretrainingArguments
+
+logger = logging.getLogger(__name__)
+
+LOSSES = ("loss", "loss_reconstruction", "loss_anchor", "loss_mask_alignment", "loss_activation")
+MODEL_FILES = ("config.json", "preprocessor_config.json", checkpointing.MODEL_FILE)
+
+
+class PretrainingError(RuntimeError):
+    """A run cannot go on; the message says why, which checkpoint is good, and what to do."""
+
+
+@dataclass
+class Progress:
+    """Where a run stands; saved with every checkpoint.
+
+    Attributes:
+        step: optimiser steps done.
+        epoch: the current pass over the data.
+        batch: batches of this epoch already used, per process.
+        best_step: step with the lowest validation loss; None before the first validation.
+        best_loss: that loss.
+        validations_since_best: for early stopping.
+        last_validation: what the newest validation found.
+        unlogged: losses of steps that metrics.jsonl does not hold yet, one row a step.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    best_step: int | None = None
+    best_loss: float | None = None
+    validations_since_best: int = 0
+    last_validation: dict[str, object] = field(default_factory=dict)
+    unlogged: list[list[float]] = field(default_factory=list)
+
+
+class PretrainingRun:
+    """Builds everything a run needs, takes up a checkpoint where there is one, and keeps the books."""
+
+    def __init__(self, arguments: "PretrainingArguments", train_datasets, validation_dataset, feature_extractor):
+        self.arguments = arguments
+        self.train_datasets = train_datasets if isinstance(train_datasets, (list, tuple)) else [train_datasets]
+        self.validation_dataset = validation_dataset
+        self.feature_extractor = feature_extractor or DareEegFeatureExtractor()
+        self.progress = Progress()
+        self.stopped_by: str | None = None
+
+        self.accelerator = make_accelerator(arguments)
+        self.processes = ProcessGroup()
+        self.store = CheckpointStore(arguments.output_dir / "checkpoints", arguments.keep_last)
+        checkpoint = self._find_checkpoint()
+        self.model, self.network, self.optimizer = self._build_model(checkpoint)
+        self.collator = WindowCollator(self.network.config.channel_names, self.network.config.patch_size)
+        self.steps_per_epoch = self._count_steps_per_epoch()
+        self.total_steps = self._count_total_steps()
+        self.loss_names = [name for name in LOSSES if self._is_measured(name)]
+        self.peak_learning_rate = scaled_learning_rate(
+            arguments.learning_rate, self.windows_per_step, arguments.learning_rate_scaling
+        )
+        self.metrics_log = MetricsLog(arguments.output_dir / METRICS_FILE if self.processes.is_main else None)
+        if checkpoint is not None:
+            self._restore(checkpoint)
+        self._recent: list[torch.Tensor] = []
+        self._push = None
+
+    @property
+    def windows_per_step(self) -> int:
+        """Windows of one optimiser step, over all processes and accumulated batches."""
+        return self.arguments.batch_size * self.arguments.accumulation_steps * self.processes.world_size
+
+    # ---- building -------------------------------------------------------------------------------------------------
+
+    def _find_checkpoint(self) -> Path | None:
+        if self.store.steps() and not self.arguments.resume:
+            raise PretrainingError(
+                f"{self.arguments.output_dir} already holds a run. Pass resume=True (--resume) to go on with it, or "
+                "choose another output folder."
+            )
+        if not self.arguments.resume:
+            return None
+        checkpoint = self.store.latest()
+        if checkpoint is None and self.store.steps():
+            raise PretrainingError(
+                f"No checkpoint in {self.store.folder} is intact. Move the folder away to start anew."
+            )
+        return checkpoint
+
+    def _build_model(self, checkpoint: Path | None):
+        arguments = self.arguments
+        self.seed_step("initialisation")
+        source = checkpoint or arguments.initial_model
+        if source is not None:
+            network = DareEegForPreTraining.from_pretrained(source, dtype=torch.float32)
+            for name, value in (arguments.config if checkpoint is None else {}).items():
+                setattr(network.config, name, value)
+        else:
+            network = DareEegForPreTraining(DareEegConfig.from_preset(arguments.preset, **arguments.config))
+        if not network.config.use_mask_alignment:
+            network.contrastive_projection.requires_grad_(False)  # nothing would give it a gradient
+        if arguments.gradient_checkpointing:
+            network.gradient_checkpointing_enable({"use_reentrant": False})
+        network.to(self.accelerator.device)
+        compile_model(network, arguments.compile)
+        optimizer = torch.optim.AdamW(
+            parameter_groups(network.named_parameters(), arguments.weight_decay),
+            lr=arguments.learning_rate,
+            fused=True,
+        )
+        model, prepared = self.accelerator.prepare(network, optimizer)
+        return model, self.accelerator.unwrap_model(model), prepared
+
+    def _is_measured(self, loss: str) -> bool:
+        config = self.network.config
+        switches = {"loss_anchor": config.use_anchor_alignment, "loss_mask_alignment": config.use_mask_alignment}
+        return switches.get(loss, True)
+
+    def _loader(self, epoch: int, start_batch: int = 0):
+        return training_dataloader(
+            self.train_datasets,
+            weights=self.arguments.mixture_weights,
+            batch_size=self.arguments.batch_size,
+            collator=self.collator,
+            seed=derive_seed(self.arguments.seed, "order") % 2**32,
+            epoch=epoch,
+            start_batch=start_batch,
+            rank=self.processes.rank,
+            world_size=self.processes.world_size,
+            num_workers=self.arguments.num_workers,
+        )
+
+    def _count_steps_per_epoch(self) -> int | None:
+        """Optimiser steps of one epoch; None for streamed data, whose length nobody knows before its end."""
+        if not all(hasattr(dataset, "__len__") for dataset in self.train_datasets):
+            return None
+        steps = len(self._loader(epoch=0)) // self.arguments.accumulation_steps
+        if steps == 0:
+            windows = sum(len(dataset) for dataset in self.train_datasets)
+            raise PretrainingError(
+                f"{windows} training windows do not fill one step of {self.windows_per_step} windows. Lower the batch "
+                "size or the accumulation, or add recordings."
+            )
+        return steps
+
+    def _count_total_steps(self) -> int:
+        if self.arguments.max_steps is not None:
+            return self.arguments.max_steps
+        if self.steps_per_epoch is None:
+            raise PretrainingError("Streamed data have no known length: say how many steps to take with max_steps.")
+        return self.arguments.epochs * self.steps_per_epoch
+
+    def _setup(self) -> dict[str, object]:
+        """What must stay the same for a resumed run to be the run that was interrupted."""
+        arguments = self.arguments
+        return {
+            "seed": arguments.seed,
+            "total_steps": self.total_steps,
+            "processes": self.processes.world_size,
+            "batch_size": arguments.batch_size,
+            "accumulation_steps": arguments.accumulation_steps,
+            "learning_rate": arguments.learning_rate,
+            "learning_rate_scaling": arguments.learning_rate_scaling,
+            "weight_decay": arguments.weight_decay,
+            "max_gradient_norm": arguments.max_gradient_norm,
+            "mixed_precision": self.accelerator.mixed_precision,
+            "mixture_weights": arguments.mixture_weights,
+            "windows": [len(data) if hasattr(data, "__len__") else None for data in self.train_datasets],
+        }
+
+    def _restore(self, checkpoint: Path) -> None:
+        state = checkpointing.load_state(checkpoint)
+        try:
+            checkpointing.restore(checkpoint, self.network, self._plain_optimizer)
+        except CheckpointError as error:
+            raise PretrainingError(str(error)) from error
+        self.progress = Progress(**state["progress"])
+        changed = {
+            name: (state["setup"].get(name), value)
+            for name, value in self._setup().items()
+            if state["setup"].get(name) != value
+        }
+        if changed:
+            self._adapt_position(state["setup"])
+            for name, (before, now) in changed.items():
+                logger.warning(
+                    "Resuming with %s = %s, which was %s: the run goes on, but not bit for bit.", name, now, before
+                )
+        self.metrics_log.forget_after(self.progress.step)
+        self._say(f"Resuming from {checkpoint} (step {self.progress.step} of {self.total_steps}).")
+
+    def _adapt_position(self, before: dict) -> None:
+        """Translate the place in the epoch where batches have another size than when it was saved."""
+        seen = self.progress.batch * before["batch_size"] * before["processes"]
+        self.progress.batch = seen // (self.arguments.batch_size * self.processes.world_size)
+
+    @property
+    def _plain_optimizer(self) -> torch.optim.Optimizer:
+        return self.optimizer.optimizer
+
+    # ---- running --------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> "PretrainingRun":
+        arguments = self.arguments
+        arguments.output_dir.mkdir(parents=True, exist_ok=True)
+        self._start_trackers()
+        if self.processes.is_main and arguments.push_to_hub:
+            self._push = BackgroundPush(arguments.push_to_hub, arguments.output_dir / ".hub-upload")
+        parameters = sum(parameter.numel() for parameter in self.network.parameters() if parameter.requires_grad)
+        self._say(
+            f"{parameters / 1e6:.2f} M trained parameters, {self.processes.world_size} process(es) on "
+            f"{self.accelerator.device.type}, {self.windows_per_step} windows per step, {self.total_steps} steps, "
+            f"learning rate up to {self.peak_learning_rate:g}. Files go to {arguments.output_dir}."
+        )
+        self._bar = tqdm(
+            total=self.total_steps, initial=self.progress.step, unit="step", disable=not self.processes.is_main
+        )
+        self._clock, self._clock_step = time.monotonic(), self.progress.step
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+        self.accelerator.end_training()
+        if self._push is not None:
+            self._push.close()
+            self._push = None
+
+    def _start_trackers(self) -> None:
+        if not self.accelerator.log_with:
+            return
+        simple = {
+            name: value if isinstance(value, (int, float, str, bool)) else str(value)
+            for name, value in asdict(self.arguments).items()
+        }
+        self.accelerator.init_trackers("pretraining", config=simple)
+
+    def batches_of_each_step(self) -> Iterator[list[dict[str, torch.Tensor]]]:
+        """Yield the accumulated batches of each step, epoch after epoch, until the run is complete.
+
+        Before each step the processes tell each other whether they have their batches, so that none waits for one
+        that has run out or failed. Batches at an epoch's end that do not fill a step are left out.
+
+        Raises:
+            PretrainingError: when a batch cannot be read in some process.
+        """
+        wanted = self.arguments.accumulation_steps
+        while self.progress.step < self.total_steps:
+            first_step, first_batch = self.progress.step, self.progress.batch
+            error: Exception | None = None
+            try:
+                loader = iter(self._loader(self.progress.epoch, self.progress.batch))
+            except Exception as problem:
+                loader, error = iter(()), problem
+            while self.progress.step < self.total_steps:
+                batches: list[dict[str, torch.Tensor]] = []
+                try:
+                    batches = [model_inputs(batch, self.network.config) for batch in islice(loader, wanted)]
+                except Exception as problem:  # a dead worker, a damaged file: whatever it is, all processes must know
+                    error = problem
+                ended, failed = self.processes.any(len(batches) < wanted, error)
+                if failed:
+                    reason = (
+                        f"{type(error).__name__}: {error}" if error else "another process could not read its batch"
+                    )
+                    raise PretrainingError(
+                        f"Reading the training data failed in step {self.progress.step + 1}: {reason} {self._advice()}"
+                    ) from error
+                if ended:
+                    break
+                self.progress.batch += wanted
+                yield [self.to_device(batch) for batch in batches]
+            if self.progress.step == first_step and first_batch == 0:
+                raise PretrainingError(
+                    "An epoch gave no complete step: there are too few windows for this batch size."
+                )
+            if self.progress.step < self.total_steps:
+                self.progress.epoch, self.progress.batch = self.progress.epoch + 1, 0
+
+    def seed_step(self, step: int | str) -> None:
+        """Make whatever draws from torch's global generators a function of (seed, step, rank)."""
+        rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
+        # Every process initialises the same model.
+        torch.manual_seed(derive_seed(self.arguments.seed, "step", step, 0 if isinstance(step, str) else rank))
+
+    def forward(self, model: torch.nn.Module, batch: dict[str, torch.Tensor], masks: PretrainingMasks):
+        """The model's output under the run's precision. Masks stay on the CPU, where their shapes are known."""
+        with self.accelerator.autocast():
+            return model(
+                **batch,
+                context_mask=masks.context_mask,
+                second_context_mask=masks.second_context_mask,
+                target_mask=masks.target_mask,
+            )
+
+    def losses_of(self, output) -> torch.Tensor:
+        """The losses that are measured, in the order of `loss_names`, detached."""
+        return torch.stack([getattr(output, name).detach().float() for name in self.loss_names])
+
+    def clip_gradients(self) -> torch.Tensor:
+        """Clip where asked for; return the gradient's norm before that."""
+        limit = self.arguments.max_gradient_norm
+        parameters = [parameter for parameter in self.network.parameters() if parameter.grad is not None]
+        if limit is not None:
+            norm = self.accelerator.clip_grad_norm_(parameters, limit)
+        else:
+            norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in parameters])
+        return norm.full_tensor() if hasattr(norm, "full_tensor") else norm
+
+    # ---- books ----------------------------------------------------------------------------------------------------
+
+    def note_step(self, losses: torch.Tensor, gradient_norm: torch.Tensor, learning_rate: float, momentum: float):
+        """Keep a step's numbers on the device (reading them would make the device wait) and count the step."""
+        self._recent.append(torch.cat([losses, gradient_norm.detach().float().reshape(1)]))
+        self._rates = {"learning_rate": learning_rate, "momentum": momentum}
+        self.progress.step += 1
+        self._bar.update()
+
+    def _collect(self) -> None:
+        """Bring the newest steps' numbers to the CPU, averaged over processes, and make sure that they are numbers.
+
+        Raises:
+            PretrainingError: at the first step whose loss or gradient is not finite.
+        """
+        if not self._recent:
+            return
+        rows = torch.stack(self._recent).double().cpu()
+        self._recent.clear()
+        sums = self.processes.sum(rows.flatten().tolist())
+        rows = (torch.tensor(sums, dtype=torch.float64) / self.processes.world_size).view(rows.shape)
+        broken = (~rows.isfinite()).any(1).nonzero().flatten()
+        if len(broken):
+            step = self.progress.step - len(rows) + int(broken[0]) + 1
+            values = dict(zip([*self.loss_names, "gradient_norm"], rows[broken[0]].tolist(), strict=True))
+            raise PretrainingError(
+                f"The loss or its gradient stopped being a number in step {step} ({values}). Usual reasons: a window "
+                f"with NaN or huge values, a learning rate too high, or fp16. {self._advice()}"
+            )
+        self.progress.unlogged += rows.tolist()
+
+    def log_when_due(self) -> None:
+        """Write the mean of the newest steps to metrics.jsonl and the trackers every `log_every` steps."""
+        step = self.progress.step
+        if step % self.arguments.log_every and step != self.total_steps:
+            return
+        self._collect()
+        means = torch.tensor(self.progress.unlogged, dtype=torch.float64).mean(0).tolist()
+        self.progress.unlogged = []
+        now = time.monotonic()
+        speed = (step - self._clock_step) * self.windows_per_step / max(now - self._clock, 1e-9)
+        self._clock, self._clock_step = now, step
+        values = dict(zip([*self.loss_names, "gradient_norm"], means, strict=True))
+        record = {"step": step, "epoch": self.progress.epoch, "split": "train", **values, **self._rates}
+        self._write(record | {"windows_per_second": speed})
+        self._bar.set_postfix({"loss": f"{values['loss']:.4f}", "windows/s": f"{speed:.1f}"}, refresh=False)
+
+    def _write(self, record: dict[str, object]) -> None:
+        self.metrics_log.write(record)
+        split, step = record["split"], record["step"]
+        numbers = {f"{split}/{key}": value for key, value in record.items() if isinstance(value, (int, float))}
+        self.accelerator.log(numbers, step=step)
+
+    def validation_is_due(self) -> bool:
+        """At every `validate_every` steps (an epoch), and at the end."""
+        if self.validation_dataset is None:
+            return False
+        every = self.arguments.validate_every or self.steps_per_epoch or 500
+        return self.progress.step % every == 0 or self.progress.step == self.total_steps
+
+    def invariance_batches(self) -> list[dict[str, torch.Tensor]]:
+        """The first validation windows, on which invariance is measured; the same in every process."""
+        batch_size = min(self.arguments.batch_size, self.arguments.invariance_windows)
+        count = -(-self.arguments.invariance_windows // batch_size)
+        batches = islice(validation_batches(self.validation_dataset, self.collator, batch_size), count)
+        return [self.to_device(model_inputs(batch, self.network.config)) for _, batch in batches]
+
+    def to_device(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The batch on the run's device."""
+        return {name: value.to(self.accelerator.device, non_blocking=True) for name, value in batch.items()}
+
+    def note_validation(self, metrics: dict[str, object]) -> None:
+        """Write what a validation found, and remember whether it is the best so far."""
+        progress = self.progress
+        self._write({"step": progress.step, "epoch": progress.epoch, "split": "validation", **metrics})
+        if metrics.get("collapsed"):
+            self._say(
+                f"Warning: the features of different windows are nearly the same at step {progress.step} (relative "
+                f"std {metrics['feature_std']:.2g}, effective rank {metrics['effective_rank']:.1f}). The encoder may be "
+                "collapsing: look at the mask-alignment loss, the learning rate and the data's amplitude."
+            )
+        progress.last_validation = metrics
+        if progress.best_loss is None or metrics["loss"] < progress.best_loss:
+            progress.best_step, progress.best_loss, progress.validations_since_best = progress.step, metrics["loss"], 0
+        else:
+            progress.validations_since_best += 1
+        self._clock = time.monotonic()
+        self._clock_step = progress.step
+
+    def patience_is_over(self) -> bool:
+        """Whether the last validations brought nothing better."""
+        patience = self.arguments.patience
+        return patience is not None and self.progress.validations_since_best >= patience
+
+    # ---- files ----------------------------------------------------------------------------------------------------
+
+    def checkpoint_is_due(self) -> bool:
+        """Every `checkpoint_every` steps, at the best validation loss, when patience is over, and at the end."""
+        step = self.progress.step
+        due = step % self.arguments.checkpoint_every == 0 or step in (self.total_steps, self.progress.best_step)
+        return due or self.patience_is_over()
+
+    def save_checkpoint(self) -> None:
+        """Save everything needed to go on, whole or not at all, and drop checkpoints no longer kept.
+
+        Raises:
+            PretrainingError: when it cannot be written; the checkpoints before it are untouched.
+        """
+        self._collect()
+        weights = checkpointing.model_tensors(self.network)
+        moments = checkpointing.optimizer_tensors(self.network, self._plain_optimizer)
+        state = {"progress": asdict(self.progress), "setup": self._setup()}
+
+        def fill(folder: Path) -> None:
+            self.network.config.architectures = [type(self.network).__name__]
+            self.network.config.save_pretrained(folder)
+            self.feature_extractor.save_pretrained(folder)
+            save_file(weights, folder / checkpointing.MODEL_FILE, metadata={"format": "pt"})
+            checkpointing.save_training_state(folder, moments, state)
+
+        error, path = None, None
+        if self.processes.is_main:
+            try:
+                path = self.store.write(self.progress.step, fill, best_step=self.progress.best_step)
+            except CheckpointError as problem:
+                error = problem
+        [failed] = self.processes.any(error)
+        if failed:
+            raise PretrainingError(f"{error or 'The first process could not save.'} {self._advice()}") from error
+        if self._push is not None:
+            files = [path / name for name in MODEL_FILES] + [self.metrics_log.file]
+            self._push.submit([file for file in files if file.is_file()], f"Step {self.progress.step}")
+
+    def finish(self) -> tuple[dict[str, object], int]:
+        """Put the best model into the run's folder as a complete checkpoint; return its metrics and step."""
+        progress = self.progress
+        best_step = progress.best_step if progress.best_step in self.store.steps() else progress.step
+        self.processes.wait()
+        metrics = progress.last_validation or self._last_training_losses()
+        if self.processes.is_main and self.store.path(best_step).is_dir():
+            self._export(self.store.path(best_step))
+            self._say(f"The model of step {best_step} is in {self.arguments.output_dir}.")
+            if self._push is not None:
+                files = [file for file in self.arguments.output_dir.iterdir() if file.is_file()]
+                self._push.submit(files, f"The model of step {best_step} of {progress.step}")
+        self.processes.wait()
+        return metrics, best_step
+
+    def _export(self, checkpoint: Path) -> None:
+        from ..hub.cards import write_model_card
+
+        output = self.arguments.output_dir
+        for name in MODEL_FILES:
+            temporary = output / f".{name}.new"
+            shutil.copyfile(checkpoint / name, temporary)
+            checkpointing.sync(temporary)
+            temporary.replace(output / name)
+        arguments = {
+            name: value
+            for name, value in asdict(self.arguments).items()
+            if name not in ("corpora", "license", "output_dir")
+        }
+        facts = {"license": self.arguments.license, "arguments": arguments}
+        if self.arguments.corpora:
+            facts["corpora"] = self.arguments.corpora
+        write_model_card(output, run=facts)
+
+    def _last_training_losses(self) -> dict[str, float]:
+        file = self.arguments.output_dir / METRICS_FILE
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        return json.loads(lines[-1]) if lines else {}
+
+    def _advice(self) -> str:
+        good = self.store.latest() if self.processes.is_main else None
+        if good is None:
+            return "No checkpoint was saved yet."
+        return f"The last good checkpoint is {good}; once the reason is gone, the same command with --resume goes on."
+
+    def _say(self, message: str) -> None:
+        if self.processes.is_main:
+            tqdm.write(message)

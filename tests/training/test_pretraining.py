@@ -1,0 +1,190 @@
+"""Pre-training runs: real processes, killed and resumed, compared bit for bit."""
+
+import json
+import math
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoFeatureExtractor, AutoModel, AutoModelForPreTraining
+
+import dare_eeg_hf  # noqa: F401 - registers the classes
+from dare_eeg_hf.training.metrics_log import read_metrics
+from dare_eeg_hf.training.pretraining import PretrainingArguments, PretrainingError, pretrain
+
+TIMING = ("windows_per_second",)
+
+
+def losses(run: Path, split: str | None = None) -> list[dict]:
+    """What a run measured, without what the clock measured."""
+    rows = [row for row in read_metrics(run / "metrics.jsonl") if split in (None, row["split"])]
+    return [{key: value for key, value in row.items() if key not in TIMING} for row in rows]
+
+
+def tensors(run: Path, step: int) -> dict[str, torch.Tensor]:
+    """Weights and optimiser state of a checkpoint."""
+    folder = run / "checkpoints" / f"step-{step:08d}"
+    return load_file(folder / "model.safetensors") | load_file(folder / "optimizer.safetensors")
+
+
+def assert_same_run(one: Path, other: Path, step: int) -> None:
+    """Equal to the last bit: every logged loss, every weight, every moment of the optimiser."""
+    assert losses(one) == losses(other)
+    first, second = tensors(one, step), tensors(other, step)
+    assert first.keys() == second.keys()
+    assert [name for name in first if not torch.equal(first[name], second[name])] == []
+
+
+@pytest.fixture
+def arguments(tmp_path, tiny_config):
+    def make(**changes) -> dict:
+        defaults = {
+            "output_dir": tmp_path / "run",
+            "config": tiny_config,
+            "batch_size": 4,
+            "max_steps": 12,
+            "checkpoint_every": 3,
+            "validate_every": 4,
+            "invariance_windows": 8,
+            "keep_last": 10,
+            "trackers": [],
+            "log_every": 1,
+            "cpu": True,
+        }
+        return {**defaults, **changes}
+
+    return make
+
+
+def run(arguments: dict, *data):
+    return pretrain(PretrainingArguments(**arguments), *data)
+
+
+def test_leaves_a_complete_checkpoint_that_transformers_loads(arguments, windows):
+    result = run(arguments(trackers=["tensorboard"]), windows(24), windows(8, seed=1))
+    folder = result.output_dir
+    for name in ("config.json", "model.safetensors", "preprocessor_config.json", "README.md", "metrics.jsonl"):
+        assert (folder / name).is_file(), name
+    assert list(folder.glob("trackers/**/events.out.tfevents.*"))
+
+    network = AutoModelForPreTraining.from_pretrained(folder)
+    encoder = AutoModel.from_pretrained(folder)
+    assert AutoFeatureExtractor.from_pretrained(folder).sampling_rate == 256
+    weights = load_file(folder / "model.safetensors")
+    assert all(torch.equal(value, weights[name]) for name, value in network.state_dict().items())
+    # What is loaded for downstream use is the momentum encoder.
+    momentum = {
+        name.removeprefix("dare_eeg."): value for name, value in weights.items() if name.startswith("dare_eeg.")
+    }
+    assert all(torch.equal(value, momentum[name]) for name, value in encoder.state_dict().items())
+
+    validations = losses(folder, "validation")
+    best = min(validations, key=lambda row: row["loss"])
+    assert result.best_step == best["step"]
+    assert all(
+        torch.equal(value, weights[name])
+        for name, value in load_file(folder / "checkpoints" / f"step-{best['step']:08d}" / "model.safetensors").items()
+    )
+    assert {"invariance", "retrieval_accuracy", "effective_rank", "collapsed"} <= validations[-1].keys()
+
+
+def test_learns(arguments, windows):
+    steps = {"max_steps": 100, "validate_every": 100, "checkpoint_every": 100}
+    result = run(arguments(**steps, batch_size=8, learning_rate=3e-3), windows(64), windows(16, seed=1))
+    values = [row["loss"] for row in losses(result.output_dir, "train")]
+    assert sum(values[-10:]) < 0.8 * sum(values[:10])
+
+
+def test_seed_alone_reproduces_a_run_and_another_seed_does_not(arguments, windows, tmp_path):
+    data = windows(24), windows(8, seed=1)
+    first = run(arguments(output_dir=tmp_path / "a", seed=3), *data)
+    torch.randn(7)  # what other code drew before must not matter
+    second = run(arguments(output_dir=tmp_path / "b", seed=3), *data)
+    assert_same_run(first.output_dir, second.output_dir, 12)
+    other = run(arguments(output_dir=tmp_path / "c", seed=4), *data)
+    assert losses(first.output_dir) != losses(other.output_dir)
+    with pytest.raises(AssertionError):
+        assert_same_run(first.output_dir, other.output_dir, 12)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"accumulation_steps": 2, "max_gradient_norm": 0.5},
+        {"num_workers": 2},
+        {"mixture_weights": [0.7, 0.3], "log_every": 5},
+        {"mask_scope": "sample"},
+    ],
+    ids=["plain", "accumulation", "workers", "mixture", "mask per window"],
+)
+@pytest.mark.parametrize("stop_after", [5, 6], ids=["mid-epoch", "epoch's end"])
+def test_resumed_run_equals_the_uninterrupted_one(arguments, windows, tmp_path, tiny_config, changes, stop_after):
+    """Six steps make an epoch; the second run loses everything after the checkpoint of `stop_after`."""
+    per_step = 4 * changes.get("accumulation_steps", 1)
+    train = [windows(4 * per_step, seed=1), windows(2 * per_step, seed=2)]
+    changes = dict(changes)
+    config = tiny_config | ({"mask_scope": changes.pop("mask_scope")} if "mask_scope" in changes else {})
+    common = arguments(**changes, config=config, checkpoint_every=1, keep_last=20)
+    run({**common, "output_dir": tmp_path / "whole"}, train, windows(8, seed=3))
+    broken = tmp_path / "broken"
+    run({**common, "output_dir": broken}, train, windows(8, seed=3))
+    for folder in (broken / "checkpoints").iterdir():
+        if int(folder.name[5:]) > stop_after:
+            (folder / "model.safetensors").write_bytes(b"a damaged file")
+    run({**common, "output_dir": broken, "resume": True}, train, windows(8, seed=3))
+    assert_same_run(tmp_path / "whole", broken, 12)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
+def test_killed_run_resumes_bit_for_bit(arguments, windows_folder, training_process, tmp_path, processes, name):
+    """A real signal at a random step; SIGKILL loses the steps since the checkpoint, SIGTERM saves and loses none."""
+    data = {"train": [windows_folder(24)], "validation": windows_folder(8, seed=1), "processes": processes}
+    kill_at = random.Random(f"{name} {processes} {time.time_ns()}").randint(4, 11)
+    common = arguments(accumulation_steps=1 if processes == 2 else 2, batch_size=2)
+    killed = training_process({**common, "output_dir": tmp_path / "killed"}, **data, kill_at=kill_at, signal=name)
+    checkpoints = sorted(int(folder.name[5:]) for folder in (tmp_path / "killed" / "checkpoints").glob("step-*"))
+    if name == "SIGKILL":
+        assert killed.returncode != 0
+        assert kill_at - 4 <= checkpoints[-1] <= kill_at
+        assert not (tmp_path / "killed" / "model.safetensors").exists()
+    else:
+        assert killed.returncode == 0, killed.output
+        assert checkpoints[-1] == kill_at, f"the step of the signal is saved\n{killed.output}"
+        result = json.loads((tmp_path / "killed" / "result-0.json").read_text())
+        assert (result["step"], result["world_size"]) == (kill_at, processes)
+        assert result["by"] == "SIGTERM"
+
+    resumed = training_process({**common, "output_dir": tmp_path / "killed", "resume": True}, **data)
+    whole = training_process({**common, "output_dir": tmp_path / "whole"}, **data)
+    assert resumed.returncode == whole.returncode == 0, resumed.output + whole.output
+    assert_same_run(tmp_path / "whole", tmp_path / "killed", 12)
+    for rank in range(processes):
+        assert json.loads((tmp_path / "whole" / f"result-{rank}.json").read_text())["world_size"] == processes
+
+
+@pytest.mark.parametrize("scope", ["batch", "sample"])
+def test_two_processes_take_the_same_steps_as_one_with_twice_the_batch(
+    arguments, windows_folder, training_process, tmp_path, tiny_config, scope
+):
+    """Negatives are gathered with gradient, masks belong to windows: ten steps agree within rounding."""
+    data = {"train": [windows_folder(32)], "validation": windows_folder(8, seed=1)}
+    config = tiny_config | {"mask_scope": scope}
+    common = arguments(max_steps=10, config=config, validate_every=10, checkpoint_every=10)
+    one = training_process({**common, "batch_size": 8, "output_dir": tmp_path / "one"}, **data)
+    two = training_process({**common, "batch_size": 4, "output_dir": tmp_path / "two"}, **data, processes=2)
+    assert one.returncode == two.returncode == 0, one.output + two.output
+    assert json.loads((tmp_path / "two" / "result-1.json").read_text())["world_size"] == 2
+    for first, second in zip(losses(tmp_path / "one", "train"), losses(tmp_path / "two", "train"), strict=True):
+        for key in first:
+            assert second[key] == pytest.approx(first[key], abs=1e-5), (first["step"], key)
+    weights_one, weights_two = tensors(tmp_path / "one", 10), tensors(tmp_path / "two", 10)
+    for key, value in weights_one.items():
+        difference = (value.double() - weights_two[key].double()).abs().max().item()
+        assert difference < 1e-5, key
