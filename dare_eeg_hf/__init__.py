@@ -1,10 +1,17 @@
 """DARE-EEG for Hugging Face Transformers: from EEG files to pre-trained models, features and predictions."""
 
-from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForPreTraining
-from transformers import AutoModelForSequenceClassification
+from transformers import (
+    AutoConfig,
+    AutoFeatureExtractor,
+    AutoModel,
+    AutoModelForPreTraining,
+    AutoModelForSequenceClassification,
+)
 
 from .configuration_dare_eeg import DareEegConfig
+from .feature_extraction_dare_eeg import DareEegFeatureExtractor
 from .modeling_dare_eeg import DareEegForPreTraining, DareEegForSequenceClassification, DareEegModel
+from .pipeline_dare_eeg import EegClassificationPipeline, EegFeatureExtractionPipeline, register_pipelines
 
 __version__ = "0.1.0"
 
@@ -12,5 +19,15 @@ AutoConfig.register("dare_eeg", DareEegConfig)
 AutoModel.register(DareEegConfig, DareEegModel)
 AutoModelForPreTraining.register(DareEegConfig, DareEegForPreTraining)
 AutoModelForSequenceClassification.register(DareEegConfig, DareEegForSequenceClassification)
+AutoFeatureExtractor.register(DareEegConfig, DareEegFeatureExtractor)
+register_pipelines()
 
-__all__ = ["DareEegConfig", "DareEegForPreTraining", "DareEegForSequenceClassification", "DareEegModel"]
+__all__ = [
+    "DareEegConfig",
+    "DareEegFeatureExtractor",
+    "DareEegForPreTraining",
+    "DareEegForSequenceClassification",
+    "DareEegModel",
+    "EegClassificationPipeline",
+    "EegFeatureExtractionPipeline",
+]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import mne
+import numpy as np
 
 
 def merge_predictions(predictions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
