@@ -1,93 +1,272 @@
 """Opening an EEG file of any make as an MNE Raw, by what is in it rather than by what it is called."""
 
 import os
+import stat
 import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import mne
+import numpy as np
 
-COMPANIONS = {".vmrk", ".fdt", ".pnt", ".log", ".21e", ".11d", ".cn2"}
-"""Extensions of files that belong to another file, which is the one to open."""
-
-
-class RecordingError(ValueError):
-    """A recording cannot be used; the message names the file, what is wrong, and the remedy."""
-
-
-class RecordingWarning(UserWarning):
-    """A recording can be used, but something in it is not as it should be."""
-
+from .bids import apply_bids_sidecars
+from .edf import inspect_edf
+from .errors import RecordingError, RecordingWarning
+from .tables import TABLE_FORMATS, read_table
 
 FORMATS: dict[str, tuple[tuple[str, ...], Callable]] = {
     # format: (extensions of the file to open, MNE's reader)
     "EDF": ((".edf", ".rec"), mne.io.read_raw_edf),
     "BDF": ((".bdf",), mne.io.read_raw_bdf),
     "GDF": ((".gdf",), mne.io.read_raw_gdf),
-    "BrainVision": ((".vhdr",), mne.io.read_raw_brainvision),
+    "BrainVision": ((".vhdr", ".ahdr"), mne.io.read_raw_brainvision),
     "EEGLAB": ((".set",), mne.io.read_raw_eeglab),
     "FIF": ((".fif", ".fif.gz"), mne.io.read_raw_fif),
     "Neuroscan CNT": ((".cnt",), mne.io.read_raw_cnt),
+    "ANT CNT": ((".cnt",), mne.io.read_raw_ant),
     "EGI MFF": ((".mff",), mne.io.read_raw_egi),
     "Nihon Kohden": ((".eeg",), mne.io.read_raw_nihon),
     "Persyst": ((".lay",), mne.io.read_raw_persyst),
 }
 
-
-def detect_format(path: Path) -> str:
-    """Name the format of a file from its first bytes, else from its extension; raise `RecordingError` where it is none."""
-    if path.is_dir():
-        if path.suffix.lower() == ".mff":
-            return "EGI MFF"
-        raise RecordingError(f"{path}: is a folder; give a file, or list its recordings with find_recordings")
-    with path.open("rb") as file:
-        head = file.read(512)
-    if not head:
-        raise RecordingError(f"{path}: the file is empty")
-    start = head.lstrip().lower()
-    if start.startswith((b"<!doctype html", b"<html")):
-        raise RecordingError(f"{path}: is a web page, not a recording; the download gave an error or login page")
-    if start.startswith(b"version https://git-lfs"):
-        raise RecordingError(f"{path}: is a pointer of Git LFS, not the recording; run 'git lfs pull'")
-    if head.startswith(b"0       "):
-        return "EDF"
-    if head.startswith(b"\xffBIOSEMI"):
-        return "BDF"
-    if head.startswith(b"GDF "):
-        return "GDF"
-    if b"brain vision data exchange header" in start or start.startswith(b"brainvision data exchange header"):
-        return "BrainVision"
-    suffix = "".join(path.suffixes[-2:]).lower()
-    for name, (extensions, _) in FORMATS.items():
-        if suffix.endswith(extensions):
-            return name
-    raise RecordingError(f"{path}: unknown format {path.suffix!r}")
+# First bytes of a file (after white space and in lower case for text) -> format, or what it is instead of a recording.
+_SIGNATURES: tuple[tuple[bytes, str], ...] = (
+    (b"0       ", "EDF"),
+    (b"\xffBIOSEMI", "BDF"),
+    (b"GDF ", "GDF"),
+    (b"Version 3.0", "Neuroscan CNT"),
+    (b"RIFF", "ANT CNT"),
+    (b"\x00\x00\x00\x64\x00\x00\x00\x1f", "FIF"),
+    (b"EEG-", "Nihon Kohden"),
+    (b"QI-", "Nihon Kohden"),
+)
+_TEXT_SIGNATURES: tuple[tuple[bytes, str], ...] = (
+    (b"brain vision data exchange header", "BrainVision"),
+    (b"brainvision data exchange header", "BrainVision"),
+    (b"[fileinfo]", "Persyst"),
+)
+_NOT_RECORDINGS: tuple[tuple[bytes, str], ...] = (
+    (b"<!doctype html", "is a web page, not a recording: the download gave an error or login page; download it again"),
+    (b"<html", "is a web page, not a recording: the download gave an error or login page; download it again"),
+    (b"version https://git-lfs", "is a pointer of Git LFS, not the recording itself; run 'git lfs pull'"),
+    (b"../.git/annex", "is a pointer of git-annex, not the recording itself; run 'datalad get'"),
+    (b"/annex/objects", "is a pointer of git-annex, not the recording itself; run 'datalad get'"),
+    (b"%pdf", "is a PDF document, not a recording"),
+    (b"<?xml", "is an XML document; for an EGI recording give the .mff folder"),
+)
+_MAIN_FILES: dict[str, tuple[str, ...]] = {
+    # extension of a companion file -> extensions of the file to open instead, when it is there
+    ".eeg": (".vhdr", ".ahdr"),
+    ".avg": (".vhdr", ".ahdr"),
+    ".dat": (".vhdr", ".ahdr", ".lay"),
+    ".vmrk": (".vhdr",),
+    ".amrk": (".ahdr",),
+    ".fdt": (".set",),
+    ".pnt": (".eeg",),
+    ".log": (".eeg",),
+    ".21e": (".eeg",),
+}
 
 
 def read_raw(
     path: str | os.PathLike, sidecar: dict | str | os.PathLike | None = None, **reader_options
 ) -> mne.io.BaseRaw:
-    """Open a recording as it is, without any processing.
+    """Open a recording as it is: any format MNE reads, and CSV, TSV, TXT, ARFF, MAT and NPZ tables with a sidecar.
+
+    The content decides about the format, whatever the extension says. Files of epochs become one Raw with `BAD boundary` and
+    `EDGE boundary` annotations between the epochs. In a BIDS data set, `channels.tsv`, `events.tsv` and `eeg.json` are applied.
+    What is odd but usable (truncated, different rates, wrong extension) is issued as a `RecordingWarning`.
 
     Args:
-        path: file (or .mff folder).
-        sidecar: names, rate and unit for CSV, MAT and NPZ files.
-        reader_options: passed to MNE's reader of the format, such as `data_format="int32"` for CNT.
+        path: file, or folder in the case of EGI MFF. A companion file (`.eeg`, `.vmrk`, `.fdt`, ...) stands for its recording.
+        sidecar: names, rate and unit for a table: a dictionary, or the path of a JSON file (see `data/tables.py`). By default the
+            JSON file of the same name, or `recordings.json` in the same folder.
+        reader_options: passed to MNE's reader of the format, such as `data_format="int32"` for CNT or `preload=True`.
 
     Raises:
         RecordingError: with the file's name and the remedy.
     """
-    path = Path(path)
+    path = main_file(Path(path))
     name = detect_format(path)
-    extensions, reader = FORMATS[name]
     try:
-        if path.name.lower().endswith(extensions):
-            return reader(path, verbose="ERROR", **reader_options)
-        warnings.warn(f"{path.name} is {name}, whatever its extension says", RecordingWarning, stacklevel=2)
-        with tempfile.TemporaryDirectory() as folder:
-            link = Path(folder) / (path.stem + extensions[0])
-            link.symlink_to(path.resolve())
-            return reader(link, preload=True, verbose="ERROR", **reader_options)
-    except (OSError, RuntimeError, ValueError, UnicodeError, KeyError, IndexError) as error:
-        raise RecordingError(f"{path}: {name} could not be read: {error}") from error
+        if name in TABLE_FORMATS:
+            raw = read_table(path, name, sidecar, **reader_options)
+        else:
+            raw = _read_with_mne(path, name, reader_options)
+        return apply_bids_sidecars(raw, path)
+    except RecordingError:
+        raise
+    except FileNotFoundError as error:
+        raise RecordingError(f"{path}: a file that belongs to it is missing: {error}") from error
+    except PermissionError as error:
+        raise RecordingError(
+            f"{path}: no permission to read {error.filename or 'it'}; change its mode or owner"
+        ) from error
+    except Exception as error:
+        # Readers fail on damaged files in every way there is (struct, unicode, index, memory, ...): one exception for all.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise RecordingError(f"{path}: cannot be read as {name}: {reason}{_remedy(name, path, reason)}") from error
+
+
+def main_file(path: Path) -> Path:
+    """Return the file to open for a companion file (`x.vmrk` -> `x.vhdr`); other paths come back unchanged."""
+    for extension in _MAIN_FILES.get(path.suffix.lower(), ()):
+        for candidate in (path.with_suffix(extension), path.with_suffix(extension.upper())):
+            if candidate != path and candidate.exists():
+                return candidate
+    return path
+
+
+def detect_format(path: Path) -> str:
+    """Name a file's format from its first bytes, or from its extension where those say nothing.
+
+    Raises:
+        RecordingError: the file cannot be opened, is empty, or is no recording (a web page, an LFS pointer, ...).
+    """
+    head = _first_bytes(path)
+    if head is None:
+        return "EGI MFF"
+    if not head:
+        raise RecordingError(f"{path}: the file is empty (0 bytes)")
+    if not head.strip(b"\x00"):
+        raise RecordingError(f"{path}: begins with nothing but zero bytes; the copy or download was not finished")
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    for signature, reason in _NOT_RECORDINGS:
+        if text.startswith(signature):
+            raise RecordingError(f"{path}: {reason}")
+    for signature, name in _SIGNATURES:
+        if head.startswith(signature):
+            return name
+    for signature, name in _TEXT_SIGNATURES:
+        if text.startswith(signature):
+            return name
+    lowered = path.name.lower()
+    for name, extensions in TABLE_FORMATS.items():
+        if lowered.endswith(extensions) or (name == "UCI trial" and text.startswith(b"# co")):
+            return name
+    if lowered.endswith((".edf", ".bdf", ".gdf", ".vhdr", ".lay")):
+        raise RecordingError(
+            f"{path}: does not begin like {path.suffix.lower()[1:].upper()} data: damaged, or another format"
+        )
+    for name, (extensions, _) in FORMATS.items():
+        if lowered.endswith(extensions):
+            if name == "Nihon Kohden":
+                raise RecordingError(
+                    f"{path}: is the data of a BrainVision recording whose .vhdr is missing, or damaged"
+                )
+            return name
+    return path.suffix or "unknown"
+
+
+def _first_bytes(path: Path) -> bytes | None:
+    """Read the beginning of a regular file; None for an MFF folder. A pipe or device is refused, because reading it could wait forever."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            if path.suffix.lower() == ".mff":
+                return None
+            raise RecordingError(f"{path}: is a folder; find_recordings lists the recordings in it")
+        if not stat.S_ISREG(mode):
+            raise RecordingError(f"{path}: is not a regular file (a pipe, socket or device)")
+        with path.open("rb") as file:
+            return file.read(512)
+    except FileNotFoundError as error:
+        reason = "is a link to a file that is not there" if path.is_symlink() else "does not exist"
+        raise RecordingError(f"{path}: {reason}") from error
+    except PermissionError as error:
+        raise RecordingError(f"{path}: no permission to read it; change its mode or owner") from error
+    except (OSError, RuntimeError) as error:
+        loop = " (a loop of symbolic links)" if path.is_symlink() else ""
+        raise RecordingError(f"{path}: cannot be opened{loop}: {error}") from error
+
+
+def _read_with_mne(path: Path, name: str, options: dict) -> mne.io.BaseRaw:
+    if name not in FORMATS:
+        return mne.io.read_raw(path, verbose="WARNING", **options)
+    extensions, reader = FORMATS[name]
+    if name in ("EDF", "BDF"):
+        header = inspect_edf(path)
+        for message in header.warnings:
+            warnings.warn(message, RecordingWarning, stacklevel=3)
+        if header.excluded:
+            options = {"exclude": header.excluded, **options}
+    if not path.name.lower().endswith(extensions):
+        return _read_renamed(path, name, extensions[0], reader, options)
+    if name == "FIF":
+        return _read_fif(path, options)
+    if name == "EEGLAB":
+        return _read_eeglab(path, options)
+    return reader(path, verbose="WARNING", **options)
+
+
+def _read_renamed(path: Path, name: str, extension: str, reader: Callable, options: dict) -> mne.io.BaseRaw:
+    """MNE insists on the right extension: open a wrongly named file through a link that has it."""
+    warnings.warn(
+        f"{path.name} is a {name} file by its content, whatever its extension", RecordingWarning, stacklevel=4
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder) / (path.stem + extension)
+        link.symlink_to(path.resolve())
+        return reader(link, **{**options, "preload": True}, verbose="WARNING")
+
+
+def _read_fif(path: Path, options: dict) -> mne.io.BaseRaw:
+    try:
+        return mne.io.read_raw_fif(path, verbose="ERROR", **options)
+    except ValueError as error:
+        if "No raw data" not in str(error):
+            raise
+    try:
+        epochs = mne.read_epochs(path, verbose="ERROR")
+    except ValueError:
+        raise RecordingError(f"{path}: this FIF file holds neither raw data nor epochs") from None
+    return epochs_to_raw(epochs)
+
+
+def _read_eeglab(path: Path, options: dict) -> mne.io.BaseRaw:
+    try:
+        return mne.io.read_raw_eeglab(path, verbose="WARNING", **options)
+    except TypeError as error:
+        if "number of trials" not in str(error):
+            raise
+    return epochs_to_raw(mne.io.read_epochs_eeglab(path, verbose="ERROR"))
+
+
+def epochs_to_raw(epochs: mne.BaseEpochs) -> mne.io.RawArray:
+    """Put epochs one after the other, each event annotated with its name and breaks annotated so that nothing runs across them."""
+    epochs.load_data()
+    data = epochs.get_data(copy=False)
+    count, channels, samples = data.shape
+    raw = mne.io.RawArray(data.transpose(1, 0, 2).reshape(channels, -1), epochs.info, verbose="ERROR")
+    rate = epochs.info["sfreq"]
+    starts = np.arange(count) * samples / rate
+    names = {code: name for name, code in epochs.event_id.items()}
+    events = [names.get(code, str(code)) for code in epochs.events[:, 2]]
+    raw.set_annotations(mark_breaks(starts, samples / rate, events, onset=max(0.0, -epochs.tmin)))
+    warnings.warn(
+        f"holds {count} epochs of {samples / rate:g} s; they were put one after the other",
+        RecordingWarning,
+        stacklevel=4,
+    )
+    return raw
+
+
+def mark_breaks(starts: np.ndarray, seconds: float, texts: list[str], onset: float = 0.0) -> mne.Annotations:
+    """Annotations for consecutive trials: `texts` at each trial's `onset`, to its end, and a break between trials."""
+    annotations = mne.Annotations(starts + onset, seconds - onset, texts)
+    for text in ("BAD boundary", "EDGE boundary"):
+        annotations.append(starts[1:], 0.0, text)
+    return annotations
+
+
+def _remedy(name: str, path: Path, reason: str) -> str:
+    """What a user can do about a reader's failure, as far as it is known."""
+    if name == "Neuroscan CNT" and "data_format" in reason:
+        return ". Say how its samples are stored: data_format='int32' or data_format='int16' (--reader-option data_format=int32)"
+    if name == "EGI MFF" and (path / "categories.xml").exists():
+        return ". It has categories, so it holds segments or averages rather than a continuous recording; mne.read_evokeds_mff opens averages"
+    if name.startswith(".") or name == "unknown":
+        known = ", ".join([*FORMATS, *TABLE_FORMATS])
+        return f". Formats that can be read: {known}"
+    return ""

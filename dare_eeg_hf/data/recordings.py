@@ -26,9 +26,12 @@ from ..feature_extraction_dare_eeg import (
     spread,
 )
 from ..montage import match_channels
+from .bids import is_bids_root
+from .errors import RecordingError, RecordingWarning
 from .quality import BROKEN_SHARE, bridge_broken_samples, find_bad_channels, find_broken_samples, runs
-from .readers import COMPANIONS, FORMATS, RecordingError, RecordingWarning, detect_format, read_raw
+from .readers import FORMATS, detect_format, main_file, read_raw
 from .report import RecordingReport
+from .tables import TABLE_FORMATS, find_sidecar
 
 __all__ = [
     "Recording",
@@ -321,22 +324,43 @@ def _statistics(spreads_uv: np.ndarray) -> dict[str, float]:
 
 
 def find_recordings(root: str | os.PathLike) -> list[Path]:
-    """List the recordings under a folder (or a BIDS root), sorted; companions of a recording (.vmrk, .fdt, ...) are not listed."""
+    """List the recordings under a folder, sorted by path.
+
+    In a BIDS data set these are the `*_eeg.*` files of its subjects. Elsewhere they are all files with the extension of an EEG format, and
+    tables (CSV, MAT, NPZ, ...) that have a sidecar; companions of a recording (.vmrk, .fdt, ...) are not listed. Links to folders are
+    followed, each folder once, so that loops end.
+
+    Raises:
+        RecordingError: the path does not exist or cannot be read.
+    """
     root = Path(root)
-    if root.is_file() or root.suffix.lower() == ".mff":
+    if not root.is_dir() or root.suffix.lower() == ".mff":
+        detect_format(root)
         return [root]
+    bids = is_bids_root(root)
     known = tuple(extension for extensions, _ in FORMATS.values() for extension in extensions)
-    found = []
-    for folder, folders, files in os.walk(root):
-        for sub in [sub for sub in folders if sub.lower().endswith(".mff")]:
-            folders.remove(sub)
-            found.append(Path(folder) / sub)
-        names = {name.lower() for name in files}
-        for name in files:
+    tables = tuple(extension for extensions in TABLE_FORMATS.values() for extension in extensions)
+    found, seen = [], set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        recordings = [name for name in folders if name.lower().endswith(".mff")]
+        folders[:] = sorted(name for name in folders if name not in recordings and not name.startswith("."))
+        if bids and Path(folder) == root:
+            folders[:] = [name for name in folders if name.startswith("sub-")]
+        for name in sorted(files):
+            path, lowered = Path(folder) / name, name.lower()
+            if lowered.endswith(known) or (lowered.endswith(tables) and _is_described(path)):
+                recordings.append(name)
+        for name in recordings:
             path = Path(folder) / name
-            if not name.lower().endswith(known) or path.suffix.lower() in COMPANIONS:
-                continue
-            if path.suffix.lower() == ".eeg" and f"{path.stem.lower()}.vhdr" in names:
-                continue
-            found.append(path)
+            if main_file(path) == path and (not bids or path.name.split(".")[0].endswith("_eeg")):
+                found.append(path)
     return sorted(found)
+
+
+def _is_described(path: Path) -> bool:
+    return ".rd" in path.name.lower() or find_sidecar(path) is not None

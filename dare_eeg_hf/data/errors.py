@@ -1,0 +1,9 @@
+"""What goes wrong with recordings."""
+
+
+class RecordingError(ValueError):
+    """A recording cannot be used; the message names the file, what is wrong, and the remedy."""
+
+
+class RecordingWarning(UserWarning):
+    """A recording can be used, but something about it is not as it should be."""
