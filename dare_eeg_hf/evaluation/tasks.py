@@ -30,7 +30,8 @@ from dare_eeg_hf.evaluation.protocols import (
 from dare_eeg_hf.training.euclidean_alignment import align_windows
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
 
-CONTRACT_RATE = 256.0
+WHOLE_MONTAGE = {"bad_channels": (), "interpolate": ("bad",)}
+"""Every recording keeps the montage of its corpus: no channel is judged, unusable ones are interpolated."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def cut_recording(
     """Windows of one normalised recording: back to back, or from the given onsets with a label each."""
     from dare_eeg_hf.data.recordings import load_recording
 
-    raw = load_recording(path).raw
+    raw = load_recording(path, **WHOLE_MONTAGE).raw
     return cut_raw(raw, label, label_names, path.stem, subject, seconds, onsets, labels)
 
 
@@ -176,24 +177,40 @@ def _files(folder: Path, pattern: str) -> list[tuple[Path, re.Match]]:
     return found
 
 
-def read_mental_arithmetic(task: EegTask, folder: Path) -> LabelledWindows:
-    """EEGMAT: SubjectNN_1*.edf rest, SubjectNN_2*.edf arithmetic."""
+@dataclass(frozen=True)
+class FileNameLabels:
+    """A corpus whose label is in the file name: group 1 of `pattern` is the subject, group 2 counts classes from 1."""
+
+    pattern: str
+    label_names: tuple[str, ...]
+
+
+EYES = FileNameLabels(r"([A-Za-z]+\d+)R0([12])(?:\D.*)?\.edf", ("eyes open", "eyes closed"))
+ARITHMETIC = FileNameLabels(r"Subject(\d\d)_([12]).*\.edf", ("rest", "arithmetic"))
+
+
+def read_labelled_recordings(folder: Path | str, rule: FileNameLabels, seconds: float) -> LabelledWindows:
+    """Windows of all recordings in a folder whose label is in the file name.
+
+    Raises:
+        FileNotFoundError: no file has such a name.
+    """
     return LabelledWindows.concatenate(
         [
-            cut_recording(path, int(m[2]) - 1, task.label_names, subject=m[1], seconds=task.window_seconds)
-            for path, m in _files(folder, r"Subject(\d\d)_([12]).*\.edf")
+            cut_recording(path, int(match[2]) - 1, rule.label_names, subject=match[1], seconds=seconds)
+            for path, match in _files(Path(folder), rule.pattern)
         ]
     )
+
+
+def read_mental_arithmetic(task: EegTask, folder: Path) -> LabelledWindows:
+    """EEGMAT: SubjectNN_1*.edf rest, SubjectNN_2*.edf arithmetic."""
+    return read_labelled_recordings(folder, ARITHMETIC, task.window_seconds)
 
 
 def read_eyes_eegmmidb(task: EegTask, folder: Path) -> LabelledWindows:
     """EEGMMIDB resting runs: R01 eyes open, R02 eyes closed."""
-    return LabelledWindows.concatenate(
-        [
-            cut_recording(path, int(m[2]) - 1, task.label_names, subject=m[1], seconds=task.window_seconds)
-            for path, m in _files(folder, r"(S\d{3})R0([12]).*\.edf")
-        ]
-    )
+    return read_labelled_recordings(folder, EYES, task.window_seconds)
 
 
 def read_fists_feet(task: EegTask, folder: Path) -> LabelledWindows:
@@ -236,7 +253,8 @@ def _read_guinea_bissau(task: EegTask, folder: Path, label_of: Callable) -> Labe
         table = pd.read_csv(path, index_col=0)
         channels = list(table.columns[: list(table.columns).index("COUNTER")])
         info = mne.create_info(channels, EMOTIV_RATE, "eeg")
-        raw, _ = normalize_raw(mne.io.RawArray(table[channels].to_numpy().T * 1e-6, info, verbose="error"))
+        recorded = mne.io.RawArray(table[channels].to_numpy().T * 1e-6, info, verbose="error")
+        raw = normalize_raw(recorded, **WHOLE_MONTAGE).raw
         onsets = np.arange(0, raw.times[-1] - task.window_seconds, task.window_seconds)
         labels = label_of(metadata.loc[int(match[1])], onsets, task.window_seconds)
         kept = labels >= 0
@@ -378,8 +396,6 @@ class AcrossDevicesTask(EegTask):
         return windows.with_signals(windows.signals - windows.signals.mean(axis=1, keepdims=True))
 
 
-EYES = ("eyes open", "eyes closed")
-
 _ALL = [
     EegTask(
         "mental-arithmetic",
@@ -405,7 +421,7 @@ _ALL = [
         "eyes-eegmmidb",
         "Eyes open/closed (EEGMMIDB)",
         ("eegmmidb",),
-        EYES,
+        EYES.label_names,
         4.0,
         "leave one subject out",
         one_subject_out,
@@ -415,7 +431,7 @@ _ALL = [
         "eyes-guinea-bissau",
         "Eyes open/closed (Guinea-Bissau, Emotiv)",
         ("guinea-bissau-epilepsy",),
-        EYES,
+        EYES.label_names,
         4.0,
         "8-fold cross-validation grouped by subject",
         by_subjects(8),
@@ -425,7 +441,7 @@ _ALL = [
         "eyes-across-devices",
         "Eyes open/closed across devices",
         ("eegmmidb",),
-        EYES,
+        EYES.label_names,
         4.0,
         "train on EEGMMIDB, test on Emotiv, and the reverse; common electrodes",
         across_devices,

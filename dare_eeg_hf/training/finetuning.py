@@ -331,7 +331,9 @@ class TrainingLoop:
                 continue
             record = {"step": step, "epoch": epoch, "split": "validation", **self._validate()}
             self.history.append(record)
-            bar.set_postfix(loss=f"{record['loss']:.3f}", balanced_accuracy=f"{record['balanced_accuracy']:.3f}")
+            bar.set_postfix_str(
+                f"loss {record['loss']:.3f}, balanced accuracy {record['balanced_accuracy']:.3f}", refresh=False
+            )
             since_best += 1
             if self._improves(record):
                 since_best = 0

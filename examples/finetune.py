@@ -1,0 +1,145 @@
+"""Adapt a checkpoint to labelled recordings and test it on people it never saw.
+
+    python examples/finetune.py --checkpoint runs/pretrained --data recordings/ --output runs/probe
+
+`--data` is a data set prepared by `dataset_scripts/` (its classes and splits are used), or a folder of EDF files whose
+names hold the label: `S001R01.edf` eyes open, `S001R02.edf` eyes closed (EEGMMIDB), or `Subject00_1.edf` rest,
+`Subject00_2.edf` arithmetic (EEGMAT). The last quarter of the subjects is tested, the quarter before it selects the
+epoch, the others train; name subjects yourself with `--test-subjects` and `--validation-subjects`.
+
+Several processes: `python -m torch.distributed.run --nproc_per_node 2 examples/finetune.py ...`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from dare_eeg_hf import DareEegConfig
+from dare_eeg_hf.evaluation.metrics import classification_metrics
+from dare_eeg_hf.evaluation.protocols import Fold, check_fold, fixed_split
+from dare_eeg_hf.evaluation.tasks import ARITHMETIC, EYES, read_labelled_recordings, read_prepared
+from dare_eeg_hf.training.finetuning import (
+    MODES,
+    FinetuningArguments,
+    FinetuningResult,
+    finetune,
+    predict_probabilities,
+    write_atomically,
+)
+from dare_eeg_hf.training.labelled_windows import LabelledWindows
+
+
+def read_windows(data: Path, seconds: float) -> LabelledWindows:
+    """Labelled windows of a prepared data set or of a folder of recordings with telling names."""
+    if not data.is_dir():
+        raise SystemExit(f"{data} is no folder. {__doc__}")
+    if any(data.rglob("*.parquet")):
+        return read_prepared(data)
+    for rule in (EYES, ARITHMETIC):
+        try:
+            return read_labelled_recordings(data, rule, seconds)
+        except FileNotFoundError:
+            continue
+    raise SystemExit(
+        f"no file in {data} has its label in the name (S001R01.edf, Subject00_1.edf). Prepare other recordings with\n"
+        f"  python dataset_scripts/recordings.py --source {data} --output PREPARED --help"
+    )
+
+
+def split_subjects(windows: LabelledWindows, test: list[str] | None, validation: list[str] | None) -> Fold:
+    """Named subjects, else the data set's own parts, else the last two quarters of the subjects."""
+    if test is None and {"train", "validation", "test"} <= set(windows.parts):
+        parts = [np.flatnonzero(windows.parts == part) for part in ("train", "validation", "test")]
+        fold = Fold("the data set's own split", *parts)
+        check_fold(fold, windows.subjects)
+        return fold
+    subjects = sorted(set(windows.subjects))
+    if len(subjects) < 3:
+        raise SystemExit(f"three subjects are needed to train, select and test; found {', '.join(subjects)}")
+    quarter = max(1, len(subjects) // 4)
+    test = test or subjects[-quarter:]
+    remaining = [subject for subject in subjects if subject not in test]
+    validation = validation or remaining[-quarter:]
+    if unknown := sorted({*test, *validation} - set(subjects)):
+        raise SystemExit(f"no subject is named {', '.join(unknown)}; there are {', '.join(subjects)}")
+    train = [subject for subject in remaining if subject not in validation]
+    return fixed_split(windows.subjects, {"train": train, "validation": validation, "test": test})[0]
+
+
+def evaluate(result: FinetuningResult, test: LabelledWindows, euclidean_alignment: bool) -> dict:
+    """Metrics on the test subjects."""
+    probabilities = predict_probabilities(
+        result.model, result.feature_extractor, test, euclidean_alignment=euclidean_alignment
+    )
+    return classification_metrics(test.labels, probabilities, test.subjects)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    defaults = FinetuningArguments()
+    parser.add_argument("--checkpoint", required=True, help="folder or Hub id of a DARE-EEG checkpoint")
+    parser.add_argument("--data", required=True, type=Path, help="prepared data set, or folder of named recordings")
+    parser.add_argument("--output", required=True, type=Path, help="folder for the classifier")
+    parser.add_argument("--mode", choices=MODES, default=defaults.mode, help="what is trained (default: %(default)s)")
+    parser.add_argument("--window-seconds", type=float, default=4.0, help="for folders of recordings")
+    parser.add_argument("--test-subjects", nargs="+", help="subjects to test on")
+    parser.add_argument("--validation-subjects", nargs="+", help="subjects that select the epoch")
+    parser.add_argument("--epochs", type=int, default=defaults.epochs)
+    parser.add_argument("--batch-size", type=int, default=defaults.batch_size)
+    parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate)
+    parser.add_argument("--label-smoothing", type=float, default=defaults.label_smoothing)
+    parser.add_argument("--layer-decay", type=float, default=defaults.layer_decay, help="mode full, per block")
+    parser.add_argument("--patience", type=int, default=defaults.patience, help="epochs; 0 never stops early")
+    parser.add_argument("--spatial-projection", action=argparse.BooleanOptionalAction, help="default: where needed")
+    parser.add_argument("--spectral-projection", action="store_true", help="learn a temporal filter per channel")
+    parser.add_argument(
+        "--euclidean-alignment",
+        action="store_true",
+        help="whiten each session by its own windows: uses no labels, but unlabelled test windows",
+    )
+    parser.add_argument("--mixed-precision", choices=("no", "bf16", "fp16"), default=defaults.mixed_precision)
+    parser.add_argument("--seed", type=int, default=defaults.seed)
+    parser.add_argument("--compare-random", action="store_true", help="also train the same on a random encoder")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Read, split, train, test, print."""
+    options = parse_arguments()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    windows = read_windows(options.data, options.window_seconds)
+    fold = split_subjects(windows, options.test_subjects, options.validation_subjects)
+    train, validation, test = (windows.select(part) for part in (fold.train, fold.validation, fold.test))
+    settings = {name: getattr(options, name) for name in vars(options) if hasattr(FinetuningArguments, name)}
+    settings |= {"spatial_projection": options.spatial_projection}
+
+    result = finetune(
+        options.checkpoint, train, validation, FinetuningArguments(output_dir=options.output, **settings)
+    )
+    metrics = evaluate(result, test, options.euclidean_alignment)
+    metrics["chance"] = 1 / len(windows.label_names)
+    if options.compare_random:
+        config = DareEegConfig.from_pretrained(options.checkpoint)
+        random = finetune(config, train, validation, FinetuningArguments(**settings))
+        metrics["random_encoder"] = evaluate(random, test, options.euclidean_alignment)["balanced_accuracy"]
+    if result.output_dir is not None:
+        write_atomically(options.output / "test_results.json", json.dumps(metrics, indent=2) + "\n")
+
+    low, high = metrics["confidence_intervals"]["balanced_accuracy"]
+    people = ", ".join(sorted(set(test.subjects)))
+    print(f"Classifier saved in {options.output} (best epoch on validation: {result.metrics['epoch']})")
+    print(f"Tested on {len(test)} windows of subjects never seen: {people}")
+    print(f"balanced accuracy  {metrics['balanced_accuracy']:.3f}  (95% over subjects: {low:.3f} to {high:.3f})")
+    if options.compare_random:
+        print(f"random encoder     {metrics['random_encoder']:.3f}")
+    print(f"chance             {metrics['chance']:.3f}")
+
+
+if __name__ == "__main__":
+    main()
