@@ -1,8 +1,9 @@
 """Electrode names: the channel vocabulary of DARE-EEG, aliases, vendor decorations, and 10-20 to 10-10.
 
-Recordings name the same electrode in many ways: `Fc5.` (EEGMMIDB), `EEG FP1-REF` and `EEG FP1-LE` (TUH), `POL E` (Nihon
-Kohden), `T3` (10-20) for `T7` (10-10). This module brings names to the vocabulary and says, for every other channel, what
-it is and why it cannot stand for a scalp electrode. It is plain Python and travels with every checkpoint.
+Recordings name the same electrode in many ways: `Fc5.` (EEGMMIDB), `EEG FP1-REF` and `EEG FP1-LE` (TUH), `POL E`
+(Nihon Kohden), `T3` (10-20) for `T7` (10-10). This module brings names to the vocabulary and says, for every other
+channel, what it is and why it cannot stand for a scalp electrode. It is plain Python and travels with every
+checkpoint.
 """
 
 import re
@@ -25,13 +26,15 @@ PRETRAINING_CHANNELS: tuple[str, ...] = tuple(
 
 OTHER_SCALP_SITES: frozenset[str] = frozenset(
     (
-        "NZ AFZ AF1 AF2 AF5 AF6 AF9 AF10 F9 F10 FT9 FT10 T9 T10 TP9 TP10 P9 P10 PO1 PO2 PO9 PO10 O9 O10 IZ I1 I2 CB1 CB2"
+        "NZ AFZ AF1 AF2 AF5 AF6 AF9 AF10 F9 F10 FT9 FT10 T9 T10 TP9 TP10 P9 P10 "
+        "PO1 PO2 PO9 PO10 O9 O10 IZ I1 I2 CB1 CB2"
     ).split()
 )
 """Scalp sites that the model has no embedding for. They are EEG, but dropped."""
 
 ALIASES: dict[str, str] = {
-    # The 10-20 system's temporal names became these in the 10-10 system (American Clinical Neurophysiology Society, 2006).
+    # The 10-20 system's temporal names became these in the 10-10 system (American Clinical Neurophysiology Society,
+    # 2006).
     "T3": "T7",
     "T4": "T8",
     "T5": "P7",
@@ -42,16 +45,18 @@ ALIASES: dict[str, str] = {
     "PO1": "PO3",
     "PO2": "PO4",
 }
-"""Old names of vocabulary channels. An alias stands back where the recording also has the channel under its own name."""
+"""Old names of vocabulary channels. An alias stands back where the recording also has the channel under its own
+name."""
 
 _EARS = r"A[12]|M[12]|A1\+?A2|M1\+?M2|A1/A2|M1/M2|LM|RM|TP9|TP10"
+_COMMON = r"REF\d?|R|LE|LER|AR|AV|AVG|AVE|AVERAGE|CAR|CLE|ORG|G\d+|GND|VREF"
 _REFERENCE = re.compile(
     # What is subtracted from a monopolar channel: a named or common reference, an average, the ears or the mastoids.
-    rf"^(?P<site>[^-:/]+?)\s*[-_:/]\s*(?P<reference>REF\d?|R|LE|LER|AR|AV|AVG|AVE|AVERAGE|CAR|CLE|ORG|G\d+|GND|VREF|\(?(?:{_EARS})\)?(?:/2)?)$"
+    rf"^(?P<site>[^-:/]+?)\s*[-_:/]\s*(?P<reference>{_COMMON}|\(?(?:{_EARS})\)?(?:/2)?)$"
 )
 _RUNNING_NUMBER = re.compile(r"^(?P<site>.+?)-(?P<number>\d+)$")
 _PREFIX = re.compile(r"^(?:EEG|POL|CHAN(?:NEL)?|CH|ELECTRODE)[\s:_.-]+(?=\S)")
-_DERIVATION = re.compile(r"^([A-Z]{1,3}\d{0,2}P?)\s*[-–/:_]\s*([A-Z]{1,3}\d{0,2}P?)$")
+_DERIVATION = re.compile(r"^([A-Z]{1,3}\d{0,2}P?)\s*[-/:_]\s*([A-Z]{1,3}\d{0,2}P?)$")
 _EAR_DIFFERENCE = re.compile(r"^[AM][12]\s*[-/:_]\s*[AM][12]$")
 _EAR = re.compile(r"^\$?(?:A[12]|M[12]|LM|RM|EARL|EARR|LEFT EAR|RIGHT EAR|MASTOID.*)$")
 
@@ -59,21 +64,19 @@ _KINDS: tuple[tuple[str, re.Pattern], ...] = tuple(
     (kind, re.compile(pattern))
     for kind, pattern in (
         ("ECG", r"\b(?:ECG|EKG)"),
-        ("EOG", r"(?:EOG|^X$|^Y$|^(?:ROC|LOC)\b|^E[12](?:-M[12])?$|^VEO|^HEO|^IO[12]?$)"),
-        ("EMG", r"(?:EMG|\bCHIN\b|\bLEG[/ ]|\bTIB)"),
+        ("EOG", r"EOG|^X$|^Y$|^(?:ROC|LOC)\b|^E[12](?:-M[12])?$|^VEO|^HEO|^IO[12]?$"),
+        ("EMG", r"EMG|\bCHIN\b|\bLEG[/ ]|\bTIB"),
         (
             "respiration or oximetry",
-            r"(?:RESP|SAO2|SPO2|OSAT|AIRFLOW|FLOW|THOR|ABDO|SNORE|\bPLETH|ETCO2|\bPULSE|\bHR\b|NASAL|ORO)",
+            r"RESP|SAO2|SPO2|OSAT|FLOW|THOR|ABDO|SNORE|\bPLETH|ETCO2|\bPULSE (?:RATE|OX)|^PULSE$|\bHR\b|NASAL|\bORO",
         ),
-        (
-            "trigger or status",
-            r"^(?:STATUS|STI\b.*|STIM.*|TRIG.*|EVENT.*|MARKER.*|PHOTIC.*|\d*EDF ANNOTATIONS?|BDF ANNOTATIONS?|ANNOTATIONS?)",
-        ),
+        ("trigger or status", r"^(?:STATUS|STI\b|STIM|TRIG|EVENT|MARKER|PHOTIC|(?:EDF |BDF )?ANNOTATIONS?)"),
         (
             "auxiliary input",
-            r"^(?:DC\s?\d+.*|AUX.*|RIGHT AUX|LEFT AUX|EXG\s?\d+|EXT\s?\d+|ERGO.*|GSR.*|TEMP.*|GYRO.*|ACC.*|CQ.*|COUNTER|INTERPOLATED|BATTERY|SAMPLES?|BP\d*|IBI|BURSTS|SUPPR)",
+            r"^(?:DC\s?\d|AUX|(?:RIGHT|LEFT) AUX|EXG\s?\d|EXT\s?\d|ERGO|GSR|TEMP|GYRO|ACC|CQ|COUNTER|INTERPOLATED|"
+            r"BATTERY|SAMPLES?|BP\d*$|IBI|BURSTS|SUPPR)",
         ),
-        ("ground or reference", r"^(?:GND|G\d+|REF\d?|VREF|CMS|DRL|CAL|E$|MARK$)"),
+        ("ground or reference", r"^(?:GND|G\d+|REF\d?|VREF|CMS|DRL|CAL|E|MARK)$"),
         ("not a scalp site", r"^(?:ND|N/?A|UNUSED.*|NC|NONE|OSC|SP[12]|PG[12]|T1|T2)$"),
     )
 )
@@ -81,7 +84,8 @@ _KINDS: tuple[tuple[str, re.Pattern], ...] = tuple(
 
 @dataclass(frozen=True)
 class ChannelName:
-    """One recorded name taken apart: `site` is what remains of it, `reference` what is subtracted (if the name says so)."""
+    """One recorded name taken apart: `site` is what remains of it, `reference` what is subtracted (if the name says
+    so)."""
 
     site: str
     reference: str | None = None
@@ -89,7 +93,8 @@ class ChannelName:
 
 
 def parse_channel_name(name: str) -> ChannelName:
-    """Take vendor decorations off a channel name: case, dots, `EEG`/`POL` prefixes, the reference, a reader's running number.
+    """Take vendor decorations off a channel name: case, dots, `EEG`/`POL` prefixes, the reference, a reader's running
+    number.
 
     Nothing is taken off a bipolar derivation: `FP1-F7` stays `FP1-F7`, because it is not the electrode `FP1`.
     """
@@ -121,7 +126,8 @@ def describe_channel(name: str) -> str:
     """Say what a recorded channel is: `"EEG"` for a channel of the vocabulary, otherwise why it is none.
 
     The kinds: EOG, ECG, EMG, respiration or oximetry, trigger or status, auxiliary input, ear or mastoid, reference
-    difference (`A2-A1`), bipolar derivation (`FP1-F7`), scalp site outside the vocabulary (`AFZ`), not a scalp site, unknown name.
+    difference (`A2-A1`), bipolar derivation (`FP1-F7`), scalp site outside the vocabulary (`AFZ`), not a scalp site,
+    unknown name.
     """
     parsed = parse_channel_name(name)
     site = parsed.site
@@ -144,10 +150,12 @@ def describe_channel(name: str) -> str:
 
 
 def uses_grid_names(names: Iterable[str]) -> bool:
-    """Tell whether names number the sockets of a grid (BioSemi A1-A32, B1-B32, ...; intracranial grids) and not 10-20 sites.
+    """Tell whether names number the sockets of a grid (BioSemi A1-A32, B1-B32, ...; intracranial grids) and not 10-20
+    sites.
 
-    On such a montage `C3` and `F4` are sockets, not electrodes over the motor cortex, and must not be taken for them. A letter that
-    the 10-10 system never numbers up to eight (A, B, C, D, E, G, H, I), numbered from one to eight, gives the scheme away.
+    On such a montage `C3` and `F4` are sockets, not electrodes over the motor cortex, and must not be taken for them.
+    A letter that the 10-10 system never numbers up to eight (A, B, C, D, E, G, H, I), numbered from one to eight,
+    gives the scheme away.
     """
     sites = {parse_channel_name(name).site for name in names}
     return any(all(f"{letter}{number}" in sites for number in range(1, 9)) for letter in "ABCDEGHI")
@@ -175,12 +183,14 @@ class ChannelMatch:
 def match_channels(
     names: Sequence[str], vocabulary: Iterable[str] = CHANNEL_VOCABULARY, rename: Mapping[str, str] | None = None
 ) -> ChannelMatch:
-    """Match recorded channel names with the vocabulary; every channel is either in `indices` or in `dropped` with its reason.
+    """Match recorded channel names with the vocabulary; every channel is either in `indices` or in `dropped` with its
+    reason.
 
     Args:
         names: the recorded names.
         vocabulary: the names to match with.
-        rename: recorded name -> electrode, for names that only the user can know (`{"EEG-0": "FC3"}`, `{"A1": "FP1"}`).
+        rename: recorded name -> electrode, for names that only the user can know (`{"EEG-0": "FC3"}`, `{"A1":
+            "FP1"}`).
     """
     vocabulary = set(vocabulary)
     rename = dict(rename or {})
@@ -191,11 +201,11 @@ def match_channels(
     for index, name in enumerate(names):
         parsed = parse_channel_name(rename.get(name, name))
         target = ALIASES.get(parsed.site, parsed.site)
-        if target not in vocabulary:
+        if grid and name not in rename and re.fullmatch(r"[A-I]\d{1,3}", parsed.site):
+            match.dropped[name] = "socket of a numbered grid, not a 10-20 site"
+        elif target not in vocabulary:
             kind = describe_channel(rename.get(name, name))
             match.dropped[name] = "not in the vocabulary" if kind == "EEG" else kind
-        elif grid and name not in rename and re.fullmatch(r"[A-I]\d{1,2}", parsed.site):
-            match.dropped[name] = "socket of a numbered grid, not a 10-20 site"
         else:
             (exact if target == parsed.site else alias).setdefault(target, []).append(index)
     for target in [*exact, *(name for name in alias if name not in exact)]:

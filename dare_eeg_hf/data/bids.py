@@ -35,9 +35,11 @@ def is_bids_root(folder: str | os.PathLike) -> bool:
 
 
 def apply_bids_sidecars(raw: mne.io.BaseRaw, path: Path) -> mne.io.BaseRaw:
-    """Apply channel types, bad channels, events and the mains frequency from the files that BIDS puts beside a recording.
+    """Apply channel types, bad channels, events and the mains frequency from the files that BIDS puts beside a
+    recording.
 
-    A file that follows no BIDS naming, or has no such files, comes back unchanged. Side files of a whole subject or data set apply as BIDS'
+    A file that follows no BIDS naming, or has no such files, comes back unchanged. Side files of a whole subject or
+    data set apply as BIDS'
     inheritance principle says: the nearest folder wins.
     """
     if not path.name.startswith("sub-"):

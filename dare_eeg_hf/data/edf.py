@@ -1,10 +1,11 @@
-"""Checks on the header of EDF and BDF files that MNE does not make: damage, missing records, channels at different rates."""
+"""Checks on the header of EDF and BDF files that MNE does not make: damage, missing records, channels at different
+rates."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..montage import describe_channel
+from ..montage import match_channels
 from .errors import RecordingError
 
 _ANNOTATION_LABELS = {"EDF Annotations", "BDF Annotations"}
@@ -14,7 +15,8 @@ _ANNOTATION_LABELS = {"EDF Annotations", "BDF Annotations"}
 class EdfHeader:
     """What the header of an EDF or BDF file says (Kemp and Olivan 2003), compared with the file.
 
-    `rates` are hertz per signal; `excluded` are labels of signals to leave out when reading, so that the scalp channels keep their rate.
+    `rates` are hertz per signal; `excluded` are labels of signals to leave out when reading, so that the scalp
+    channels keep their rate.
     """
 
     labels: list[str]
@@ -69,27 +71,31 @@ def _compare_size(path: Path, header: EdfHeader, header_bytes: int, record_bytes
     expected = header_bytes + header.records * record_bytes
     if actual > expected and _line_endings_converted(path):
         raise RecordingError(
-            f"{path}: is {actual - expected} bytes too long and every line feed follows a carriage return: a line-ending conversion "
-            "(git autocrlf, FTP in text mode) ruined it; get it again as a binary file"
+            f"{path}: is {actual - expected} bytes too long and every line feed follows a carriage return: "
+            "a line-ending conversion (git autocrlf, FTP in text mode) ruined it; get it again as a binary file"
         )
     if actual < expected:
         missing = header.records - available
         header.warnings.append(
-            f"truncated: {missing} of {header.records} records are missing (the last {missing * header.record_seconds:g} s)"
+            f"truncated: {missing} of {header.records} records are missing "
+            f"(the last {missing * header.record_seconds:g} s)"
         )
 
 
 def _compare_rates(header: EdfHeader, signals: list[int]) -> None:
-    """Find signals whose rate differs from that of the scalp channels; MNE would bring everything to the highest rate."""
+    """Find signals whose rate differs from that of the scalp channels; MNE would bring everything to the highest
+    rate."""
     rates = {round(header.rates[i], 6) for i in signals}
     if len(rates) == 1:
         return
-    scalp = [i for i in signals if describe_channel(header.labels[i]) == "EEG"]
+    match = match_channels([header.labels[i] for i in signals])
+    scalp = [signals[i] for i in match.indices.values()]
     common = Counter(round(header.rates[i], 6) for i in scalp or signals).most_common(1)[0][0]
     others = [i for i in signals if round(header.rates[i], 6) != common]
     if not scalp:
         header.warnings.append(
-            f"channels at {len(rates)} different rates ({min(rates):g} to {max(rates):g} Hz); all brought to {max(rates):g} Hz"
+            f"channels at {len(rates)} different rates ({min(rates):g} to {max(rates):g} Hz); "
+            f"all brought to {max(rates):g} Hz"
         )
         return
     kept_labels = {header.labels[i] for i in signals if i not in others}

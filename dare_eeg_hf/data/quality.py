@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..feature_extraction_dare_eeg import FLAT_MICROVOLTS
+from ..signal_dare_eeg import FLAT_MICROVOLTS
 
 BROKEN_SHARE = 0.01
 """A channel with more broken samples than this is bad; with fewer they are bridged."""
@@ -11,14 +11,15 @@ NOISY_SCORE = 5.0
 """Robust z-score of the channel's spread among all channels (PREP, Bigdely-Shamlo et al. 2015, uses the same)."""
 
 MIN_CORRELATION = 0.25
-"""A channel that no other follows: largest correlation with any other channel, median over windows. PREP: 0.4 on 1 s windows; here lower,
-because sparse montages have distant neighbours and nothing should be thrown away for that."""
+"""A channel that no other follows: largest correlation with any other channel, median over windows. PREP: 0.4 on 1 s
+windows; here lower, because sparse montages have distant neighbours and nothing should be thrown away for that."""
 
 
 def find_broken_samples(signal: np.ndarray) -> np.ndarray:
     """Mark samples that no amplifier measured: NaN, infinite, or absurd spikes.
 
-    A spike lies more than 2 mV and more than 20 robust standard deviations from the channel's median (so slow drifts are none).
+    A spike lies more than 2 mV and more than 20 robust standard deviations from the channel's median (so slow drifts
+    are none).
 
     Args:
         signal: (channels, samples) in microvolts.
@@ -41,7 +42,8 @@ def find_broken_samples(signal: np.ndarray) -> np.ndarray:
 
 
 def bridge_broken_samples(signal: np.ndarray, broken: np.ndarray) -> None:
-    """Replace broken samples, in place, by straight lines between their good neighbours. Channels without good samples become 0."""
+    """Replace broken samples, in place, by straight lines between their good neighbours. Channels without good samples
+    become 0."""
     time = np.arange(signal.shape[1])
     for channel in np.flatnonzero(broken.any(axis=1)):
         good = ~broken[channel]
@@ -58,8 +60,9 @@ def find_bad_channels(signal: np.ndarray, rate: float) -> dict[int, str]:
     """Find channels that carry no EEG, after band-pass filtering.
 
     Three criteria, after PREP (Bigdely-Shamlo et al. 2015), each robust against what it looks for:
-    flat (standard deviation below 0.05 uV), noisy or far too quiet (robust z-score of the logarithm of the spread above 5 among the
-    channels, and at least a factor of 3 from their median), and uncorrelated (no other channel follows it, from eight channels up).
+    flat (standard deviation below 0.05 uV), noisy or far too quiet (robust z-score of the logarithm of the spread
+    above 5 among the channels, and at least a factor of 3 from their median), and uncorrelated (no other channel
+    follows it, from eight channels up).
 
     Args:
         signal: (channels, samples) in microvolts, before re-referencing. `rate`: hertz.
@@ -69,7 +72,7 @@ def find_bad_channels(signal: np.ndarray, rate: float) -> dict[int, str]:
     """
     bad: dict[int, str] = {}
     # The interquartile range overlooks single artefacts, which belong to windows and not to channels.
-    step = max(1, signal.shape[1] // 20_000)
+    step = max(1, signal.shape[1] // 4_000)
     quartiles = np.percentile(signal[:, ::step], (25, 75), axis=1)
     scale = (quartiles[1] - quartiles[0]) / 1.349
     for channel in np.flatnonzero((scale < FLAT_MICROVOLTS) & (signal.std(axis=1) < FLAT_MICROVOLTS)):
@@ -87,7 +90,8 @@ def find_bad_channels(signal: np.ndarray, rate: float) -> dict[int, str]:
     if len(alive) >= 8:
         correlation = _neighbour_correlation(signal[alive], rate)
         if np.median(correlation) < 2 * MIN_CORRELATION:
-            # Where channels hardly follow each other anyway (few and far apart, or synthetic), the criterion says nothing.
+            # Where channels hardly follow each other anyway (few and far apart, or synthetic), the criterion says
+            # nothing.
             return bad
         for channel, value in zip(alive, correlation, strict=True):
             if value < MIN_CORRELATION and int(channel) not in bad:
@@ -96,7 +100,8 @@ def find_bad_channels(signal: np.ndarray, rate: float) -> dict[int, str]:
 
 
 def _neighbour_correlation(signal: np.ndarray, rate: float) -> np.ndarray:
-    """Largest absolute correlation of each channel with any other, median over up to 40 windows of two seconds: (channels,)."""
+    """Largest absolute correlation of each channel with any other, median over up to 40 windows of two seconds:
+    (channels,)."""
     samples = min(signal.shape[1], int(2 * rate))
     count = signal.shape[1] // samples
     chosen = np.unique(np.linspace(0, count - 1, min(count, 40)).astype(int))

@@ -74,14 +74,16 @@ def read_raw(
 ) -> mne.io.BaseRaw:
     """Open a recording as it is: any format MNE reads, and CSV, TSV, TXT, ARFF, MAT and NPZ tables with a sidecar.
 
-    The content decides about the format, whatever the extension says. Files of epochs become one Raw with `BAD boundary` and
-    `EDGE boundary` annotations between the epochs. In a BIDS data set, `channels.tsv`, `events.tsv` and `eeg.json` are applied.
-    What is odd but usable (truncated, different rates, wrong extension) is issued as a `RecordingWarning`.
+    The content decides about the format, whatever the extension says. Files of epochs become one Raw with `BAD
+    boundary` and `EDGE boundary` annotations between the epochs. In a BIDS data set, `channels.tsv`, `events.tsv` and
+    `eeg.json` are applied. What is odd but usable (truncated, different rates, wrong extension) is issued as a
+    `RecordingWarning`.
 
     Args:
-        path: file, or folder in the case of EGI MFF. A companion file (`.eeg`, `.vmrk`, `.fdt`, ...) stands for its recording.
-        sidecar: names, rate and unit for a table: a dictionary, or the path of a JSON file (see `data/tables.py`). By default the
-            JSON file of the same name, or `recordings.json` in the same folder.
+        path: file, or folder in the case of EGI MFF. A companion file (`.eeg`, `.vmrk`, `.fdt`, ...) stands for its
+            recording.
+        sidecar: names, rate and unit for a table: a dictionary, or the path of a JSON file (see `data/tables.py`). By
+            default the JSON file of the same name, or `recordings.json` in the same folder.
         reader_options: passed to MNE's reader of the format, such as `data_format="int32"` for CNT or `preload=True`.
 
     Raises:
@@ -104,8 +106,10 @@ def read_raw(
             f"{path}: no permission to read {error.filename or 'it'}; change its mode or owner"
         ) from error
     except Exception as error:
-        # Readers fail on damaged files in every way there is (struct, unicode, index, memory, ...): one exception for all.
-        reason = " ".join(str(error).split()) or type(error).__name__
+        # Readers fail on damaged files in every way there is (struct, unicode, index, memory, ...): one exception for
+        # all.
+        # MNE's CNT reader puts a traceback into its message; what counts is the last line of it.
+        reason = " ".join(str(error).rpartition("RuntimeError: ")[2].split()) or type(error).__name__
         raise RecordingError(f"{path}: cannot be read as {name}: {reason}{_remedy(name, path, reason)}") from error
 
 
@@ -160,7 +164,8 @@ def detect_format(path: Path) -> str:
 
 
 def _first_bytes(path: Path) -> bytes | None:
-    """Read the beginning of a regular file; None for an MFF folder. A pipe or device is refused, because reading it could wait forever."""
+    """Read the beginning of a regular file; None for an MFF folder. A pipe or device is refused, because reading it
+    could wait forever."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -234,7 +239,8 @@ def _read_eeglab(path: Path, options: dict) -> mne.io.BaseRaw:
 
 
 def epochs_to_raw(epochs: mne.BaseEpochs) -> mne.io.RawArray:
-    """Put epochs one after the other, each event annotated with its name and breaks annotated so that nothing runs across them."""
+    """Put epochs one after the other, each event annotated with its name and breaks annotated so that nothing runs
+    across them."""
     epochs.load_data()
     data = epochs.get_data(copy=False)
     count, channels, samples = data.shape
@@ -263,9 +269,12 @@ def mark_breaks(starts: np.ndarray, seconds: float, texts: list[str], onset: flo
 def _remedy(name: str, path: Path, reason: str) -> str:
     """What a user can do about a reader's failure, as far as it is known."""
     if name == "Neuroscan CNT" and "data_format" in reason:
-        return ". Say how its samples are stored: data_format='int32' or data_format='int16' (--reader-option data_format=int32)"
+        return ". Say how its samples are stored: data_format='int32' or 'int16' (--reader-option data_format=int32)"
     if name == "EGI MFF" and (path / "categories.xml").exists():
-        return ". It has categories, so it holds segments or averages rather than a continuous recording; mne.read_evokeds_mff opens averages"
+        return (
+            ". It has categories, so it holds segments or averages rather than a continuous recording; "
+            "mne.read_evokeds_mff opens averages"
+        )
     if name.startswith(".") or name == "unknown":
         known = ", ".join([*FORMATS, *TABLE_FORMATS])
         return f". Formats that can be read: {known}"

@@ -10,22 +10,17 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import mne
 import numpy as np
 
-from ..feature_extraction_dare_eeg import (
-    MICROVOLTS,
-    NORMALIZED_MARK,
-    DareEegFeatureExtractor,
-    canonical_unit,
-    check_amplitude,
-    line_frequency,
-    spread,
-)
+from .. import signal_dare_eeg
+from ..feature_extraction_dare_eeg import NORMALIZED_MARK, DareEegFeatureExtractor, amplitude_statistics
 from ..montage import match_channels
+from ..signal_dare_eeg import MICROVOLTS, canonical_unit, check_amplitude, spread
 from .bids import is_bids_root
 from .errors import RecordingError, RecordingWarning
 from .quality import BROKEN_SHARE, bridge_broken_samples, find_bad_channels, find_broken_samples, runs
@@ -90,15 +85,17 @@ def normalize_raw(
     line_frequency: float | str | None = "contract",
     file: str | os.PathLike | None = None,
 ) -> Recording:
-    """Bring a Raw to the signal contract: vocabulary names, band, notch, average reference, rate. Data stay in volts, as MNE has them.
+    """Bring a Raw to the signal contract: vocabulary names, band, notch, average reference, rate. Data stay in volts,
+    as MNE has them.
 
     Args:
         raw: any MNE Raw; it is not changed.
         feature_extractor: holds the contract; the default one if not given.
-        interpolate: channels of the vocabulary to fill by spherical splines where they are missing or bad; `"bad"` among them stands for
-            all bad channels. Everything else stays missing.
-        bad_channels: `"detect"` finds flat, noisy and uncorrelated channels (and takes those marked in `raw.info["bads"]`); or names of the
-            bad channels, an empty list for none. Bad channels are left out of the result and of the average reference.
+        interpolate: channels of the vocabulary to fill by spherical splines where they are missing or bad; `"bad"`
+            among them stands for all bad channels. Everything else stays missing.
+        bad_channels: `"detect"` finds flat, noisy and uncorrelated channels (and takes those marked in
+            `raw.info["bads"]`); or names of the bad channels, an empty list for none. Bad channels are left out of the
+            result and of the average reference.
         rename: recorded name -> electrode, where only the user can know.
         unit: the unit that the numbers really are in, where a file says volts and is wrong.
         line_frequency: 50, 60, `"auto"` or None; by default the contract's `notch`.
@@ -137,7 +134,7 @@ def _normalize(raw, extractor, report, interpolate, bad_channels, rename, unit, 
     bad = {}
     repaired_runs = _repair(signal, report, bad)
     overall, local = spread(signal, rate)
-    report.amplitude_uv = _statistics(overall)
+    report.amplitude_uv = amplitude_statistics(overall)
     alive = overall > 0
     if not alive.any():
         raise ValueError("every channel is flat: there is no signal")
@@ -145,7 +142,7 @@ def _normalize(raw, extractor, report, interpolate, bad_channels, rename, unit, 
 
     notch = extractor.notch if notch == "contract" else notch
     if notch == "auto":
-        notch = globals()["line_frequency"](signal, rate)
+        notch = signal_dare_eeg.line_frequency(signal, rate)
     report.line_frequency = notch
     pieces = _pieces(raw)
     report.pieces = len(pieces)
@@ -176,7 +173,7 @@ def _normalize(raw, extractor, report, interpolate, bad_channels, rename, unit, 
     if extractor.reference == "average":
         extractor.rereference(signal, np.ones(len(signal), bool), report)
     report.missing = [name for name in extractor.channel_names if name not in report.channels]
-    report.amplitude_after_uv = _statistics(signal.std(axis=1))
+    report.amplitude_after_uv = amplitude_statistics(signal.std(axis=1))
     result = _to_raw(signal, report.channels, extractor, raw)
     _carry_annotations(raw, result, pieces, [piece.shape[1] for piece in done], repaired_runs)
     return Recording(result, report)
@@ -212,7 +209,8 @@ def _match(
         reasons = ", ".join(f"{name} ({why})" for name, why in list(report.dropped.items())[:12])
         more = f" and {len(report.dropped) - 12} more" if len(report.dropped) > 12 else ""
         raise ValueError(
-            f"no channel is an electrode of the vocabulary: {reasons}{more}; name electrodes with rename={{recorded: electrode}}"
+            f"no channel is an electrode of the vocabulary: {reasons}{more}; "
+            "name electrodes with rename={recorded: electrode}"
         )
     return [raw.ch_names.index(usable[index]) for index in match.indices.values()]
 
@@ -241,7 +239,8 @@ def _repair(signal: np.ndarray, report: RecordingReport, bad: dict[str, str]) ->
 
 
 def _pieces(raw: mne.io.BaseRaw) -> list[tuple[int, int]]:
-    """Split at the annotations that mark a break in time: [start, stop) in samples. Filters must not run across a break."""
+    """Split at the annotations that mark a break in time: [start, stop) in samples. Filters must not run across a
+    break."""
     rate = raw.info["sfreq"]
     cuts = {0, raw.n_times}
     for onset, duration, text in zip(
@@ -251,13 +250,14 @@ def _pieces(raw: mne.io.BaseRaw) -> list[tuple[int, int]]:
             begin = onset - raw.first_time
             cuts |= {round(begin * rate), round((begin + duration) * rate)}
     cuts = sorted(cut for cut in cuts if 0 <= cut <= raw.n_times)
-    return list(zip(cuts[:-1], cuts[1:], strict=True))
+    return list(pairwise(cuts))
 
 
 def _interpolate(
     signal: np.ndarray, wanted: list[str], extractor: DareEegFeatureExtractor, report: RecordingReport
 ) -> np.ndarray:
-    """Fill channels by spherical splines (Perrin et al. 1989, as in MNE); returns (channels, samples) with them appended."""
+    """Fill channels by spherical splines (Perrin et al. 1989, as in MNE); returns (channels, samples) with them
+    appended."""
     names = dict.fromkeys(name for item in wanted for name in (report.bad if item == "bad" else [item]))
     unknown = [name for name in names if name not in extractor.channel_names]
     if unknown:
@@ -281,7 +281,9 @@ def _interpolate(
 
 @lru_cache(maxsize=1)
 def _standard_montage() -> mne.channels.DigMontage:
-    return mne.channels.make_standard_montage("standard_1005")
+    # MNE 1.13 gave the same positions a better name.
+    names = mne.channels.get_builtin_montages()
+    return mne.channels.make_standard_montage("colin27_1005" if "colin27_1005" in names else "standard_1005")
 
 
 def _to_raw(
@@ -299,7 +301,8 @@ def _to_raw(
 
 
 def _carry_annotations(source, result, pieces, new_lengths, repaired) -> None:
-    """Put the annotations on the new time axis: pieces keep their starts in samples, so times shift by rounding alone."""
+    """Put the annotations on the new time axis: pieces keep their starts in samples, so times shift by rounding
+    alone."""
     rate, new_rate = source.info["sfreq"], result.info["sfreq"]
     old_starts = np.array([start for start, _ in pieces]) / rate
     new_starts = np.concatenate([[0], np.cumsum(new_lengths)[:-1]]) / new_rate
@@ -315,20 +318,12 @@ def _carry_annotations(source, result, pieces, new_lengths, repaired) -> None:
     result.set_annotations(annotations, verbose="ERROR")
 
 
-def _statistics(spreads_uv: np.ndarray) -> dict[str, float]:
-    return {
-        "median": float(np.median(spreads_uv)),
-        "smallest": float(spreads_uv.min()),
-        "largest": float(spreads_uv.max()),
-    }
-
-
 def find_recordings(root: str | os.PathLike) -> list[Path]:
     """List the recordings under a folder, sorted by path.
 
-    In a BIDS data set these are the `*_eeg.*` files of its subjects. Elsewhere they are all files with the extension of an EEG format, and
-    tables (CSV, MAT, NPZ, ...) that have a sidecar; companions of a recording (.vmrk, .fdt, ...) are not listed. Links to folders are
-    followed, each folder once, so that loops end.
+    In a BIDS data set these are the `*_eeg.*` files of its subjects. Elsewhere they are all files with the extension
+    of an EEG format, and tables (CSV, MAT, NPZ, ...) that have a sidecar; companions of a recording (.vmrk, .fdt, ...)
+    are not listed. Links to folders are followed, each folder once, so that loops end.
 
     Raises:
         RecordingError: the path does not exist or cannot be read.

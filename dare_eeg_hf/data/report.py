@@ -15,11 +15,13 @@ class RecordingReport(SignalReport):
     Attributes (besides those of `SignalReport`):
         file, format: what was read. `sampling_rate` (hertz) and `duration` (seconds) are those of the file.
         recorded_channels: the names in the file, in order.
-        bad: channel -> why it counts as bad; bad channels are left out of the result unless they were interpolated or kept on request.
+        bad: channel -> why it counts as bad; bad channels are left out of the result unless they were interpolated or
+            kept on request.
         interpolated: channels filled from their neighbours by spherical splines.
         unit_rescaling: set where the numbers of the file were not in the unit that the file claims.
         line_frequency: the mains frequency that was found or given, hertz.
-        repaired: channel -> number of NaN, infinite or impossible samples that were bridged linearly (and annotated `BAD_repaired`).
+        repaired: channel -> number of NaN, infinite or impossible samples that were bridged linearly (and annotated
+            `BAD_repaired`).
         pieces: number of uninterrupted stretches; each was filtered alone.
         amplitude_uv, amplitude_after_uv: standard deviation over the channels before and after, in microvolts.
     """

@@ -1,15 +1,16 @@
 """Recordings stored as plain numbers (CSV, TSV, TXT, ARFF, MAT, NPZ), with a sidecar that says what the numbers are.
 
-The sidecar is a dictionary, or a JSON file: `x.csv.json` or `x.json` beside `x.csv`, or `recordings.json` for all tables of a folder.
+The sidecar is a dictionary, or a JSON file: `x.csv.json` or `x.json` beside `x.csv`, or `recordings.json` for all
+    tables of a folder.
 
     {
       "sampling_rate": 128,                         hertz; required
       "unit": "uV",                                 V, mV, uV or nV; required
-      "channel_names": ["AF3", "F7", "F3"],         electrodes; required for MAT and NPZ and for text without a header line
-      "columns": {"AF3": "EEG.AF3"},                text: electrode -> column name, or number counted from 0; by default the
-                                                    column of the electrode's own name (or, without a header, of the same place)
-      "annotations": {"Marker": {"1": "house"}},    text: column -> value -> text; a run of equal values makes one annotation
-      "variable": "x_train",                        MAT, NPZ: name of the array
+      "channel_names": ["AF3", "F7", "F3"],         electrodes; required for MAT and NPZ and for text without a header
+      line "columns": {"AF3": "EEG.AF3"},                text: electrode -> column name, or number counted from 0; by
+                                                    default the column of the electrode's own name (or, without a
+      header, of the same place) "annotations": {"Marker": {"1": "house"}},    text: column -> value -> text; a run of
+      equal values makes one annotation "variable": "x_train",                        MAT, NPZ: name of the array
       "axes": ["time", "channel", "trial"],         MAT, NPZ: meaning of its axes; default ["channel", "time"]
       "labels": {"variable": "y_train", "texts": {"0": "left", "1": "right"}},   MAT, NPZ: one annotation per trial
       "header": true, "delimiter": ","              text: guessed unless given
@@ -26,7 +27,7 @@ import mne
 import numpy as np
 import pandas as pd
 
-from ..feature_extraction_dare_eeg import MICROVOLTS, canonical_unit
+from ..signal_dare_eeg import MICROVOLTS, canonical_unit
 from .errors import RecordingError
 
 TABLE_FORMATS: dict[str, tuple[str, ...]] = {
@@ -113,7 +114,8 @@ def _to_raw(signal: np.ndarray, names: list[str], sidecar: dict[str, Any]) -> mn
     return mne.io.RawArray(volts, info, verbose="ERROR")
 
 
-# ---- text ---------------------------------------------------------------------------------------------------------------
+# ---- text
+# ---------------------------------------------------------------------------------------------------------------
 
 
 def _read_text(path: Path, sidecar: dict[str, Any]) -> mne.io.RawArray:
@@ -152,7 +154,7 @@ def _columns_to_raw(path: Path, frame: pd.DataFrame, sidecar: dict[str, Any]) ->
     names = list(sidecar.get("channel_names") or columns)
     if not names:
         raise RecordingError(
-            f"{path}: the sidecar must name the electrodes in channel_names; the columns are {', '.join(frame.columns)}"
+            f"{path}: the sidecar must name the electrodes in channel_names; it has {', '.join(frame.columns)}"
         )
     numbered = list(frame.columns) == [str(i) for i in range(frame.shape[1])]
     signal = np.empty((len(names), len(frame)))
@@ -171,7 +173,7 @@ def _columns_to_raw(path: Path, frame: pd.DataFrame, sidecar: dict[str, Any]) ->
     for column, texts in (sidecar.get("annotations") or {}).items():
         if column not in frame.columns:
             raise RecordingError(
-                f"{path}: has no column {column!r} for annotations; the columns are {', '.join(frame.columns)}"
+                f"{path}: has no column {column!r} for annotations; it has {', '.join(frame.columns)}"
             )
         raw.set_annotations(
             raw.annotations + _annotate_runs(frame[column].to_numpy(), texts, float(sidecar["sampling_rate"]))
@@ -214,7 +216,8 @@ def _has_header(path: Path) -> bool:
     return False
 
 
-# ---- arrays -------------------------------------------------------------------------------------------------------------
+# ---- arrays
+# -------------------------------------------------------------------------------------------------------------
 
 
 def _read_array(path: Path, sidecar: dict[str, Any]) -> mne.io.RawArray:
@@ -274,11 +277,13 @@ def _load_arrays(path: Path) -> dict[str, Any]:
     return {key: value for key, value in read_mat(path).items() if not key.startswith("__")}
 
 
-# ---- UCI EEG Database ---------------------------------------------------------------------------------------------------
+# ---- UCI EEG Database
+# ---------------------------------------------------------------------------------------------------
 
 
 def _read_uci_trial(path: Path) -> mne.io.RawArray:
-    """One trial of the UCI EEG Database: lines `trial channel sample microvolts` under a header that gives rate, unit and condition."""
+    """One trial of the UCI EEG Database: lines `trial channel sample microvolts` under a header that gives rate, unit
+    and condition."""
     header = [line[1:].strip() for line in _first_lines(path, 5) if line.startswith("#")]
     frame = pd.read_csv(path, sep=" ", comment="#", header=None, names=["trial", "channel", "sample", "value"])
     names = list(dict.fromkeys(frame["channel"]))

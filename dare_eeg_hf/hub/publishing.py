@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import HfApi, RepoCard
+from transformers.dynamic_module_utils import get_relative_import_files
 
 from dare_eeg_hf.hub.cards import (
     CURVE_NAME,
@@ -28,16 +29,6 @@ from dare_eeg_hf.hub.transfer import PublishingError, upload
 
 PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
 SPACE_FOLDER = PACKAGE_FOLDER / "hub" / "space"
-
-REMOTE_CODE = (
-    "montage.py",
-    "configuration_dare_eeg.py",
-    "masking_dare_eeg.py",
-    "modeling_dare_eeg.py",
-    "feature_extraction_dare_eeg.py",
-    "pipeline_dare_eeg.py",
-)
-"""The files that travel with every checkpoint; they import only each other, numpy, torch and transformers."""
 
 AUTO_MAP = {
     "AutoConfig": "configuration_dare_eeg.DareEegConfig",
@@ -86,9 +77,8 @@ class Publication:
         lines = [f"{path:<{width}}  {_readable(size):>10}" for path, size in sorted(self.sizes.items())]
         lines.append(f"{f'{len(self.sizes)} files':<{width}}  {_readable(sum(self.sizes.values())):>10}")
         visibility = "private" if self.private else "public"
-        lines.append(
-            f"{verb} {visibility} {self.repo_type} {self.url or self.repo_id}" + f" as {self.tag}" * bool(self.tag)
-        )
+        version = f" as {self.tag}" if self.tag else ""
+        lines.append(f"{verb} the {visibility} {self.repo_type} repository {self.url or self.repo_id}{version}")
         return "\n".join(lines)
 
 
@@ -179,9 +169,17 @@ def collect_model(run_folder: Path, repo_id: str) -> Files:
     if curve is not None:
         files[CURVE_NAME] = curve
     files |= {name: run_folder / name for name in (METRICS_NAME, FACTS_NAME) if (run_folder / name).is_file()}
-    files |= {name: PACKAGE_FOLDER / name for name in REMOTE_CODE}
-    files["handler.py"] = PACKAGE_FOLDER / "hub" / "handler.py"
+    files |= remote_code()
+    files["handler.py"] = (PACKAGE_FOLDER / "hub" / "handler.py").read_bytes()
     return files
+
+
+def remote_code() -> dict[str, bytes]:
+    """The travelling files: the modules that `auto_map` and the pipelines name, and what they import of each other."""
+    references = [*AUTO_MAP.values(), *FEATURE_EXTRACTOR_MAP.values(), *(p["impl"] for p in CUSTOM_PIPELINES.values())]
+    paths = {PACKAGE_FOLDER / f"{reference.split('.')[0]}.py" for reference in references}
+    paths |= {Path(found) for path in tuple(paths) for found in get_relative_import_files(path)}
+    return {path.name: path.read_bytes() for path in sorted(paths)}
 
 
 def collect_folder(folder: Path, suffixes: frozenset[str]) -> Files:
