@@ -71,7 +71,7 @@ def save_predictions(predictions: Sequence[Mapping[str, Any]], path: str | os.Pa
         if path.suffix == ".json":
             json.dump(list(predictions), file, indent=1, allow_nan=False)
         else:
-            rows = [_flatten(each) for each in predictions]
+            rows = [flatten_prediction(each) for each in predictions]
             writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["onset", "duration"])
             writer.writeheader()
             writer.writerows(rows)
@@ -103,7 +103,7 @@ def _complete_or_absent(path: Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
-def _flatten(prediction: Mapping[str, Any]) -> dict[str, Any]:
+def flatten_prediction(prediction: Mapping[str, Any]) -> dict[str, Any]:
     """Spread `scores` or `values` over columns and write a list of labels into one cell."""
     row = {key: value for key, value in prediction.items() if key not in ("scores", "values", "labels")}
     if "labels" in prediction:

@@ -1,0 +1,394 @@
+"""The command `dare-eeg`: look at recordings, label and encode them, convert, publish and benchmark models.
+
+Each command is a thin layer over the function that does the work; what is wrong with an input becomes one sentence on
+the error stream and exit status 1, what is wrong with the command line exit status 2.
+"""
+
+import argparse
+import csv
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from .hub import publishing
+
+EXIT_BAD_INPUT = 1
+EXIT_INTERRUPTED = 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="dare-eeg",
+        description="DARE-EEG for Hugging Face: from EEG files to features and predictions.",
+        epilog="`dare-eeg COMMAND --help` explains a command with examples. Results are for research, not diagnoses.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (_add_inspect, _add_predict, _add_embed, _add_convert, _add_publish, _add_benchmark):
+        add(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    options, rest = build_parser().parse_known_args(arguments)
+    if rest and options.command != "benchmark":
+        build_parser().parse_args(arguments)  # says which argument is unknown and exits with status 2
+    options.rest = rest
+    _quieten_libraries()
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output, `head` for one, has had enough; flushing at exit would only say so again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BAD_INPUT
+    except _bad_input() as error:
+        print(f"error: {_one_sentence(error)}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+
+
+def _quieten_libraries() -> None:
+    """Leave the error stream to what concerns the user's data, without warnings about the libraries."""
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").addHandler(logging.NullHandler())
+    warnings.filterwarnings("ignore", category=FutureWarning)
+
+
+def _bad_input() -> tuple[type[Exception], ...]:
+    """Exceptions that stand for something wrong with what the user gave, not with the program."""
+    from safetensors import SafetensorError
+
+    from .hub.transfer import PublishingError
+
+    return ValueError, OSError, ImportError, SafetensorError, PublishingError
+
+
+def _one_sentence(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _add_command(commands, name: str, help: str, description: str, examples: str, run: Callable[..., int]):
+    parser = commands.add_parser(
+        name,
+        help=help,
+        description=description,
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+# ---- inspect ---------------------------------------------------------------------------------------------
+
+
+def _add_inspect(commands) -> None:
+    parser = _add_command(
+        commands,
+        "inspect",
+        "what is in a recording, and what would be done to it",
+        "Read recordings, normalise them as for a model, and report every step: channels kept, renamed, dropped,\n"
+        "bad and missing; filters; amplitudes before and after. Nothing is changed on the disk.",
+        "  dare-eeg inspect S001R01.edf\n"
+        "  dare-eeg inspect recordings/ --json > reports.json\n"
+        "  dare-eeg inspect S001R01.edf --figures figures/",
+        _run_inspect,
+    )
+    parser.add_argument("recordings", nargs="+", type=Path, help="files, or folders of them (BIDS too)")
+    parser.add_argument("--json", action="store_true", help="print a JSON list, one report a recording")
+    parser.add_argument("--figures", type=Path, metavar="FOLDER", help="also draw traces and spectra into a folder")
+
+
+def _run_inspect(options: argparse.Namespace) -> int:
+    reports: list[dict[str, Any]] = []
+
+    def inspect(path: Path, relative: Path) -> None:
+        from .data.recordings import load_recording
+
+        recording = load_recording(path)
+        reports.append(recording.report.to_dict())
+        if not options.json:
+            print(recording.report, end="\n\n")
+        if options.figures:
+            _draw_inspection(path, recording.raw, options.figures / relative)
+
+    status = _for_each_recording(options.recordings, inspect)
+    if options.json:
+        print(json.dumps(reports, indent=1, default=float))
+    return status
+
+
+def _draw_inspection(path: Path, normalised, target: Path) -> None:
+    """Draw the first ten seconds and the spectrum before and after."""
+    from .data.recordings import read_raw
+    from .visualization import plot_spectrum, plot_traces
+
+    before = read_raw(path)
+    after_uv = normalised.get_data() * 1e6
+    rates = {"as recorded": before.info["sfreq"], "normalised": normalised.info["sfreq"]}
+    seconds = min(300.0, before.n_times / before.info["sfreq"])
+    before_uv = before.get_data("eeg", stop=int(seconds * before.info["sfreq"])) * 1e6
+    target.parent.mkdir(parents=True, exist_ok=True)
+    ten_seconds = after_uv[:, : int(10 * rates["normalised"])]
+    plot_traces(ten_seconds, normalised.ch_names, rates["normalised"]).savefig(
+        target.with_name(f"{target.stem}_traces.png"), dpi=120
+    )
+    plot_spectrum({"as recorded": before_uv, "normalised": after_uv}, rates).savefig(
+        target.with_name(f"{target.stem}_spectrum.png"), dpi=120
+    )
+
+
+# ---- predict and embed -----------------------------------------------------------------------------------
+
+
+def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", help="folder of a checkpoint, or its id on the Hub")
+    parser.add_argument("recordings", nargs="+", type=Path, help="files, or folders of them (BIDS too)")
+    parser.add_argument(
+        "--overlap", type=float, default=0.0, help="share of a window the next one repeats (default: 0)"
+    )
+    parser.add_argument("--batch-size", type=int, default=16, help="windows per pass through the model (default: 16)")
+    parser.add_argument("--device", help="cpu, cuda, mps, ... (default: a GPU if there is one)")
+    parser.add_argument("--revision", help="version of a model on the Hub: a tag, branch or commit")
+    parser.add_argument("--overwrite", action="store_true", help="redo recordings whose result exists already")
+
+
+def _add_predict(commands) -> None:
+    parser = _add_command(
+        commands,
+        "predict",
+        "label a recording window by window",
+        "Label recordings with a fine-tuned model. Without --output the table goes to the standard output as CSV.\n"
+        "Times are seconds from the beginning of the recording; a window marked partial ends with the recording.",
+        "  dare-eeg predict my-org/eyes-closed S001R01.edf > S001R01.csv\n"
+        "  dare-eeg predict runs/eyes recordings/ --output results/ --annotations --figures\n"
+        "  dare-eeg predict runs/eyes night.edf --overlap 0.5 --format json --output results/",
+        _run_predict,
+    )
+    _add_model_arguments(parser)
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="write one table a recording into a folder")
+    parser.add_argument("--format", choices=("csv", "json"), default="csv", help="of the tables (default: csv)")
+    parser.add_argument("--annotations", action="store_true", help="also write MNE annotations, windows joined")
+    parser.add_argument("--figures", action="store_true", help="also draw the probabilities along time")
+
+
+def _run_predict(options: argparse.Namespace) -> int:
+    if options.output is None and (options.annotations or options.figures):
+        raise ValueError("--annotations and --figures need --output: a folder to write to.")
+    classify = _load_pipeline(options, "eeg-classification")
+
+    def predict(path: Path, relative: Path) -> None:
+        from .predictions import save_predictions
+
+        target = options.output and (options.output / relative).with_suffix(f".{options.format}")
+        if _is_done(target, options.overwrite):
+            return
+        predictions = classify(path, overlap=options.overlap, batch_size=options.batch_size)
+        if target is None:
+            _print_predictions(predictions, options.format)
+            return
+        if options.annotations:
+            _save_annotations(predictions, target.with_name(f"{target.stem}_annotations.csv"))
+        if options.figures:
+            _draw_predictions(predictions, target.with_suffix(".png"))
+        print(save_predictions(predictions, target), file=sys.stderr)
+
+    return _for_each_recording(options.recordings, predict)
+
+
+def _print_predictions(predictions: list[dict[str, Any]], format: str) -> None:
+    from .predictions import flatten_prediction
+
+    if format == "json":
+        print(json.dumps(predictions, indent=1))
+        return
+    rows = [flatten_prediction(each) for each in predictions]
+    writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def _save_annotations(predictions: list[dict[str, Any]], path: Path) -> None:
+    from .predictions import to_annotations
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    to_annotations(predictions).save(path, overwrite=True, verbose="ERROR")
+
+
+def _draw_predictions(predictions: list[dict[str, Any]], path: Path) -> None:
+    from .visualization import plot_predictions
+
+    if "scores" not in predictions[0]:
+        raise ValueError("A regression has no probabilities to draw; leave --figures out.")
+    labels = list(predictions[0]["scores"])
+    probabilities = [[each["scores"][label] for label in labels] for each in predictions]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onsets, window = [each["onset"] for each in predictions], predictions[0]["duration"]
+    plot_predictions(onsets, probabilities, labels, window_seconds=window).savefig(path, dpi=120)
+
+
+def _add_embed(commands) -> None:
+    parser = _add_command(
+        commands,
+        "embed",
+        "encode a recording as features",
+        "Encode recordings with a pre-trained model. Each recording becomes one .npz with features (windows, width),\n"
+        "onset, duration, partial and channel_names, which numpy.load reads.",
+        "  dare-eeg embed my-org/dare-eeg-base recordings/ --output features/\n"
+        "  dare-eeg embed runs/base night.edf --output features/ --window-seconds 30\n"
+        "  dare-eeg embed runs/base trial.edf --output features/ --pooling none",
+        _run_embed,
+    )
+    _add_model_arguments(parser)
+    parser.add_argument("--output", type=Path, metavar="FOLDER", required=True, help="folder for the .npz files")
+    parser.add_argument("--window-seconds", type=float, help="length of a window (default: as in pre-training)")
+    parser.add_argument(
+        "--pooling", choices=("mean", "none"), default="mean", help="over the patches of a window (default: mean)"
+    )
+
+
+def _run_embed(options: argparse.Namespace) -> int:
+    encode = _load_pipeline(options, "eeg-feature-extraction")
+
+    def embed(path: Path, relative: Path) -> None:
+        from .predictions import save_features
+
+        target = (options.output / relative).with_suffix(".npz")
+        if _is_done(target, options.overwrite):
+            return
+        features = encode(
+            path,
+            overlap=options.overlap,
+            batch_size=options.batch_size,
+            window_seconds=options.window_seconds,
+            pooling=options.pooling,
+        )
+        print(save_features(features, target), file=sys.stderr)
+
+    return _for_each_recording(options.recordings, embed)
+
+
+def _load_pipeline(options: argparse.Namespace, task: str):
+    from transformers.utils import logging as transformers_logging
+
+    from .hub.handler import load_pipeline
+
+    chosen = {key: getattr(options, key) for key in ("device", "revision") if getattr(options, key) is not None}
+    transformers_logging.disable_progress_bar()  # of the loading of weights; the bar over windows stays
+    try:
+        return load_pipeline(options.model, task, **chosen)
+    finally:
+        transformers_logging.enable_progress_bar()
+
+
+def _is_done(target: Path | None, overwrite: bool) -> bool:
+    if target is None or overwrite or not target.exists():
+        return False
+    print(f"{target} exists already, skipped; --overwrite makes it again", file=sys.stderr)
+    return True
+
+
+def _for_each_recording(given: Sequence[Path], process: Callable[[Path, Path], None]) -> int:
+    """Process files and the recordings of folders; a broken one does not stop the others.
+
+    Args:
+        given: Files and folders.
+        process: Called with each recording's path and its path relative to what was given.
+
+    Returns:
+        The exit status: 1 if a recording failed.
+    """
+    from .data.recordings import find_recordings
+
+    found: list[tuple[Path, Path]] = []
+    for path in given:
+        if not path.exists():
+            raise FileNotFoundError(f"There is no file or folder {path}.")
+        if path.is_dir() and path.suffix.lower() != ".mff":
+            inside = find_recordings(path)
+            if not inside:
+                raise ValueError(f"There is no EEG recording in {path}.")
+            found += [(each, each.relative_to(path)) for each in inside]
+        else:
+            found.append((path, Path(path.name)))
+    failed = 0
+    for path, relative in found:
+        try:
+            process(path, relative)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except _bad_input() as error:
+            failed += 1
+            message = _one_sentence(error)
+            print(f"error: {message}" if str(path) in message else f"error: {path}: {message}", file=sys.stderr)
+    if failed and len(found) > 1:
+        print(f"{failed} of {len(found)} recordings failed", file=sys.stderr)
+    return EXIT_BAD_INPUT if failed else 0
+
+
+# ---- convert, publish, benchmark -------------------------------------------------------------------------
+
+
+def _add_convert(commands) -> None:
+    parser = _add_command(
+        commands,
+        "convert",
+        "turn a checkpoint of the reference implementation into one for Transformers",
+        "Convert a Lightning .ckpt of the reference implementation to safetensors; no code in it is run.",
+        "  dare-eeg convert reference.ckpt converted/ --config reference.json",
+        _run_convert,
+    )
+    parser.add_argument("checkpoint", help="the reference's .ckpt file")
+    parser.add_argument("output_folder", help="folder to write the checkpoint to")
+    parser.add_argument("--config", required=True, help="JSON with sizes, head count and channel names")
+
+
+def _run_convert(options: argparse.Namespace) -> int:
+    from .hub import convert
+
+    return convert.main([options.checkpoint, options.output_folder, "--config", options.config])
+
+
+def _add_publish(commands) -> None:
+    parser = _add_command(
+        commands,
+        "publish",
+        "put a checkpoint, a data set or the Space on the Hub",
+        "Publish a folder on the Hub: private unless --public is given. Secrets and absolute paths are refused.",
+        "  dare-eeg publish runs/base my-org/dare-eeg-base --dry-run\n"
+        "  dare-eeg publish runs/base my-org/dare-eeg-base --tag v1",
+        publishing.run,
+    )
+    publishing.configure_parser(parser)
+
+
+def _add_benchmark(commands) -> None:
+    parser = _add_command(
+        commands,
+        "benchmark",
+        "compare models on labelled recordings",
+        "Evaluate models and baselines on labelled windows; all arguments go to the evaluation.",
+        "  dare-eeg benchmark --help",
+        _run_benchmark,
+    )
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+
+
+def _run_benchmark(options: argparse.Namespace) -> int:
+    from .evaluation import benchmark
+
+    return benchmark.main([*options.rest, *options.arguments])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""Inference Endpoints handler: the bytes of a recording, or an array of samples, in; labels or features as JSON out.
+
+The file travels in a model repository and is imported from there as `handler.EndpointHandler`. It asks for nothing but
+transformers and the repository itself; MNE is needed only for requests that send a file.
+
+A request is a dictionary:
+
+    {"inputs": "<base64 of an EDF file>", "parameters": {"overlap": 0.5}}
+    {"inputs": {"signal": [[...], ...], "channel_names": [...], "sampling_rate": 250, "unit": "uV"}}
+
+or, for servers that pass a body on as it is, the bytes of a file. A bad request gives {"error": "what to do"}.
+"""
+
+import base64
+import binascii
+import json
+import logging
+import math
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MAX_FILE_BYTES = int(os.environ.get("DARE_EEG_MAX_FILE_BYTES", 256 * 1024**2))
+MAX_SAMPLES = 64 * 3600 * 512
+"""Largest array, channels times samples: an hour of 64 channels at 512 Hz."""
+
+PARAMETERS = {"overlap", "batch_size"}
+
+# First bytes of the formats that are one file and not compressed: a small upload cannot grow into a huge recording.
+FILE_SIGNATURES = {b"0       ": ".edf", b"\xffBIOSEMI": ".bdf", b"GDF 1": ".gdf", b"GDF 2": ".gdf"}
+
+HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+
+logger = logging.getLogger(__name__)
+
+
+class RequestError(ValueError):
+    """The request cannot be answered; the message says why and what to send instead."""
+
+
+class EndpointHandler:
+    """Answers requests with the model of a folder: labels if it is a classifier, features otherwise."""
+
+    def __init__(self, path: str = "") -> None:
+        """Load the model, feature extractor and pipeline that lie in `path` (a folder or a Hub id)."""
+        self.pipeline = load_pipeline(path)
+
+    def __call__(self, data: dict[str, Any] | bytes) -> dict[str, Any] | list[dict[str, Any]]:
+        """Answer one request.
+
+        Args:
+            data: `{"inputs": ..., "parameters": {...}}`, or the bytes of a file. `inputs` is a file (bytes, or base64
+                text) or `{"signal": (C, T) lists, "channel_names": C names, "sampling_rate": Hz, "unit": "uV"}`.
+
+        Returns:
+            One dictionary a window for a classifier; `{"onset", "duration", "features"}` lists otherwise; or
+            `{"error": sentence}`. All of it is JSON.
+        """
+        try:
+            inputs, parameters = parse_request(data)
+            if isinstance(inputs, bytes):
+                return self._answer_file(inputs, parameters)
+            return to_json(self.pipeline(inputs, progress=False, **parameters))
+        except (ValueError, OSError, ImportError) as error:
+            return {"error": str(error)}
+        except Exception:
+            # What went wrong inside is for the log; a caller could read paths or contents out of it.
+            logger.exception("A request failed.")
+            return {"error": "The request could not be processed; the server's log says why."}
+
+    def _answer_file(self, content: bytes, parameters: dict[str, Any]) -> Any:
+        """Write the bytes under a name of our own, so that nothing in the request becomes a path."""
+        with tempfile.TemporaryDirectory(prefix="dare_eeg_") as folder:
+            path = Path(folder, "recording" + file_suffix(content))
+            path.write_bytes(content)
+            try:
+                return to_json(self.pipeline(path, progress=False, **parameters))
+            except ValueError as error:
+                raise RequestError(str(error).replace(f"{folder}{os.sep}", "")) from error
+
+
+def load_pipeline(path: str | os.PathLike, task: str | None = None, **options: Any):
+    """Load a model's pipeline, with the installed package's code or else with the repository's own.
+
+    Args:
+        path: A folder or a Hub id.
+        task: "eeg-classification" or "eeg-feature-extraction"; by default the one that fits the model.
+        options: Passed to `transformers.pipeline`, such as `device` or `revision`.
+
+    Raises:
+        ValueError: If it is no DARE-EEG model.
+        OSError: If there is nothing to load under this name.
+    """
+    from transformers import pipeline
+    from transformers.utils import cached_file
+
+    path = str(path)
+    if not Path(path).is_dir() and not HUB_ID.fullmatch(path):
+        raise FileNotFoundError(f"There is no folder {path}, and it is no id on the Hub (owner/name) either.")
+    if Path(path).is_dir() and not Path(path, "config.json").is_file():
+        raise FileNotFoundError(f"The folder {path} has no config.json: give the folder of a checkpoint.")
+    config_file = Path(cached_file(path, "config.json", revision=options.get("revision")))
+    config = json.loads(config_file.read_text(encoding="utf-8"))
+    if config.get("model_type") != "dare_eeg":
+        raise ValueError(f"{path} holds a model of type {config.get('model_type')!r}, not a DARE-EEG one.")
+    if task is None:
+        classifier = any(name.endswith("ForSequenceClassification") for name in config.get("architectures") or [])
+        task = "eeg-classification" if classifier else "eeg-feature-extraction"
+    try:
+        from dare_eeg_hf import EegClassificationPipeline, EegFeatureExtractionPipeline
+    except ImportError:
+        # Whoever deploys this file from a repository has chosen to run that repository's code.
+        options["trust_remote_code"] = True
+    else:
+        classes = (EegClassificationPipeline, EegFeatureExtractionPipeline)
+        options["pipeline_class"] = classes[task == "eeg-feature-extraction"]
+    return pipeline(task, model=path, **options)
+
+
+def parse_request(data: dict[str, Any] | bytes) -> tuple[dict[str, Any] | bytes, dict[str, Any]]:
+    """Split a request into a file's bytes or a checked array, and the parameters of the pipeline."""
+    if isinstance(data, (bytes, bytearray)):
+        data = {"inputs": bytes(data)}
+    if not isinstance(data, dict) or "inputs" not in data:
+        raise RequestError('Send {"inputs": a file as base64 or an array with names, rate and unit}.')
+    parameters = data.get("parameters") or {}
+    if not isinstance(parameters, dict) or not set(parameters) <= PARAMETERS:
+        raise RequestError(f"The parameters may be {sorted(PARAMETERS)}, got {parameters!r:.200}.")
+    inputs = data["inputs"]
+    if isinstance(inputs, str):
+        inputs = decode_base64(inputs)
+    if isinstance(inputs, (bytes, bytearray)):
+        if len(inputs) > MAX_FILE_BYTES:
+            raise RequestError(f"The file has {len(inputs):,} bytes; at most {MAX_FILE_BYTES:,} are accepted.")
+        return bytes(inputs), parameters
+    return check_array(inputs), parameters
+
+
+def decode_base64(text: str) -> bytes:
+    """Decode a file, refusing one that is too long before a copy of it is made."""
+    if len(text) > MAX_FILE_BYTES * 4 // 3 + 4:
+        raise RequestError(f"The file is larger than the {MAX_FILE_BYTES:,} bytes that are accepted.")
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise RequestError(
+            "A text in `inputs` must be the base64 of a file; a path or address is not read."
+        ) from error
+
+
+def check_array(inputs: Any) -> dict[str, Any]:
+    """Return `{"signal": (C, T) float array, "channel_names", "sampling_rate", "unit"}` from decoded JSON."""
+    keys = {"signal", "channel_names", "sampling_rate", "unit"}
+    if not isinstance(inputs, dict) or set(inputs) != keys:
+        raise RequestError(f"An array is sent as a dictionary with exactly the keys {sorted(keys)}.")
+    try:
+        signal = np.asarray(inputs["signal"], dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise RequestError("`signal` must be numbers, one list per channel, all of one length.") from error
+    names, rate, unit = inputs["channel_names"], inputs["sampling_rate"], inputs["unit"]
+    if signal.ndim != 2 or signal.size > MAX_SAMPLES:
+        raise RequestError(f"`signal` must be (channels, samples) with at most {MAX_SAMPLES:,} numbers.")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) != len(signal):
+        raise RequestError(f"`channel_names` must be {len(signal)} texts, one for each row of `signal`.")
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 1 <= rate <= 100_000:
+        raise RequestError("`sampling_rate` must be a number of hertz between 1 and 100,000.")
+    if not isinstance(unit, str):
+        raise RequestError('`unit` must be a text such as "uV", "mV" or "V".')
+    return {"signal": signal, "channel_names": names, "sampling_rate": float(rate), "unit": unit}
+
+
+def file_suffix(content: bytes) -> str:
+    """Recognise a recording by its first bytes."""
+    for signature, suffix in FILE_SIGNATURES.items():
+        if content.startswith(signature):
+            return suffix
+    raise RequestError("The bytes are not an EDF, BDF or GDF recording; other formats and archives are not opened.")
+
+
+def to_json(value: Any) -> Any:
+    """Turn arrays and NumPy numbers into lists and plain numbers; a number that JSON lacks becomes null."""
+    if isinstance(value, dict):
+        return {key: to_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(item) for item in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return to_json(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
