@@ -1,10 +1,12 @@
 """From how the program was launched to an Accelerator that does what was asked, or a message why it cannot."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, DistributedType
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -87,3 +89,11 @@ def compile_model(network: torch.nn.Module, how: str) -> None:
                 module.compile(dynamic=True)
     elif how == "full":
         network.compile(dynamic=True)
+
+
+@contextmanager
+def main_process_first(cpu: bool = False) -> Iterator[None]:
+    """Let the first process do something (prepare data) before the others do the same and find it done."""
+    state = PartialState(cpu=cpu or not torch.accelerator.is_available())
+    with state.main_process_first():
+        yield

@@ -2,14 +2,20 @@
 
 import json
 import os
+import runpy
+import signal
+import socket
 import subprocess
 import sys
+import time
+import traceback
 from pathlib import Path
 
 import datasets
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from dare_eeg_hf.data.windows import windows_table
 
@@ -35,7 +41,7 @@ def make_windows(folder: Path, count: int, seed: int = 0, channels=CHANNELS, sam
     rng = np.random.default_rng(seed)
     time = np.arange(samples) / 256
     waves = np.sin(2 * np.pi * rng.uniform(2, 20, (count, 1, 1)) * time + rng.uniform(0, 6, (count, len(channels), 1)))
-    signals = 0.01 * waves + 0.003 * rng.standard_normal((count, len(channels), samples))
+    signals = 0.2 * waves + 0.1 * rng.standard_normal((count, len(channels), samples))
     folder.mkdir(parents=True, exist_ok=True)
     table = windows_table(
         signals,
@@ -79,34 +85,117 @@ def windows(windows_folder):
     return load
 
 
-@pytest.fixture(scope="session")
-def training_process():
-    """`training_process(arguments, train=[folders], validation=folder, processes=1)` starts a real training run.
+class Training:
+    """One training run in processes of its own.
 
-    Two processes are started the way that works on CPUs; the run writes its world size into `world_size.json`.
+    The processes are forked from this one, which has everything imported: real processes, real signals, no waiting for
+    imports. `launcher=True` starts them the way users do, through torch.distributed.run.
     """
 
-    def start(arguments: dict, *, train, validation=None, processes: int = 1, wait: bool = True, **options):
+    def __init__(self, job: dict, processes: int, launcher: bool):
+        self.output_file = Path(job["arguments"]["output_dir"]).with_suffix(".log")
+        self.output_file.parent.mkdir(parents=True, exist_ok=True)
+        self.launcher = self._launch(job, processes) if launcher else None
+        self.pids = [] if launcher else self._fork(job, processes)
+
+    def _launch(self, job: dict, processes: int) -> subprocess.Popen:
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+        with self.output_file.open("w") as output:
+            return subprocess.Popen(
+                [*command, str(RUNNER), json.dumps(job)],
+                env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "1"},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def _fork(self, job: dict, processes: int) -> list[int]:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        pids = []
+        for rank in range(processes):
+            pid = os.fork()
+            if pid == 0:
+                self._train_in_child(job, rank, processes, port)
+            pids.append(pid)
+        return pids
+
+    def _train_in_child(self, job: dict, rank: int, processes: int, port: int) -> None:
+        """Never returns."""
+        status = 1
+        try:
+            with self.output_file.open("a") as output:
+                os.dup2(output.fileno(), 1)
+                os.dup2(output.fileno(), 2)
+            sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
+            if processes > 1:
+                ranks = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
+                os.environ.update({name: str(value) for name, value in ranks.items()})
+                os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+            torch.set_num_threads(1)
+            sys.argv = [str(RUNNER), json.dumps(job)]
+            runpy.run_path(str(RUNNER), run_name="__main__")
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the launcher, or to every process."""
+        if self.launcher:
+            self.launcher.send_signal(number)
+        for pid in self.pids:
+            os.kill(pid, number)
+
+    def wait(self, timeout: float = 100) -> "Training":
+        """Wait for all processes; when one fails the others are killed, as a launcher or a dead machine does."""
+        if self.launcher:
+            self.returncodes = [self.launcher.wait(timeout)]
+            return self
+        self.returncodes = []
+        running, deadline = list(self.pids), time.monotonic() + timeout
+        while running:
+            late = time.monotonic() > deadline
+            for pid in list(running):
+                ended, status = os.waitpid(pid, os.WNOHANG)
+                if ended:
+                    running.remove(pid)
+                    self.returncodes.append(os.waitstatus_to_exitcode(status))
+            if late or any(self.returncodes):
+                for pid in running:
+                    os.kill(pid, signal.SIGKILL)
+            assert not late, f"training did not end\n{self.output}"
+            time.sleep(0.01)
+        return self
+
+    @property
+    def output(self) -> str:
+        return self.output_file.read_text()
+
+    @property
+    def succeeded(self) -> bool:
+        return all(code == 0 for code in self.returncodes)
+
+
+@pytest.fixture(scope="session")
+def training_process():
+    """`training_process(arguments, train=[folders], validation=folder, processes=1)` trains in other processes.
+
+    Each process writes its world size, and how the run ended, into `result-RANK.json` of the run's folder.
+    """
+    import dare_eeg_hf.training.pretraining  # noqa: F401 - imported once, before forking
+
+    def start(arguments, *, train, validation=None, processes=1, wait=True, launcher=False, **options) -> Training:
         job = {
             "arguments": {**arguments, "output_dir": str(arguments["output_dir"])},
             "train": [str(folder) for folder in train],
             "validation": None if validation is None else str(validation),
             **options,
         }
-        launcher = [sys.executable]
-        if processes > 1:
-            launcher += ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "1"}
-        process = subprocess.Popen(
-            [*launcher, str(RUNNER), json.dumps(job)],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        if wait:
-            process.output, _ = process.communicate(timeout=120)
-        return process
+        training = Training(job, processes, launcher)
+        return training.wait() if wait else training
 
     return start

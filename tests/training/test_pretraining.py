@@ -1,10 +1,7 @@
 """Pre-training runs: real processes, killed and resumed, compared bit for bit."""
 
 import json
-import math
-import os
 import random
-import signal
 import time
 from pathlib import Path
 
@@ -15,7 +12,7 @@ from transformers import AutoFeatureExtractor, AutoModel, AutoModelForPreTrainin
 
 import dare_eeg_hf  # noqa: F401 - registers the classes
 from dare_eeg_hf.training.metrics_log import read_metrics
-from dare_eeg_hf.training.pretraining import PretrainingArguments, PretrainingError, pretrain
+from dare_eeg_hf.training.pretraining import PretrainingArguments, pretrain
 
 TIMING = ("windows_per_second",)
 
@@ -151,11 +148,11 @@ def test_killed_run_resumes_bit_for_bit(arguments, windows_folder, training_proc
     killed = training_process({**common, "output_dir": tmp_path / "killed"}, **data, kill_at=kill_at, signal=name)
     checkpoints = sorted(int(folder.name[5:]) for folder in (tmp_path / "killed" / "checkpoints").glob("step-*"))
     if name == "SIGKILL":
-        assert killed.returncode != 0
+        assert not killed.succeeded
         assert kill_at - 4 <= checkpoints[-1] <= kill_at
         assert not (tmp_path / "killed" / "model.safetensors").exists()
     else:
-        assert killed.returncode == 0, killed.output
+        assert killed.succeeded, killed.output
         assert checkpoints[-1] == kill_at, f"the step of the signal is saved\n{killed.output}"
         result = json.loads((tmp_path / "killed" / "result-0.json").read_text())
         assert (result["step"], result["world_size"]) == (kill_at, processes)
@@ -163,7 +160,8 @@ def test_killed_run_resumes_bit_for_bit(arguments, windows_folder, training_proc
 
     resumed = training_process({**common, "output_dir": tmp_path / "killed", "resume": True}, **data)
     whole = training_process({**common, "output_dir": tmp_path / "whole"}, **data)
-    assert resumed.returncode == whole.returncode == 0, resumed.output + whole.output
+    assert resumed.succeeded, resumed.output
+    assert whole.succeeded, whole.output
     assert_same_run(tmp_path / "whole", tmp_path / "killed", 12)
     for rank in range(processes):
         assert json.loads((tmp_path / "whole" / f"result-{rank}.json").read_text())["world_size"] == processes
@@ -179,11 +177,12 @@ def test_two_processes_take_the_same_steps_as_one_with_twice_the_batch(
     common = arguments(max_steps=10, config=config, validate_every=10, checkpoint_every=10)
     one = training_process({**common, "batch_size": 8, "output_dir": tmp_path / "one"}, **data)
     two = training_process({**common, "batch_size": 4, "output_dir": tmp_path / "two"}, **data, processes=2)
-    assert one.returncode == two.returncode == 0, one.output + two.output
+    assert one.succeeded, one.output
+    assert two.succeeded, two.output
     assert json.loads((tmp_path / "two" / "result-1.json").read_text())["world_size"] == 2
     for first, second in zip(losses(tmp_path / "one", "train"), losses(tmp_path / "two", "train"), strict=True):
-        for key in first:
-            assert second[key] == pytest.approx(first[key], abs=1e-5), (first["step"], key)
+        for key in first.keys() - {"split"}:
+            assert second[key] == pytest.approx(first[key], abs=1e-5, rel=1e-5), (first["step"], key)
     weights_one, weights_two = tensors(tmp_path / "one", 10), tensors(tmp_path / "two", 10)
     for key, value in weights_one.items():
         difference = (value.double() - weights_two[key].double()).abs().max().item()

@@ -1,0 +1,95 @@
+"""Flags and YAML files from a dataclass of arguments: each field is a flag, its docstring entry the help text."""
+
+import argparse
+import dataclasses
+import inspect
+import re
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Keeps the description's line breaks and shows defaults that say something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        if action.default in (None, argparse.SUPPRESS, False) or action.default == []:
+            return action.help
+        return super()._get_help_string(action)
+
+
+def add_fields(parser: argparse.ArgumentParser, kind: type, *, leave_out: tuple[str, ...] = ()) -> None:
+    """Add a flag for every field of a dataclass that a command line can spell (no dictionaries).
+
+    A flag that is not given stays out of the parsed namespace, so that a YAML file or the dataclass decides.
+
+    Args:
+        parser: gets the flags.
+        kind: a dataclass whose docstring has an `Args:` section.
+        leave_out: fields that have no flag.
+    """
+    help_texts = argument_help(kind)
+    hints = typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        if field.name in leave_out:
+            continue
+        flag = "--" + field.name.replace("_", "-")
+        text = help_texts[field.name].replace("%", "%%") + _default_text(field)
+        of = _plain_type(hints[field.name])
+        if of is bool:
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
+        elif typing.get_origin(of) is list:
+            parser.add_argument(flag, nargs="*", type=typing.get_args(of)[0], default=argparse.SUPPRESS, help=text)
+        else:
+            parser.add_argument(flag, type=of, default=argparse.SUPPRESS, help=text, metavar=of.__name__.upper())
+
+
+def argument_help(kind: type) -> dict[str, str]:
+    """Name and text of each entry in the `Args:` section of a docstring."""
+    section = inspect.getdoc(kind).split("Args:\n", 1)[1].split("\n\n")[0]
+    entries = re.split(r"^    (?=\w+: )", section, flags=re.MULTILINE)[1:]
+    return {name: " ".join(text.split()) for name, text in (entry.split(":", 1) for entry in entries)}
+
+
+def read_yaml(file: str | Path | None, known: set[str]) -> dict[str, Any]:
+    """Settings of a YAML file; an unknown key is an error that lists those that are known."""
+    if file is None:
+        return {}
+    with Path(file).open(encoding="utf-8") as stream:
+        settings = yaml.safe_load(stream) or {}
+    if not isinstance(settings, dict):
+        raise ValueError(f"{file} must hold settings as `name: value`, one per line.")
+    settings = {name.replace("-", "_"): value for name, value in settings.items()}
+    unknown = sorted(settings.keys() - known)
+    if unknown:
+        raise ValueError(f"{file}: unknown setting(s) {', '.join(unknown)}. Known are: {', '.join(sorted(known))}.")
+    return settings
+
+
+def parse_assignments(assignments: list[str]) -> dict[str, Any]:
+    """`["mask_scope=sample", "hidden_size=32"]` as a dictionary, values read as YAML."""
+    parsed = {}
+    for assignment in assignments:
+        name, separator, value = assignment.partition("=")
+        if not separator:
+            raise ValueError(f"Write model settings as FIELD=VALUE, not {assignment!r}.")
+        parsed[name.strip().replace("-", "_")] = yaml.safe_load(value)
+    return parsed
+
+
+def _plain_type(hint: Any) -> Any:
+    """`int` for `int | None`, `str` for `str | Path`."""
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        return next(part for part in typing.get_args(hint) if part is not type(None))
+    return hint
+
+
+def _default_text(field: dataclasses.Field) -> str:
+    if field.default is dataclasses.MISSING:
+        default = field.default_factory() if field.default_factory is not dataclasses.MISSING else None
+    else:
+        default = field.default
+    return "" if default in (None, [], {}) else f" (default: {default})"

@@ -1,0 +1,145 @@
+"""From what a user has (a folder of recordings, or windows prepared earlier) to training and validation windows."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import datasets
+
+from ..data.build import build
+from ..data.corpus import EegCorpus, RecordingFile
+from ..data.loading import load_windows
+from ..data.recordings import find_recordings
+
+
+class RecordingsFolder(EegCorpus):
+    """Any folder of recordings, or a BIDS root: files belong to the subject `sub-...` names, or else to their folder.
+
+    Files that lie side by side in the folder itself are taken for one subject each.
+    """
+
+    name = "recordings"
+    title = "the recordings of a folder"
+
+    def recordings(self, source: str | Path, subjects: Sequence[str] | None = None) -> list[RecordingFile]:
+        """Every EEG file below the folder, sorted by name.
+
+        Raises:
+            FileNotFoundError: where there is none.
+        """
+        source = Path(source)
+        found = []
+        for path in find_recordings(source):
+            inside = path.relative_to(source)
+            bids = re.search(r"sub-[A-Za-z0-9]+", inside.as_posix())
+            subject = bids.group() if bids else inside.parts[0] if len(inside.parts) > 1 else inside.stem
+            if subjects is None or subject in subjects:
+                found.append(RecordingFile(path, inside.as_posix(), subject))
+        if not found:
+            raise FileNotFoundError(f"{source} holds no EEG recordings (EDF, BDF, BrainVision, EEGLAB, FIF, ...).")
+        return sorted(found, key=lambda recording: recording.name)
+
+
+def prepare_windows(source: str | Path, cache: str | Path, feature_extractor=None, num_proc: int = 1) -> Path:
+    """Cut a folder of recordings into windows, once; a second call only adds what is missing.
+
+    Args:
+        source: folder of recordings, or a BIDS root.
+        cache: folder for the windows (Parquet).
+        feature_extractor: the signal contract; the default one when None.
+        num_proc: processes that share the recordings.
+
+    Returns:
+        `cache`. What was read, rejected or failed is printed.
+
+    Raises:
+        ValueError: when no recording could be read.
+    """
+    result = build(RecordingsFolder(feature_extractor), source, cache, num_proc=num_proc)
+    print(result)
+    if not any(record.windows for record in result.records if record.error is None):
+        raise ValueError(f"No window could be cut from {source}; the reasons stand above, file by file.")
+    return Path(cache)
+
+
+def is_prepared(source: str | Path) -> bool:
+    """Whether a source already holds windows: a folder with Parquet files, or a data set on the Hub."""
+    folder = Path(source)
+    return any(folder.rglob("*.parquet")) if folder.is_dir() else not folder.exists()
+
+
+def open_windows(source: str | Path, *, streaming: bool = False):
+    """The training windows of a source and, where its builder made one, the validation split.
+
+    Returns:
+        `(train, validation or None)`.
+
+    Raises:
+        FileNotFoundError: when `source` is neither a folder nor looks like a repository's name.
+    """
+    if not Path(source).is_dir() and (Path(source).is_absolute() or str(source).count("/") != 1):
+        raise FileNotFoundError(f"{source} is neither a folder nor a repository name of the form owner/name")
+    splits = datasets.get_dataset_split_names(str(source))
+    train = load_windows(source, split="train" if "train" in splits else splits[0], streaming=streaming)
+    validation = load_windows(source, split="validation", streaming=streaming) if "validation" in splits else None
+    return train, validation
+
+
+def split_by_subject(windows: datasets.Dataset, fraction: float = 0.1, seed: int = 0):
+    """Hold out whole subjects (whole recordings, where there is one subject only) for validation.
+
+    Which are held out depends on their names and the seed alone, so adding recordings moves none from one side to the
+    other unless the share requires it, and two windows of one recording are never on both sides.
+
+    Args:
+        windows: map-style data set of windows.
+        fraction: share of subjects to hold out, between 0 and 1; at least one where there are two.
+        seed: draws another share.
+
+    Returns:
+        `(train, validation)`; validation is None where there is nothing to hold out.
+
+    Raises:
+        ValueError: for a fraction outside [0, 1).
+    """
+    if not 0 <= fraction < 1:
+        raise ValueError(f"validation_fraction must be at least 0 and below 1, not {fraction}")
+    if fraction == 0:
+        return windows, None
+    for column in ("subject", "recording"):
+        owners = _owners(windows, column)
+        names = sorted(set(owners), key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())
+        if len(names) > 1:
+            held_out = set(names[: max(1, round(fraction * len(names)))])
+            validation = [row for row, owner in enumerate(owners) if owner in held_out]
+            train = [row for row, owner in enumerate(owners) if owner not in held_out]
+            return windows.select(train), windows.select(validation)
+    return windows, None
+
+
+def _owners(windows: datasets.Dataset, column: str) -> list[str]:
+    """Who each window belongs to. Names only mean something inside their corpus."""
+    columns = list(dict.fromkeys(("corpus", "subject", column)))
+    table = windows.select_columns(columns).with_format("arrow")[:]
+    parts = (table.column(name).to_pylist() for name in columns)
+    return ["/".join(map(str, names)) for names in zip(*parts, strict=True)]
+
+
+def describe(windows: Sequence[datasets.Dataset]) -> list[dict[str, object]]:
+    """What a model card says about the corpora: names, subjects, recordings, windows, hours."""
+    facts = []
+    for dataset in windows:
+        if not hasattr(dataset, "__len__"):
+            continue
+        table = dataset.select_columns(["corpus", "subject", "recording"]).to_pandas()
+        for corpus, rows in table.groupby("corpus"):
+            facts.append(
+                {
+                    "name": str(corpus),
+                    "subjects": int(rows["subject"].nunique()),
+                    "recordings": int(rows[["subject", "recording"]].drop_duplicates().shape[0]),
+                    "windows": len(rows),
+                }
+            )
+    return facts

@@ -1,0 +1,110 @@
+"""Pre-train DARE-EEG on recordings, or on windows prepared earlier.
+
+  a folder of EDF (BDF, BrainVision, EEGLAB, ...) files, two epochs of the smallest model:
+      python examples/pretrain.py --data recordings/ --output runs/first --preset nano --epochs 2
+  windows prepared by a script of dataset_scripts/, settings from a file, one of them changed:
+      python examples/pretrain.py --data windows/ --output runs/base --config examples/configs/base.yaml --seed 1
+  several GPUs (batch sizes are per process):
+      accelerate launch --multi_gpu --num_processes 4 --mixed_precision bf16 examples/pretrain.py --data windows/ ...
+  two processes on CPUs (accelerate launch would start one there):
+      ACCELERATE_USE_CPU=1 python -m torch.distributed.run --nproc_per_node 2 examples/pretrain.py --data windows/ ...
+  after an interruption (SIGTERM, Ctrl-C, a crash):
+      the same command with --resume
+
+Settings come from the flags, then from --config, then from the published recipe. Several --data are mixed. Recordings
+are cut into windows once, into OUTPUT/windows, and whole subjects are held out for validation. The model, ready for
+from_pretrained, is in OUTPUT at the end; `python -m dare_eeg_hf.training.report OUTPUT` draws how the run went.
+"""
+
+import argparse
+import dataclasses
+import logging
+import sys
+import warnings
+from pathlib import Path
+
+from dare_eeg_hf.training.command_line import HelpFormatter, add_fields, parse_assignments, read_yaml
+from dare_eeg_hf.training.launching import LaunchError, main_process_first
+from dare_eeg_hf.training.pretraining import PretrainingArguments, PretrainingError, pretrain
+from dare_eeg_hf.training.pretraining_data import (
+    describe,
+    is_prepared,
+    open_windows,
+    prepare_windows,
+    split_by_subject,
+)
+
+
+def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, PretrainingArguments]:
+    """What to train on, and how."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
+    data = parser.add_argument_group("data")
+    data.add_argument("--data", nargs="+", help="folders of recordings, folders of prepared windows, or Hub data sets")
+    data.add_argument("--validation-data", help="windows or recordings to validate on, instead of held-out subjects")
+    data.add_argument("--validation-fraction", type=float, help="share of subjects to hold out (default: 0.1)")
+    data.add_argument("--streaming", action="store_true", default=None, help="read prepared windows while training")
+    data.add_argument("--num-proc", type=int, help="processes that cut recordings into windows (default: 1)")
+    settings = parser.add_argument_group("settings")
+    settings.add_argument(
+        "--config", metavar="FILE", help="YAML file with any of these settings, `config:` for the model's"
+    )
+    settings.add_argument(
+        "--set", nargs="+", default=[], metavar="FIELD=VALUE", help="fields of the model's configuration"
+    )
+    settings.add_argument("--output", help="folder of the run")
+    add_fields(settings, PretrainingArguments, leave_out=("output_dir", "config", "corpora"))
+
+    options = vars(parser.parse_args(argv))
+    names = {field.name for field in dataclasses.fields(PretrainingArguments)} - {"output_dir"}
+    own = {"data", "validation_data", "validation_fraction", "streaming", "num_proc", "output"}
+    try:
+        chosen = read_yaml(options.pop("config"), names | own)
+        model = {**chosen.pop("config", {}), **parse_assignments(options.pop("set"))}
+        chosen |= {name: value for name, value in options.items() if value is not None}
+        for name in ("data", "output"):
+            if not chosen.get(name):
+                parser.error(f"--{name} is needed (or `{name}:` in the file given with --config)")
+        arguments = PretrainingArguments(
+            output_dir=chosen["output"], config=model, **{name: chosen[name] for name in names & chosen.keys()}
+        )
+    except (OSError, TypeError, ValueError) as error:
+        parser.error(str(error))
+    defaults = {"validation_data": None, "validation_fraction": 0.1, "streaming": False, "num_proc": 1}
+    return argparse.Namespace(**{**defaults, **{name: chosen[name] for name in own & chosen.keys()}}), arguments
+
+
+def windows_of(source: str, folder: Path, data: argparse.Namespace):
+    """Training and validation windows of one source; recordings are cut into windows below `folder` first."""
+    if not is_prepared(source):
+        source = prepare_windows(source, folder / Path(source).resolve().name, num_proc=data.num_proc)
+    return open_windows(source, streaming=data.streaming)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Prepare the data, train, say where things are."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    warnings.filterwarnings("ignore", category=RuntimeWarning, module="mne")
+    data, arguments = parse(argv)
+    sources = [data.data] if isinstance(data.data, str) else data.data
+    try:
+        with main_process_first(arguments.cpu):
+            opened = [windows_of(source, arguments.output_dir / "windows", data) for source in sources]
+            given = data.validation_data and windows_of(data.validation_data, arguments.output_dir / "windows", data)
+        train, validation = [], [given[0]] if given else []
+        for windows, prepared_validation in opened:
+            if not given and prepared_validation is None and not data.streaming:
+                windows, prepared_validation = split_by_subject(windows, data.validation_fraction, arguments.seed)
+            train.append(windows)
+            validation += [prepared_validation] if prepared_validation is not None and not given else []
+        arguments.corpora = arguments.corpora or describe(train)
+        result = pretrain(arguments, train, validation or None)
+    except (PretrainingError, LaunchError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    if result.stopped_by:
+        print(f"Stopped by {result.stopped_by} at step {result.step}; the same command with --resume goes on.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
