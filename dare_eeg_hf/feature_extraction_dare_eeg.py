@@ -98,6 +98,8 @@ class _Input:
     continuous: bool = False
     batch: int = 0
     """Inputs that came as one array share this number, and are checked for their amplitude together."""
+    verified: bool = False
+    """The amplitude was checked already, on the whole recording."""
 
 
 class DareEegFeatureExtractor(FeatureExtractionMixin):
@@ -318,6 +320,8 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
     def _check_amplitudes(self, inputs: list[_Input], spreads: list[tuple], reports: list[SignalReport]) -> None:
         for batch in {item.batch for item in inputs}:
             members = [i for i, item in enumerate(inputs) if item.batch == batch]
+            if inputs[members[0]].verified:
+                continue
             overall = np.concatenate([spreads[i][0] for i in members])
             alive = overall > 0
             if not alive.any():
@@ -477,7 +481,8 @@ def _read_mne(instance: Any, channel_names, sampling_rate, unit, batch: int) -> 
     continuous = data.ndim == 2 and not normalised
     signals = data[None] if data.ndim == 2 else data
     rate = float(instance.info["sfreq"])
-    return [_Input(one, list(instance.ch_names), rate, "V", excluded, continuous, batch) for one in signals]
+    names = list(instance.ch_names)
+    return [_Input(one, names, rate, "V", excluded, continuous, batch, normalised) for one in signals]
 
 
 def _read_array(signal: Any, channel_names, sampling_rate, unit, batch: int) -> list[_Input]:

@@ -57,6 +57,7 @@ _REFERENCE = re.compile(
 _RUNNING_NUMBER = re.compile(r"^(?P<site>.+?)-(?P<number>\d+)$")
 _PREFIX = re.compile(r"^(?:EEG|POL|CHAN(?:NEL)?|CH|ELECTRODE)[\s:_.-]+(?=\S)")
 _DERIVATION = re.compile(r"^([A-Z]{1,3}\d{0,2}P?)\s*[-/:_]\s*([A-Z]{1,3}\d{0,2}P?)$")
+_GRID_SOCKET = re.compile(r"[A-I]\d{1,3}")
 _EAR_DIFFERENCE = re.compile(r"^[AM][12]\s*[-/:_]\s*[AM][12]$")
 _EAR = re.compile(r"^\$?(?:A[12]|M[12]|LM|RM|EARL|EARR|LEFT EAR|RIGHT EAR|MASTOID.*)$")
 
@@ -192,40 +193,37 @@ def match_channels(
         rename: recorded name -> electrode, for names that only the user can know (`{"EEG-0": "FC3"}`, `{"A1":
             "FP1"}`).
     """
-    vocabulary = set(vocabulary)
-    rename = dict(rename or {})
+    vocabulary, rename = set(vocabulary), dict(rename or {})
     match = ChannelMatch()
     grid = uses_grid_names(name for name in names if name not in rename)
-    exact: dict[str, list[int]] = {}
-    alias: dict[str, list[int]] = {}
+    claims: dict[str, list[tuple[int, int]]] = {}
     for index, name in enumerate(names):
-        parsed = parse_channel_name(rename.get(name, name))
-        target = ALIASES.get(parsed.site, parsed.site)
-        if grid and name not in rename and re.fullmatch(r"[A-I]\d{1,3}", parsed.site):
+        given = rename.get(name, name)
+        site = parse_channel_name(given).site
+        target = ALIASES.get(site, site)
+        if grid and name not in rename and _GRID_SOCKET.fullmatch(site):
             match.dropped[name] = "socket of a numbered grid, not a 10-20 site"
-        elif target not in vocabulary:
-            kind = describe_channel(rename.get(name, name))
-            match.dropped[name] = "not in the vocabulary" if kind == "EEG" else kind
+        elif target in vocabulary:
+            # A name the user gave goes before the electrode's own name, and that before an old alias.
+            rank = 0 if name in rename else 1 if target == site else 2
+            claims.setdefault(target, []).append((rank, index))
         else:
-            (exact if target == parsed.site else alias).setdefault(target, []).append(index)
-    for target in [*exact, *(name for name in alias if name not in exact)]:
-        claimants = exact.get(target) or alias[target]
-        if len(claimants) > 1:
-            match.duplicates[target] = [names[index] for index in claimants]
-            match.dropped.update(
-                {names[index]: f"duplicate: {len(claimants)} channels claim {target}" for index in claimants}
-            )
-    for target, indices in alias.items():
-        if target in exact:
-            match.dropped.update({names[index]: f"{target} is recorded under its own name" for index in indices})
-    kept = {**alias, **exact}
-    for target, (index, *others) in sorted(kept.items(), key=lambda item: item[1][0]):
-        if others:
-            continue
-        match.indices[target] = index
+            kind = describe_channel(given)
+            match.dropped[name] = "not in the vocabulary" if kind == "EEG" else kind
+    for target, claimants in claims.items():
+        best = min(rank for rank, _ in claimants)
+        first = [index for rank, index in claimants if rank == best]
+        others = [index for rank, index in claimants if rank > best]
+        match.dropped |= {names[index]: f"another channel stands for {target}" for index in others}
+        if len(first) > 1:
+            match.duplicates[target] = [names[index] for index in first]
+            match.dropped |= {names[index]: f"duplicate: {len(first)} channels claim {target}" for index in first}
+        else:
+            match.indices[target] = first[0]
+    match.indices = dict(sorted(match.indices.items(), key=lambda item: item[1]))
+    for target, index in match.indices.items():
         if names[index] != target:
             match.renamed[names[index]] = target
-        reference = parse_channel_name(rename.get(names[index], names[index])).reference
-        if reference:
+        if reference := parse_channel_name(rename.get(names[index], names[index])).reference:
             match.references.add(reference)
     return match

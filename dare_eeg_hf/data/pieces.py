@@ -36,7 +36,11 @@ class PiecewiseNormalizer:
         self.decisions: dict[str, Any] = {}
         if raw.n_times > SURVEY_SECONDS * self.rate:
             report = normalize_raw(self._cut(self._survey()), feature_extractor, file=self.file).report
-            self.decisions = {"bad_channels": list(report.bad), "line_frequency": report.line_frequency}
+            self.decisions = {
+                "bad_channels": list(report.bad),
+                "line_frequency": report.line_frequency,
+                "verify": False,
+            }
 
     def __call__(self, start: int, stop: int) -> mne.io.BaseRaw:
         """Return the normalised samples [start, stop) of the recording, counted at its own rate."""

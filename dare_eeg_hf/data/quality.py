@@ -15,7 +15,7 @@ MIN_CORRELATION = 0.25
 windows; here lower, because sparse montages have distant neighbours and nothing should be thrown away for that."""
 
 
-def find_broken_samples(signal: np.ndarray) -> np.ndarray:
+def find_broken_samples(signal: np.ndarray) -> np.ndarray | None:
     """Mark samples that no amplifier measured: NaN, infinite, or absurd spikes.
 
     A spike lies more than 2 mV and more than 20 robust standard deviations from the channel's median (so slow drifts
@@ -25,20 +25,23 @@ def find_broken_samples(signal: np.ndarray) -> np.ndarray:
         signal: (channels, samples) in microvolts.
 
     Returns:
-        Boolean array of the same shape.
+        Boolean array of the same shape, or None where there is no such sample.
     """
-    broken = ~np.isfinite(signal)
-    # The largest excursion decides whether a closer look at a channel is worth it.
+    # The largest excursion decides whether a closer look at a channel is worth it; NaN and infinity make it NaN.
     with np.errstate(invalid="ignore"):
-        suspicious = broken.any(axis=1) | (np.ptp(signal, axis=1) > 4000)
-    for channel in np.flatnonzero(suspicious):
-        values = signal[channel, ~broken[channel]]
-        if values.size:
-            median = np.median(values)
-            scale = 1.4826 * np.median(np.abs(values - median))
+        suspicious = np.flatnonzero(~(np.ptp(signal, axis=1) <= 4000))
+    if not len(suspicious):
+        return None
+    broken = np.zeros(signal.shape, bool)
+    for channel in suspicious:
+        finite = np.isfinite(signal[channel])
+        broken[channel] = ~finite
+        if finite.any():
+            median = np.median(signal[channel, finite])
+            scale = 1.4826 * np.median(np.abs(signal[channel, finite] - median))
             with np.errstate(invalid="ignore"):
                 broken[channel] |= np.abs(signal[channel] - median) > max(2000.0, 20 * scale)
-    return broken
+    return broken if broken.any() else None
 
 
 def bridge_broken_samples(signal: np.ndarray, broken: np.ndarray) -> None:

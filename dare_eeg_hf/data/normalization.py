@@ -1,0 +1,303 @@
+"""Bringing an MNE Raw to the signal contract: channels, units, band, reference, rate, with a report of every step."""
+
+import os
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import mne
+import numpy as np
+
+from .. import signal_dare_eeg
+from ..feature_extraction_dare_eeg import NORMALIZED_MARK, DareEegFeatureExtractor, amplitude_statistics
+from ..montage import match_channels
+from ..signal_dare_eeg import MICROVOLTS, canonical_unit, check_amplitude, spread
+from .errors import RecordingError
+from .quality import BROKEN_SHARE, bridge_broken_samples, find_bad_channels, find_broken_samples, runs
+from .readers import detect_format, main_file
+from .report import RecordingReport
+
+_BREAKS = ("edge", "boundary", "bad boundary", "bad_acq_skip")
+"""Annotations of a break in time: filters must not run across one."""
+
+
+class Recording(NamedTuple):
+    """A normalised recording and the report of how it came to be."""
+
+    raw: mne.io.BaseRaw
+    report: RecordingReport
+
+
+def normalize_raw(
+    raw: mne.io.BaseRaw,
+    feature_extractor: DareEegFeatureExtractor | None = None,
+    *,
+    interpolate: Iterable[str] = (),
+    bad_channels: str | Iterable[str] = "detect",
+    rename: Mapping[str, str] | None = None,
+    unit: str = "V",
+    line_frequency: float | str | None = "contract",
+    verify: bool = True,
+    file: str | os.PathLike | None = None,
+) -> Recording:
+    """Bring a Raw to the signal contract: vocabulary names, band, notch, average reference, rate. Data stay in volts,
+    as MNE has them.
+
+    Args:
+        raw: any MNE Raw; it is not changed.
+        feature_extractor: holds the contract; the default one if not given.
+        interpolate: channels of the vocabulary to fill by spherical splines where they are missing or bad; `"bad"`
+            among them stands for all bad channels. Everything else stays missing.
+        bad_channels: `"detect"` finds flat, noisy and uncorrelated channels (and takes those marked in
+            `raw.info["bads"]`); or names of the bad channels, an empty list for none. Bad channels are left out of the
+            result and of the average reference.
+        rename: recorded name -> electrode, where only the user can know.
+        unit: the unit that the numbers really are in, where a file says volts and is wrong.
+        line_frequency: 50, 60, `"auto"` or None; by default the contract's `notch`.
+        verify: raise where the amplitudes cannot be EEG. False is for pieces of a recording that was verified as a
+            whole.
+        file: the file's name for messages; by default that of the Raw.
+
+    Raises:
+        RecordingError: no scalp channel, nothing but flat channels, or amplitudes that the unit cannot explain.
+    """
+    extractor = feature_extractor or DareEegFeatureExtractor()
+    name = str(file or (raw.filenames[0] if raw.filenames and raw.filenames[0] else "recording"))
+    report = RecordingReport(
+        file=name,
+        format=_format(Path(name)),
+        sampling_rate=float(raw.info["sfreq"]),
+        duration=raw.n_times / raw.info["sfreq"],
+        recorded_channels=list(raw.ch_names),
+    )
+    try:
+        signal = _scalp_signal(raw, extractor, dict(rename or {}), canonical_unit(unit), report)
+        broken = _repair(signal, report)
+        _describe_amplitude(signal, canonical_unit(unit), verify, report)
+        if line_frequency == "contract":
+            line_frequency = extractor.notch
+        if line_frequency == "auto":
+            line_frequency = signal_dare_eeg.line_frequency(signal, report.sampling_rate)
+        report.line_frequency = line_frequency
+        pieces = _pieces(raw)
+        signal, lengths = _filter_pieces(signal, pieces, extractor, report)
+        signal = _leave_out_bad(signal, bad_channels, raw.info["bads"], extractor, report)
+        signal = _interpolate(signal, list(interpolate), extractor, report)
+        if extractor.reference == "average":
+            extractor.rereference(signal, np.ones(len(signal), bool), report)
+        report.missing = [name for name in extractor.channel_names if name not in report.channels]
+        report.amplitude_after_uv = amplitude_statistics(signal.std(axis=1))
+        result = _to_raw(signal, report.channels, extractor, raw)
+        _carry_annotations(raw, result, pieces, lengths, broken)
+    except ValueError as error:
+        raise RecordingError(f"{name}: {error}") from error
+    return Recording(result, report)
+
+
+def _format(path: Path) -> str:
+    try:
+        return detect_format(main_file(path))
+    except RecordingError:
+        return ""
+
+
+def _scalp_signal(
+    raw: mne.io.BaseRaw,
+    extractor: DareEegFeatureExtractor,
+    rename: dict[str, str],
+    unit: str,
+    report: RecordingReport,
+) -> np.ndarray:
+    """Scalp channels as (channels, samples) float32 in microvolts."""
+    picks = _match(raw, extractor, rename, report)
+    if unit != "V":
+        report.unit_rescaling = f"the numbers of the file were taken as {unit}, not as the volts it claims"
+    volts = raw.get_data(picks)
+    signal = np.empty(volts.shape, np.float32)
+    return np.multiply(volts, MICROVOLTS[unit], out=signal, casting="unsafe")
+
+
+def _match(
+    raw: mne.io.BaseRaw, extractor: DareEegFeatureExtractor, rename: dict[str, str], report: RecordingReport
+) -> list[int]:
+    """Choose the scalp channels; fills `channels`, `renamed` and `dropped` of the report."""
+    types = raw.get_channel_types() if raw.ch_names else []
+    excluded = {
+        name: f"channel type {kind}"
+        for name, kind in zip(raw.ch_names, types, strict=True)
+        if kind != "eeg" and name not in rename
+    }
+    usable = [name for name in raw.ch_names if name not in excluded]
+    match = match_channels(usable, extractor.channel_names, rename)
+    report.channels, report.renamed, report.dropped = list(match.indices), match.renamed, excluded | match.dropped
+    for target, claimants in match.duplicates.items():
+        report.warn(
+            f"several channels claim {target} ({', '.join(claimants)}): none was taken; choose one with rename"
+        )
+    if len(match.references) > 1:
+        report.warn(f"the channels have different references ({', '.join(sorted(match.references))})")
+    if not match.indices:
+        if not raw.ch_names:
+            raise ValueError("holds no signals, only annotations (read them with mne.read_annotations)")
+        reasons = ", ".join(f"{name} ({why})" for name, why in list(report.dropped.items())[:12])
+        more = f" and {len(report.dropped) - 12} more" if len(report.dropped) > 12 else ""
+        raise ValueError(
+            f"no channel is an electrode of the vocabulary: {reasons}{more}; "
+            "name electrodes with rename={recorded: electrode}"
+        )
+    return [raw.ch_names.index(usable[index]) for index in match.indices.values()]
+
+
+def _repair(signal: np.ndarray, report: RecordingReport) -> list[tuple[int, int]]:
+    """Bridge broken samples in place; returns the stretches [start, stop) concerned. Channels full of them are bad."""
+    broken = find_broken_samples(signal)
+    if broken is None:
+        return []
+    share = broken.mean(axis=1)
+    report.bad = {
+        report.channels[index]: f"{share[index]:.1%} of the samples are NaN, infinite or absurd"
+        for index in np.flatnonzero(share > BROKEN_SHARE)
+    }
+    if len(report.bad) == len(signal):
+        listed = "; ".join(f"{name}: {why}" for name, why in report.bad.items())
+        raise ValueError(f"no channel is usable: {listed}")
+    bridge_broken_samples(signal, broken)
+    few = (share > 0) & (share <= BROKEN_SHARE)
+    report.repaired = {report.channels[index]: int(broken[index].sum()) for index in np.flatnonzero(few)}
+    if report.repaired:
+        counts = ", ".join(f"{name} ({count})" for name, count in report.repaired.items())
+        report.warn(f"NaN, infinite or absurd samples were bridged and annotated BAD_repaired: {counts}")
+    return runs(broken[few].any(axis=0))
+
+
+def _describe_amplitude(signal: np.ndarray, unit: str, verify: bool, report: RecordingReport) -> None:
+    overall, local = spread(signal, report.sampling_rate)
+    report.amplitude_uv = amplitude_statistics(overall)
+    if verify:
+        alive = overall > 0
+        if not alive.any():
+            raise ValueError("every channel is flat: there is no signal")
+        check_amplitude(overall[alive], local[alive], unit)
+
+
+def _filter_pieces(
+    signal: np.ndarray, pieces: list[tuple[int, int]], extractor: DareEegFeatureExtractor, report: RecordingReport
+) -> tuple[np.ndarray, list[int]]:
+    """Filter and resample each uninterrupted piece alone; returns (channels, samples) and the pieces' new lengths."""
+    report.pieces = len(pieces)
+    done = [
+        extractor.filter_and_resample(signal[:, start:stop], report.sampling_rate, report, notch=report.line_frequency)
+        for start, stop in pieces
+    ]
+    report.steps = list(dict.fromkeys(report.steps))
+    return done[0] if len(done) == 1 else np.concatenate(done, axis=1), [piece.shape[1] for piece in done]
+
+
+def _leave_out_bad(
+    signal: np.ndarray,
+    bad_channels: str | Iterable[str],
+    marked: list[str],
+    extractor: DareEegFeatureExtractor,
+    report: RecordingReport,
+) -> np.ndarray:
+    """Set bad channels apart; returns the signal of the others."""
+    names = report.channels
+    if bad_channels == "detect":
+        found = {names[i]: why for i, why in find_bad_channels(signal, extractor.sampling_rate).items()}
+        known = {report.renamed.get(name, name) for name in marked}
+        found |= {name: "marked bad in the file" for name in names if name in known and name not in found}
+    else:
+        found = {name: "named by the user" for name in bad_channels if name in names}
+    report.bad = found | report.bad
+    report.flat = [name for name, why in report.bad.items() if why == "flat"]
+    if not report.bad:
+        return signal
+    listed = ", ".join(f"{name} ({why})" for name, why in report.bad.items())
+    if len(report.bad) == len(names):
+        raise ValueError(f"every channel is bad: {listed}")
+    report.warn(f"bad channels left out: {listed}")
+    good = [index for index, name in enumerate(names) if name not in report.bad]
+    report.channels = [names[index] for index in good]
+    return signal[good]
+
+
+def _pieces(raw: mne.io.BaseRaw) -> list[tuple[int, int]]:
+    """Split at the annotations that mark a break in time: [start, stop) in samples. Filters must not run across a
+    break."""
+    rate = raw.info["sfreq"]
+    cuts = {0, raw.n_times}
+    for onset, duration, text in zip(
+        raw.annotations.onset, raw.annotations.duration, raw.annotations.description, strict=True
+    ):
+        if text.lower().startswith(_BREAKS):
+            begin = onset - raw.first_time
+            cuts |= {round(begin * rate), round((begin + duration) * rate)}
+    cuts = sorted(cut for cut in cuts if 0 <= cut <= raw.n_times)
+    return list(pairwise(cuts))
+
+
+def _interpolate(
+    signal: np.ndarray, wanted: list[str], extractor: DareEegFeatureExtractor, report: RecordingReport
+) -> np.ndarray:
+    """Fill channels by spherical splines (Perrin et al. 1989, as in MNE); returns (channels, samples) with them
+    appended."""
+    names = dict.fromkeys(name for item in wanted for name in (report.bad if item == "bad" else [item]))
+    unknown = [name for name in names if name not in extractor.channel_names]
+    if unknown:
+        raise ValueError(f"cannot interpolate {', '.join(unknown)}: not in the vocabulary")
+    names = [name for name in names if name not in report.channels]
+    if not names:
+        return signal
+    if len(report.channels) < 4:
+        raise ValueError(f"cannot interpolate from {len(report.channels)} channels")
+    channels = [*report.channels, *names]
+    info = mne.create_info(channels, extractor.sampling_rate, "eeg")
+    filler = np.zeros((len(names), signal.shape[1]), np.float32)
+    whole = mne.io.RawArray(np.concatenate([signal, filler]) * 1e-6, info, verbose="ERROR")
+    whole.set_montage(_standard_montage(), match_case=False, verbose="ERROR")
+    whole.info["bads"] = names
+    whole.interpolate_bads(reset_bads=True, verbose="ERROR")
+    report.channels, report.interpolated = channels, names
+    report.steps.append("interpolated by spherical splines: " + ", ".join(names))
+    return (whole.get_data() * 1e6).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _standard_montage() -> mne.channels.DigMontage:
+    # MNE 1.13 gave the same positions a better name.
+    names = mne.channels.get_builtin_montages()
+    return mne.channels.make_standard_montage("colin27_1005" if "colin27_1005" in names else "standard_1005")
+
+
+def _to_raw(
+    signal: np.ndarray, names: list[str], extractor: DareEegFeatureExtractor, source: mne.io.BaseRaw
+) -> mne.io.RawArray:
+    info = mne.create_info(names, extractor.sampling_rate, "eeg")
+    info["description"] = (
+        f"{NORMALIZED_MARK}: {extractor.highpass}-{extractor.lowpass} Hz, {extractor.reference} reference"
+    )
+    info["line_freq"] = source.info["line_freq"]
+    raw = mne.io.RawArray(signal * np.float64(1e-6), info, verbose="ERROR")
+    raw.set_montage(_standard_montage(), match_case=False, verbose="ERROR")
+    raw.set_meas_date(source.info["meas_date"])
+    return raw
+
+
+def _carry_annotations(source, result, pieces, new_lengths, repaired) -> None:
+    """Put the annotations on the new time axis: pieces keep their starts in samples, so times shift by rounding
+    alone."""
+    rate, new_rate = source.info["sfreq"], result.info["sfreq"]
+    old_starts = np.array([start for start, _ in pieces]) / rate
+    new_starts = np.concatenate([[0], np.cumsum(new_lengths)[:-1]]) / new_rate
+
+    def moved(times: np.ndarray) -> np.ndarray:
+        index = np.clip(np.searchsorted(old_starts, times + 0.5 / rate, side="right") - 1, 0, len(pieces) - 1)
+        return new_starts[index] + (times - old_starts[index])
+
+    onset = source.annotations.onset - source.first_time
+    annotations = mne.Annotations(moved(onset), source.annotations.duration, source.annotations.description)
+    for start, stop in repaired:
+        annotations.append(moved(np.array([start / rate]))[0], (stop - start) / rate, "BAD_repaired")
+    result.set_annotations(annotations, verbose="ERROR")
