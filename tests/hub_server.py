@@ -136,6 +136,8 @@ class HubServer(ThreadingHTTPServer):
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
         environment |= {"HF_ENDPOINT": self.url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "*"}
         environment |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+        # Transformers would otherwise ask a public service to convert repositories that hold pickles.
+        environment |= {"DISABLE_SAFETENSORS_CONVERSION": "1"}
         return environment | ({"HF_TOKEN": token} if token else {}) | more
 
     def handle_error(self, request, client_address):

@@ -131,7 +131,7 @@ def _check_arrival(api: HfApi, files: dict[str, Path | bytes], repo_id: str, rep
     wrong = [name for name, content in files.items() if name not in remote or not _is_same(content, remote[name])]
     if wrong:
         raise PublishingError(
-            f"The Hub holds something else than was sent: {', '.join(sorted(wrong))}. Publish again."
+            f"The Hub holds something else than was sent ({', '.join(sorted(wrong))}): publish again."
         )
 
 
