@@ -1,5 +1,285 @@
-"""Recordings -> windows. (See storage.py for how a window is kept.)"""
+"""Normalised recordings -> windows: at fixed steps, or around events, with rules for what is left out and labels."""
 
-from .storage import decode_signal, window_features, windows_table
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
-__all__ = ["decode_signal", "window_features", "windows_table"]
+import mne
+import numpy as np
+import pandas as pd
+
+from .storage import decode_signal, encode_signal, window_features, windows_table
+
+__all__ = [
+    "Event",
+    "Rejection",
+    "Windows",
+    "cut_windows",
+    "decode_signal",
+    "encode_signal",
+    "events_from_annotations",
+    "events_from_table",
+    "label_from_name",
+    "labels_from_table",
+    "window_features",
+    "windows_table",
+]
+
+BREAKS = ("edge", "boundary")
+"""Annotations that mark a break in time; no window may lie across one."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that begins at `onset` and lasts `duration`, in seconds; without a label it has the recording's."""
+
+    onset: float
+    duration: float
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Which windows are left out; a rule that is None is off.
+
+    Args:
+        largest_uv: reject where any channel goes beyond this many microvolts, either way.
+        flattest_uv: reject where any channel's standard deviation is below this many microvolts.
+        annotations: reject where an annotation begins with this text (in any case) and touches the window.
+    """
+
+    largest_uv: float | None = 500.0
+    flattest_uv: float | None = 0.05
+    annotations: str | None = "BAD"
+
+
+@dataclass
+class Windows:
+    """Windows of one recording.
+
+    Attributes:
+        signals: (W, C, T) float32 in millivolts.
+        onsets: (W,) seconds since the start of the recording.
+        labels: W names, or None where the recording has no labels.
+        channel_names: C names.
+        sampling_rate: hertz.
+        rejected: reason -> how many windows were left out for it.
+    """
+
+    signals: np.ndarray
+    onsets: np.ndarray
+    labels: list[str] | None
+    channel_names: tuple[str, ...]
+    sampling_rate: float
+    rejected: Counter = field(default_factory=Counter)
+
+    def __len__(self) -> int:
+        return len(self.signals)
+
+    def to_table(self, *, label_names: Sequence[str] = (), **columns: str) -> Any:
+        """A table of the row schema; `columns` are subject, recording, corpus and session."""
+        return windows_table(
+            self.signals,
+            channel_names=self.channel_names,
+            onsets=self.onsets,
+            labels=self.labels,
+            label_names=label_names,
+            sampling_rate=self.sampling_rate,
+            **columns,
+        )
+
+
+def cut_windows(
+    raw: mne.io.BaseRaw,
+    window_seconds: float = 4.0,
+    overlap: float = 0.0,
+    *,
+    events: Iterable[Event] | None = None,
+    tmin: float | None = None,
+    tmax: float | None = None,
+    label: str | None = None,
+    reject: Rejection = Rejection(),
+) -> Windows:
+    """Cut a normalised recording into windows.
+
+    Without events, windows follow each other through the whole recording. With events and `tmin`, `tmax`, there is one
+    window from `tmin` to `tmax` seconds around each onset; with events alone, windows follow each other from each
+    onset as long as the event lasts. They carry the event's label.
+
+    Args:
+        raw: data in volts, as MNE keeps them; all its channels go into the windows.
+        window_seconds: length of windows that follow each other.
+        overlap: share of a window that the next one has in common with it, 0 or more and below 1.
+        events: what to cut around, or inside of.
+        tmin, tmax: seconds relative to the onset of an event.
+        label: the label of the whole recording, for windows without an event that has its own.
+        reject: what to leave out.
+
+    Raises:
+        ValueError: if the overlap, the window or the span around an event makes no window.
+    """
+    if not 0 <= overlap < 1:
+        raise ValueError(f"overlap is a share of the window, 0 or more and below 1; got {overlap}")
+    if (tmin is None) != (tmax is None) or (tmin is not None and events is None):
+        raise ValueError("tmin and tmax come together, and with events")
+    rate = float(raw.info["sfreq"])
+    length = round((window_seconds if tmin is None else tmax - tmin) * rate)
+    if length < 1:
+        raise ValueError(f"a window of {length} samples holds nothing; lengthen it, or exchange tmin and tmax")
+    events = None if events is None else [replace(event, label=event.label or label) for event in events]
+    starts, labels = _window_starts(raw, length, overlap, events, tmin, label)
+    signal = raw.get_data().astype(np.float32) * np.float32(1e3)
+
+    rejected: Counter = Counter()
+    kept = np.ones(len(starts), dtype=bool)
+    for reason, wrong in _rejections(raw, signal, starts, length, reject):
+        rejected[reason] += int((kept & wrong).sum())
+        kept &= ~wrong
+    if events is None and len(starts) == 0:
+        rejected["recording shorter than one window"] += 1
+    if events is not None and tmin is None:
+        rejected["event shorter than one window"] += sum(round(event.duration * rate) < length for event in events)
+    starts = starts[kept]
+    signals = np.stack([signal[:, start : start + length] for start in starts]) if len(starts) else None
+    return Windows(
+        signals=np.zeros((0, len(signal), length), np.float32) if signals is None else signals,
+        onsets=starts / rate,
+        labels=None if labels is None else [name for name, keep in zip(labels, kept, strict=True) if keep],
+        channel_names=tuple(raw.ch_names),
+        sampling_rate=rate,
+        rejected=+rejected,
+    )
+
+
+def _window_starts(
+    raw: mne.io.BaseRaw,
+    length: int,
+    overlap: float,
+    events: list[Event] | None,
+    tmin: float | None,
+    label: str | None,
+) -> tuple[np.ndarray, list[str] | None]:
+    """First samples (W,) of all windows before rejection, and their labels."""
+    rate = raw.info["sfreq"]
+    if tmin is not None:
+        labels = [event.label for event in events]
+        return np.array([round((event.onset + tmin) * rate) for event in events], dtype=int), _all_or_none(labels)
+    step = max(1, round(length * (1 - overlap)))
+    spans = [(0, raw.n_times, label)]
+    if events is not None:
+        spans = [(round(e.onset * rate), round((e.onset + e.duration) * rate), e.label) for e in events]
+    starts = [np.arange(start, min(stop, raw.n_times) - length + 1, step) for start, stop, _ in spans]
+    labels = [name for (_, _, name), inside in zip(spans, starts, strict=True) for _ in inside]
+    starts = np.concatenate([np.zeros(0, dtype=int), *starts])
+    return starts, _all_or_none(labels)
+
+
+def _all_or_none(labels: list[str | None]) -> list[str] | None:
+    return None if None in labels else labels
+
+
+def _rejections(
+    raw: mne.io.BaseRaw, signal: np.ndarray, starts: np.ndarray, length: int, reject: Rejection
+) -> Iterable[tuple[str, np.ndarray]]:
+    """Yield a reason and which windows (W,) it concerns, the gravest reason first."""
+    outside = (starts < 0) | (starts + length > raw.n_times)
+    yield "reaches beyond the recording", outside
+    starts = np.where(outside, 0, starts)
+    rate = raw.info["sfreq"]
+    for text, onset, duration in zip(
+        raw.annotations.description, raw.annotations.onset - raw.first_time, raw.annotations.duration, strict=True
+    ):
+        is_break = text.lower().startswith(BREAKS)
+        if is_break or (reject.annotations and text.lower().startswith(reject.annotations.lower())):
+            begin, end = onset * rate, (onset + duration) * rate
+            touched = (begin < starts + length) & (end > starts)
+            yield ("across a break in time" if is_break else f"annotation {text}"), touched
+    flattest, largest = [], []
+    for start in starts:
+        window = signal[:, start : start + length]
+        flattest.append(window.std(axis=1).min(initial=np.inf))
+        largest.append(np.abs(window).max(initial=0))
+    if reject.flattest_uv is not None:
+        yield f"a channel flatter than {reject.flattest_uv:g} uV", np.array(flattest) * 1e3 < reject.flattest_uv
+    if reject.largest_uv is not None:
+        yield f"amplitude beyond {reject.largest_uv:g} uV", np.array(largest) * 1e3 > reject.largest_uv
+
+
+def events_from_annotations(
+    raw: mne.io.BaseRaw, labels: Mapping[str, str], *, lengthen: Mapping[str, float] | None = None
+) -> list[Event]:
+    """Events out of the annotations whose description is a key of `labels`, which gives their label.
+
+    Args:
+        raw: with annotations.
+        labels: description -> label; other annotations are no events.
+        lengthen: description -> duration in seconds, for markers that have none of their own.
+    """
+    return [
+        Event(float(onset), float((lengthen or {}).get(text, duration)), labels[text])
+        for onset, duration, text in zip(
+            raw.annotations.onset - raw.first_time,
+            raw.annotations.duration,
+            raw.annotations.description,
+            strict=True,
+        )
+        if text in labels
+    ]
+
+
+def events_from_table(
+    path: str | Path, *, onset: str = "onset", duration: str = "duration", label: str = "trial_type"
+) -> list[Event]:
+    """Events out of a .csv or .tsv file; the columns are called as in BIDS unless they are named.
+
+    Raises:
+        ValueError: if a column is missing, or an onset is no number.
+    """
+    table = _read_table(path, (onset, duration, label))
+    try:
+        times = table[[onset, duration]].astype(float).fillna(0.0)
+    except ValueError as error:
+        raise ValueError(f"{path}: {onset} and {duration} must be seconds: {error}") from error
+    return [
+        Event(begin, length, str(name))
+        for begin, length, name in zip(times[onset], times[duration], table[label], strict=True)
+    ]
+
+
+def labels_from_table(path: str | Path, *, key: str, label: str) -> dict[str, str]:
+    """The column `label` of a .csv or .tsv file by the column `key`, such as the subject or the file name.
+
+    Raises:
+        ValueError: if a column is missing.
+    """
+    table = _read_table(path, (key, label))
+    return dict(zip(table[key], table[label], strict=True))
+
+
+def label_from_name(name: str, pattern: str, labels: Mapping[str, str] | None = None) -> str:
+    """What the first group of a regular expression finds in a file's name, translated by `labels`.
+
+    Raises:
+        ValueError: if the pattern does not fit, or finds something that `labels` lacks.
+    """
+    match = re.search(pattern, name)
+    if match is None:
+        raise ValueError(f"{name}: no label, because {pattern!r} does not fit the name")
+    found = match.group(1)
+    if labels is None:
+        return found
+    if found not in labels:
+        raise ValueError(f"{name}: {found!r} is none of {', '.join(labels)}, which stand for labels in the name")
+    return labels[found]
+
+
+def _read_table(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
+    separator = "\t" if Path(path).suffix == ".tsv" else ","
+    table = pd.read_csv(path, sep=separator, dtype=str)
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise ValueError(f"{path} lacks the column {missing[0]!r}; it has {', '.join(map(str, table.columns))}")
+    return table

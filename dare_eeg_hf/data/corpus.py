@@ -1,0 +1,232 @@
+"""What a corpus must declare so that it can be built: files, electrodes, units, events, labels, splits and terms."""
+
+# ruff: noqa: ARG002 -- what a subclass may override has arguments for the subclass.
+
+import hashlib
+import inspect
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import mne
+import numpy as np
+
+from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
+
+from .recordings import Recording, normalize_raw, read_raw
+from .storage import MILLIVOLTS
+from .windows import Event, Rejection, Windows, cut_windows
+
+
+@dataclass(frozen=True)
+class RecordingFile:
+    """One file of a corpus.
+
+    Attributes:
+        path: where it is.
+        name: its path inside the corpus, with `/`; it names the recording in the data set.
+        subject: who was recorded.
+        session: which of the subject's sessions, where there are several.
+        run: which run of the session, where there are several.
+    """
+
+    path: Path
+    name: str
+    subject: str
+    session: str = ""
+    run: str = ""
+
+
+@dataclass
+class Segment:
+    """An uninterrupted stretch of a recording, not yet normalised, and its label where it has one of its own."""
+
+    raw: mne.io.BaseRaw
+    label: str | None = None
+    onset: float = 0.0
+
+
+def raw_from_array(
+    signal: np.ndarray, channel_names: Sequence[str], sampling_rate: float, unit: str
+) -> mne.io.RawArray:
+    """A Raw of EEG channels out of numbers (C, T) in `unit` (`"V"`, `"mV"` or `"uV"`)."""
+    info = mne.create_info(list(channel_names), sampling_rate, "eeg")
+    return mne.io.RawArray(np.asarray(signal, dtype=np.float64) * MILLIVOLTS[unit] / 1e3, info, verbose="error")
+
+
+class EegCorpus:
+    """Base class of the corpora in `dataset_scripts/`: a subclass fills in what is below and overrides what differs.
+
+    Class attributes:
+        name: short name, the `corpus` column.
+        title: full name, for the card.
+        license: identifier that the Hub knows, such as `odc-by`, or `other`.
+        license_note: the terms in a sentence, where the identifier does not say it.
+        citation: how to cite the corpus.
+        homepage: where it lives.
+        access: how to get it.
+        restricted: whether its terms forbid to pass it on; it is then never uploaded where others can see it.
+        file_pattern: glob below the source folder, such as `"**/*.edf"`.
+        name_pattern: regular expression for the path inside the source folder, with the groups subject and, where
+            there are any, session and run. Files that do not fit are no recordings of the corpus.
+        electrode_names: the electrodes as the montage calls them.
+        rename: name in the file -> electrode, where it cannot be guessed.
+        sampling_rate: hertz of the files.
+        unit: unit of the numbers in the files. (MNE turns them into volts where the format says which they are.)
+        reference: the reference electrode of the recordings.
+        line_frequency: mains frequency in hertz at the place of recording, or `"auto"`.
+        label_names: the classes, in the order of their integers; empty for a corpus without labels.
+        window_seconds, overlap: of windows that follow each other.
+        tmin, tmax: seconds around the onset of an event, where there is one window per event.
+        rejection: which windows are left out.
+        bad_channels: as in `normalize_raw`.
+        interpolate: as in `normalize_raw`. By default bad channels are filled from their neighbours, so that all windows
+            of a corpus have the same montage and go into the same batches.
+        physionet: `slug/version`, for a corpus that PhysioNet gives to everybody.
+        tried_on: what the script was tried on.
+    """
+
+    name: str
+    title: str
+    license: str = "other"
+    license_note: str = ""
+    citation: str = ""
+    homepage: str = ""
+    access: str = ""
+    restricted: bool = False
+    file_pattern: str = "**/*.edf"
+    name_pattern: str = r"(?P<subject>[^/]+)\.[^.]+$"
+    electrode_names: Sequence[str] = ()
+    rename: Mapping[str, str] = {}
+    sampling_rate: float | None = None
+    unit: str = "uV"
+    reference: str = ""
+    line_frequency: float | str = "auto"
+    label_names: Sequence[str] = ()
+    window_seconds: float = 4.0
+    overlap: float = 0.0
+    tmin: float | None = None
+    tmax: float | None = None
+    rejection: Rejection = Rejection()
+    bad_channels: str | Sequence[str] = "detect"
+    interpolate: Sequence[str] = ("bad",)
+    physionet: str = ""
+    tried_on: str = ""
+
+    def __init__(self, feature_extractor: DareEegFeatureExtractor | None = None):
+        self.feature_extractor = feature_extractor or DareEegFeatureExtractor()
+
+    # -- what a subclass may override ---------------------------------------------------------------------------------
+
+    def identify(self, name: str, groups: dict[str, str]) -> dict[str, str]:
+        """Subject, session and run of a file, out of what `name_pattern` found in its name."""
+        return groups
+
+    def split(self, recording: RecordingFile) -> str:
+        """The split of a recording; all recordings of a subject must have the same."""
+        return "train"
+
+    def segments(self, recording: RecordingFile) -> Iterator[Segment]:
+        """Read a file. Most corpora have one stretch per file; one of separate trials yields each of them."""
+        yield Segment(read_raw(recording.path))
+
+    def normalize(self, raw: mne.io.BaseRaw, recording: RecordingFile) -> Recording:
+        """Bring a stretch to the signal contract."""
+        return normalize_raw(
+            raw,
+            self.feature_extractor,
+            interpolate=self.interpolate,
+            bad_channels=self.bad_channels,
+            rename=self.rename,
+            line_frequency=self.line_frequency,
+            file=recording.path,
+        )
+
+    def events(self, raw: mne.io.BaseRaw, recording: RecordingFile) -> Sequence[Event] | None:
+        """The events of a normalised stretch, or None to cut all of it."""
+        return None
+
+    def label(self, recording: RecordingFile) -> str | None:
+        """The label of a whole recording, where it has one."""
+        return None
+
+    def wanted(self, name: str) -> bool:
+        """Whether a download needs the file with this path in the project."""
+        return re.search(self.name_pattern, name) is not None
+
+    # -- what they have in common -------------------------------------------------------------------------------------
+
+    def recordings(self, source: str | Path, subjects: Sequence[str] | None = None) -> list[RecordingFile]:
+        """The recordings below a folder, sorted by name.
+
+        Args:
+            source: folder of the corpus.
+            subjects: only these.
+
+        Raises:
+            FileNotFoundError: if the folder does not exist, or holds no recording (of these subjects).
+        """
+        source = Path(source)
+        if not source.is_dir():
+            raise FileNotFoundError(f"{source} is no folder. {self.access}")
+        found = []
+        for path in source.glob(self.file_pattern):
+            name = path.relative_to(source).as_posix()
+            match = re.search(self.name_pattern, name)
+            if match and not path.name.startswith("."):
+                found.append(RecordingFile(path, name, **self.identify(name, match.groupdict(default=""))))
+        if not found:
+            raise FileNotFoundError(
+                f"{source} holds no file of {self.title}: looked for {self.file_pattern} "
+                f"with names like {self.name_pattern}. {self.access}"
+            )
+        if subjects is not None:
+            unknown = sorted(set(subjects) - {recording.subject for recording in found})
+            if unknown:
+                raise FileNotFoundError(f"{source} holds nothing of the subjects {', '.join(unknown)}")
+            found = [recording for recording in found if recording.subject in subjects]
+        self._check_splits(found)
+        return sorted(found, key=lambda recording: recording.name)
+
+    def _check_splits(self, recordings: Sequence[RecordingFile]) -> None:
+        split_of: dict[str, str] = {}
+        for recording in recordings:
+            split = split_of.setdefault(recording.subject, self.split(recording))
+            if split != self.split(recording):
+                raise ValueError(
+                    f"{self.name}: subject {recording.subject} would be in the splits {split} and "
+                    f"{self.split(recording)}; a subject belongs to one"
+                )
+
+    def windows(self, recording: RecordingFile) -> Iterator[tuple[Windows, dict]]:
+        """The windows of each stretch of a recording, and the report of how the stretch was normalised."""
+        for segment in self.segments(recording):
+            raw, report = self.normalize(segment.raw, recording)
+            windows = cut_windows(
+                raw,
+                self.window_seconds,
+                self.overlap,
+                events=self.events(raw, recording),
+                tmin=self.tmin,
+                tmax=self.tmax,
+                label=segment.label or self.label(recording),
+                reject=self.rejection,
+            )
+            windows.onsets = windows.onsets + segment.onset
+            yield windows, report.to_dict()
+
+    def settings(self) -> dict:
+        """Everything declared, and the signal contract, as JSON can hold it."""
+        names = [name for name in EegCorpus.__annotations__ if hasattr(self, name)]
+        declared = {name: getattr(self, name) for name in names}
+        declared["rejection"] = asdict(self.rejection)
+        declared["feature_extractor"] = self.feature_extractor.to_dict()
+        return json.loads(json.dumps(declared, default=list, sort_keys=True))
+
+    def fingerprint(self) -> str:
+        """Changes when the settings or the code of the corpus change: what was built before is then built anew."""
+        code = [inspect.getsource(kind) for kind in type(self).__mro__ if issubclass(kind, EegCorpus)]
+        text = json.dumps([self.settings(), code], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
