@@ -126,7 +126,7 @@ def line_frequency(signal: np.ndarray, rate: float) -> float | None:
 
 
 def _gain(
-    frequency: np.ndarray, highpass: float | None, lowpass: float | None, notches: Sequence[float]
+    frequency: np.ndarray, rate: float, highpass: float | None, lowpass: float | None, notches: Sequence[float]
 ) -> np.ndarray:
     """Zero-phase gain with raised-cosine edges, as wide as MNE's default FIR filters: (frequencies,) in 0..1."""
 
@@ -138,7 +138,8 @@ def _gain(
         width = min(max(0.25 * highpass, 2.0), highpass)
         gain *= rise(frequency - (highpass - width), width)
     if lowpass:
-        gain *= rise(lowpass + max(0.25 * lowpass, 2.0) - frequency, max(0.25 * lowpass, 2.0))
+        width = min(max(0.25 * lowpass, 2.0), rate / 2 - lowpass)
+        gain *= rise(lowpass + width - frequency, width)
     for notch in notches:
         gain *= rise(np.abs(frequency - notch) - notch / 200, 1.0)
     return gain
@@ -181,7 +182,7 @@ def filter_and_resample(
     blocks = fft_length(math.ceil((samples + 2 * pad) / down))
     padded, new_padded = blocks * down, blocks * up
     frequency = np.arange(padded // 2 + 1) * (rate / padded)
-    gain = _gain(frequency, highpass, lowpass, notches)
+    gain = _gain(frequency, rate, highpass, lowpass, notches)
     if new_rate < rate:
         # Anti-alias: the last tenth below the new Nyquist frequency fades out, unless the low-pass lies lower anyway.
         nyquist = new_rate / 2

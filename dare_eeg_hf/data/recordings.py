@@ -165,7 +165,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--interpolate", nargs="+", default=[], metavar="ELECTRODE", help="fill these by splines ('bad': bad channels)"
     )
-    parser.add_argument("--line-frequency", default="auto", help="50, 60, auto or none (default: auto)")
+    parser.add_argument(
+        "--line-frequency", type=_line_frequency, default="auto", help="50, 60, auto or none (default: auto)"
+    )
     parser.add_argument(
         "--reader-option", nargs="+", default=[], metavar="NAME=VALUE", help="for MNE's reader, as data_format=int32"
     )
@@ -184,21 +186,24 @@ def main(arguments: list[str] | None = None) -> int:
             failures[path] = str(error)
     if not files and not failures:
         parser.error(f"no recordings in {', '.join(args.paths)}")
-    line = {"auto": "auto", "none": None}.get(args.line_frequency) or args.line_frequency
+    several = len(files) > 1
+    for name, value in (("--plot", args.plot), ("--output", args.output)):
+        if several and value and Path(value).suffix:
+            parser.error(f"{name}: there are {len(files)} recordings, so give a folder, not {value}")
     options = {
         "sidecar": args.sidecar,
         "reader_options": _pairs(parser, args.reader_option),
         "rename": _pairs(parser, args.rename),
         "interpolate": args.interpolate,
         "unit": args.unit,
-        "line_frequency": None if args.line_frequency == "none" else line if line == "auto" else float(line),
+        "line_frequency": args.line_frequency,
     }
-    for file in tqdm(files, unit="file", disable=len(files) < 2 or not sys.stderr.isatty()):
+    for file in tqdm(files, unit="file", disable=not several or not sys.stderr.isatty()):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # they are in the report
                 recording = load_recording(file, **options)
-                _write(args, file, recording, single=len(files) == 1)
+                _write(args, file, recording, single=not several)
         except RecordingError as error:
             failures[str(file)] = str(error)
             continue
@@ -211,6 +216,10 @@ def main(arguments: list[str] | None = None) -> int:
     for error in failures.values():
         print(f"FAILED {error}", file=sys.stderr)
     return 1 if failures else 0
+
+
+def _line_frequency(text: str) -> float | str | None:
+    return {"auto": "auto", "none": None}[text] if text in ("auto", "none") else float(text)
 
 
 def _pairs(parser: argparse.ArgumentParser, items: list[str]) -> dict[str, str]:

@@ -49,7 +49,10 @@ class RecordingReport(SignalReport):
             f"{self.sampling_rate:g} Hz, {self.duration:.1f} s"
         ]
         lines += _entry(f"kept ({len(self.channels)})", self.channels)
-        lines += _entry(f"renamed ({len(self.renamed)})", [f"{old} -> {new}" for old, new in self.renamed.items()])
+        renamed = [f"{old} -> {new}" for old, new in self.renamed.items()]
+        # What merely lost a prefix or changed case needs no list; the JSON has it in full.
+        notable = [f"{old} -> {new}" for old, new in self.renamed.items() if new not in old.upper()]
+        lines += _entry(f"renamed ({len(renamed)})", notable or [*renamed[:3], *["..."] * (len(renamed) > 3)])
         lines += _entry(f"dropped ({len(self.dropped)})", [f"{name} ({why})" for name, why in self.dropped.items()])
         lines += _entry(f"bad ({len(self.bad)})", [f"{name} ({why})" for name, why in self.bad.items()])
         lines += _entry(f"interpolated ({len(self.interpolated)})", self.interpolated)
