@@ -32,6 +32,24 @@ def shared():
     return require_shared
 
 
+@pytest.fixture
+def tiny_config():
+    """A configuration small enough for tests: 1-second windows, 32 wide, 2 summary tokens."""
+    from dare_eeg_hf import DareEegConfig
+
+    return DareEegConfig(
+        hidden_size=32,
+        num_summary_tokens=2,
+        num_hidden_layers=2,
+        predictor_num_hidden_layers=2,
+        reconstructor_num_hidden_layers=2,
+        num_attention_heads=4,
+        window_size=256,
+        contrastive_hidden_size=32,
+        contrastive_projection_size=16,
+    )
+
+
 def load_hub_server_module():
     """Import tests/hub_server.py, which lies beside the tests rather than on the import path."""
     name = "dare_eeg_hf_tests_hub_server"
@@ -51,3 +69,54 @@ def hub_server():
     server.faults.release.set()
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture(scope="session")
+def eyes_recordings(tmp_path_factory):
+    """Simulated 19-channel EDF files of two subjects, 61 s each: eyes open, eyes closed, eyes open, eyes closed."""
+    from dare_eeg_hf.data.simulation import simulate_recordings
+
+    montage = "Fp1 Fp2 F7 F3 Fz F4 F8 T7 C3 Cz C4 T8 P7 P3 Pz P4 P8 O1 O2".split()
+    return simulate_recordings(tmp_path_factory.mktemp("eyes"), subjects=2, seconds=61, montage=montage)
+
+
+@pytest.fixture(scope="session")
+def eyes_classifier(tmp_path_factory, eyes_recordings):
+    """Checkpoint folder of a small classifier that tells open from closed eyes in `eyes_recordings`."""
+    import torch
+
+    from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor, DareEegForSequenceClassification
+    from dare_eeg_hf.data.recordings import load_recording
+
+    extractor = DareEegFeatureExtractor()
+    windows, labels = [], []
+    for index, path in enumerate(eyes_recordings):
+        batch = extractor(load_recording(path).raw)
+        windows.append(batch["input_values"][0, :, : 15 * 1024].unflatten(1, (15, 1024)).transpose(0, 1))
+        labels += [index % 2] * 15
+    inputs, labels, channel_ids = torch.cat(windows), torch.tensor(labels), batch["channel_ids"][0]
+    torch.manual_seed(0)
+    config = DareEegConfig(
+        hidden_size=32,
+        num_summary_tokens=2,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        freeze_encoder=False,
+        probe_dropout=0.1,
+        id2label={0: "eyes open", 1: "eyes closed"},
+        label2id={"eyes open": 0, "eyes closed": 1},
+    )
+    model = DareEegForSequenceClassification(config)
+    with torch.no_grad():
+        # Signals are hundredths of a millivolt; from its usual start the encoder would need an epoch to notice them.
+        model.dare_eeg.embeddings.patch_projection.weight.mul_(300)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(60):
+        chosen = torch.randperm(len(inputs))[:16]
+        model(inputs[chosen], channel_ids, labels=labels[chosen]).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    folder = tmp_path_factory.mktemp("eyes_classifier")
+    model.save_pretrained(folder)
+    extractor.save_pretrained(folder)
+    return folder
