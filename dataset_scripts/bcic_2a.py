@@ -35,7 +35,6 @@ class Bcic2a(EegCorpus):
     homepage = "https://www.bbci.de/competition/iv/"
     access = "After registration at https://www.bbci.de/competition/iv/; labels of the evaluation sessions beside it."
     restricted = True
-    file_pattern = "**/*.gdf"
     name_pattern = r"(?:^|/)(?P<subject>A\d{2})(?P<session>[TE])\.gdf$"
     electrode_names = "FZ FC3 FC1 FCZ FC2 FC4 C5 C3 C1 CZ C2 C4 C6 CP3 CP1 CPZ CP2 CP4 P1 PZ P2 POZ".split()
     rename = {f"EEG-{number}": site for number, site in enumerate(SITES)}

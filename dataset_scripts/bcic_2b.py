@@ -2,7 +2,8 @@
 
 Layout      B0101T.gdf to B0103T.gdf (training sessions), B0104E.gdf and B0105E.gdf (evaluation sessions), and so on
             to B0905E.gdf, GDF, and true labels in B0104E.mat ... (variable classlabel). "EEG:C3", "EEG:Cz", "EEG:C4"
-            (bipolar derivations over these sites) and 3 EOG channels, 250 Hz, microvolts; filtered 0.5-100 Hz, 50 Hz notch.
+            (bipolar derivations over these sites) and 3 EOG channels, 250 Hz, microvolts; filtered 0.5-100 Hz with a
+            50 Hz notch.
 Labels      769 left hand, 770 right hand; in the evaluation sessions every cue is 783 and the class is in the .mat
             file. 1023 marks trials with artefacts: they stay in, as in published results.
 Windows     4 s from the cue.
@@ -33,7 +34,6 @@ class Bcic2b(EegCorpus):
     homepage = "https://www.bbci.de/competition/iv/"
     access = "After registration at https://www.bbci.de/competition/iv/; labels of the evaluation sessions beside it."
     restricted = True
-    file_pattern = "**/*.gdf"
     name_pattern = r"(?:^|/)(?P<subject>B\d{2})(?P<session>\d{2}[TE])\.gdf$"
     electrode_names = ("C3", "CZ", "C4")
     rename = {"EEG:C3": "C3", "EEG:Cz": "CZ", "EEG:C4": "C4"}

@@ -35,7 +35,6 @@ class M3CV(EegCorpus):
     homepage = "https://www.kaggle.com/competitions/biometrics-m3cv"
     access = "From Kaggle or Baidu AI Studio; put channels.tsv with the electrodes' names beside the folders."
     restricted = True
-    file_pattern = "*/*.mat"
     name_pattern = r"^(?P<run>Enrollment|Calibration)/(?P<subject>[^/]+)\.mat$"
     sampling_rate = 250
     line_frequency = 50

@@ -34,7 +34,6 @@ class PbciWorkload(EegCorpus):
     homepage = "https://zenodo.org/records/5055046"
     access = "Open at https://zenodo.org/records/5055046."
     restricted = True
-    file_pattern = "**/*.set"
     name_pattern = r"(?:^|/)(?P<subject>P\d{2})/(?P<session>S\d)/eeg/[^/]*_(?P<run>RS|MATBeasy|MATBmed|MATBdiff)\.set$"
     sampling_rate = 500
     line_frequency = 50

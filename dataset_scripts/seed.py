@@ -1,9 +1,9 @@
 """SEED (SJTU Emotion EEG Dataset): 15 subjects, 3 sessions each, 15 film clips per session, three emotions.
 
 Layout      Preprocessed_EEG/1_20131027.mat ... 15_20131105.mat (subject_date), MATLAB v5; one variable per clip,
-            called by the subject's initials: djc_eeg1 ... djc_eeg15, (62, samples). Beside them lies label.mat. 62 electrodes
-            (CB1 and CB2 are no sites of the vocabulary and are dropped), 200 Hz after resampling from 1000 Hz and a
-            0-75 Hz low-pass by the authors, microvolts, recorded against an electrode between CZ and CPZ.
+            called by the subject's initials: djc_eeg1 ... djc_eeg15, (62, samples). Beside them lies label.mat. 62
+            electrodes (CB1 and CB2 are no sites of the vocabulary and are dropped), 200 Hz after resampling from
+            1000 Hz and a 0-75 Hz low-pass by the authors, microvolts, recorded against an electrode between CZ and CPZ.
 Labels      positive, neutral, negative: the same order of clips in each session (label.mat of the authors).
 Splits      none: published protocols split the clips of one session, or leave a subject out.
 Access      on signed request at https://bcmi.sjtu.edu.cn/home/seed/; passing it on is not allowed.
@@ -35,7 +35,6 @@ class Seed(EegCorpus):
     homepage = "https://bcmi.sjtu.edu.cn/home/seed/"
     access = "On signed request at https://bcmi.sjtu.edu.cn/home/seed/."
     restricted = True
-    file_pattern = "**/*.mat"
     name_pattern = r"Preprocessed_EEG/(?P<subject>\d+)_(?P<session>\d{8})\.mat$"
     electrode_names = (
         "FP1 FPZ FP2 AF3 AF4 F7 F5 F3 F1 FZ F2 F4 F6 F8 FT7 FC5 FC3 FC1 FCZ FC2 FC4 FC6 FT8 "

@@ -40,7 +40,6 @@ class SeedIV(EegCorpus):
     homepage = "https://bcmi.sjtu.edu.cn/home/seed/"
     access = "On signed request at https://bcmi.sjtu.edu.cn/home/seed/."
     restricted = True
-    file_pattern = "**/*.mat"
     name_pattern = r"eeg_raw_data/(?P<session>[123])/(?P<subject>\d+)_\d{8}\.mat$"
     electrode_names = (
         "FP1 FPZ FP2 AF3 AF4 F7 F5 F3 F1 FZ F2 F4 F6 F8 FT7 FC5 FC3 FC1 FCZ FC2 FC4 FC6 FT8 "

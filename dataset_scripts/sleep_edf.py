@@ -40,8 +40,8 @@ class SleepEdf(EegCorpus):
     license = "odc-by"
     citation = (
         "Kemp B, Zwinderman AH, Tuk B, Kamphuisen HAC, Oberye JJL. Analysis of a sleep-dependent neuronal feedback "
-        "loop: the slow-wave microcontinuity of the EEG. IEEE Trans Biomed Eng 47(9):1185-1194, 2000. Goldberger et al. "
-        "PhysioBank, PhysioToolkit, and PhysioNet. Circulation 101(23):e215-e220, 2000."
+        "loop: the slow-wave microcontinuity of the EEG. IEEE Trans Biomed Eng 47(9):1185-1194, 2000. Goldberger et "
+        "al. PhysioBank, PhysioToolkit, and PhysioNet. Circulation 101(23):e215-e220, 2000."
     )
     homepage = "https://physionet.org/content/sleep-edfx/1.0.0/"
     access = "Open: --download gets it from PhysioNet."

@@ -36,7 +36,6 @@ class TsuSsvep(EegCorpus):
     homepage = "https://bci.med.tsinghua.edu.cn/download.html"
     access = "Open at https://bci.med.tsinghua.edu.cn/download.html."
     restricted = True
-    file_pattern = "**/S*.mat"
     name_pattern = r"(?:^|/)(?P<subject>S\d{1,2})\.mat$"
     electrode_names = (
         "FP1 FPZ FP2 AF3 AF4 F7 F5 F3 F1 FZ F2 F4 F6 F8 FT7 FC5 FC3 FC1 FCZ FC2 FC4 FC6 FT8 "

@@ -26,8 +26,8 @@ exit status: 0 all recordings built; 1 some failed or are missing (the end of th
 
 def main(corpus: EegCorpus, arguments: Sequence[str] | None = None) -> int:
     """Run the command of one corpus; returns the exit status."""
-    parser = corpus_parser(corpus)
-    return run(corpus, parser.parse_args(arguments))
+    options = corpus_parser(corpus).parse_args(arguments)
+    return run(corpus, options)
 
 
 def corpus_parser(corpus: EegCorpus) -> argparse.ArgumentParser:
@@ -60,6 +60,7 @@ def corpus_parser(corpus: EegCorpus) -> argparse.ArgumentParser:
             help=f"first download what is missing in --source, with checksums (default: from {PHYSIONET})",
         )
     parser.add_argument("--push-to-hub", metavar="OWNER/NAME", help="then upload the data set, as a private one")
+    corpus.add_arguments(parser)
     if not corpus.restricted:
         parser.add_argument("--public", action="store_true", help="let everybody see the uploaded data set")
     return parser
@@ -68,6 +69,7 @@ def corpus_parser(corpus: EegCorpus) -> argparse.ArgumentParser:
 def run(corpus: EegCorpus, options: argparse.Namespace) -> int:
     """Carry out parsed options."""
     try:
+        corpus.configure(options)
         if getattr(options, "download", None):
             download_physionet(corpus.physionet, options.source, corpus.wanted, options.download)
         subjects = chosen_subjects(corpus, options.source, options.subjects)

@@ -2,9 +2,11 @@
 
 # ruff: noqa: ARG002 -- what a subclass may override has arguments for the subclass.
 
+import argparse
 import hashlib
 import inspect
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -68,9 +70,9 @@ class EegCorpus:
         homepage: where it lives.
         access: how to get it.
         restricted: whether its terms forbid to pass it on; it is then never uploaded where others can see it.
-        file_pattern: glob below the source folder, such as `"**/*.edf"`.
         name_pattern: regular expression for the path inside the source folder, with the groups subject and, where
             there are any, session and run. Files that do not fit are no recordings of the corpus.
+        sidecar: as in `read_raw`, for corpora of CSV, ARFF, MAT or NPZ files.
         electrode_names: the electrodes as the montage calls them.
         rename: name in the file -> electrode, where it cannot be guessed.
         sampling_rate: hertz of the files.
@@ -82,8 +84,8 @@ class EegCorpus:
         tmin, tmax: seconds around the onset of an event, where there is one window per event.
         rejection: which windows are left out.
         bad_channels: as in `normalize_raw`.
-        interpolate: as in `normalize_raw`. By default bad channels are filled from their neighbours, so that all windows
-            of a corpus have the same montage and go into the same batches.
+        interpolate: as in `normalize_raw`. By default bad channels are filled from their neighbours, so that all
+            windows of a corpus have the same montage and go into the same batches.
         physionet: `slug/version`, for a corpus that PhysioNet gives to everybody.
         tried_on: what the script was tried on.
     """
@@ -96,8 +98,8 @@ class EegCorpus:
     homepage: str = ""
     access: str = ""
     restricted: bool = False
-    file_pattern: str = "**/*.edf"
     name_pattern: str = r"(?P<subject>[^/]+)\.[^.]+$"
+    sidecar: Mapping | None = None
     electrode_names: Sequence[str] = ()
     rename: Mapping[str, str] = {}
     sampling_rate: float | None = None
@@ -118,7 +120,24 @@ class EegCorpus:
     def __init__(self, feature_extractor: DareEegFeatureExtractor | None = None):
         self.feature_extractor = feature_extractor or DareEegFeatureExtractor()
 
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add what only this corpus can be told on the command line."""
+
+    def configure(self, options: argparse.Namespace) -> None:
+        """Take over what was told on the command line."""
+
     # -- what a subclass may override ---------------------------------------------------------------------------------
+
+    def files(self, source: Path) -> Iterator[tuple[Path, str]]:
+        """All files below the source with their names in it; linked folders are followed, each one once."""
+        seen = set()
+        for folder, folders, names in os.walk(source, followlinks=True):
+            real = os.path.realpath(folder)
+            folders[:] = [] if real in seen else [name for name in folders if not name.startswith(".")]
+            for name in names if real not in seen else ():
+                path = Path(folder, name)
+                yield path, path.relative_to(source).as_posix()
+            seen.add(real)
 
     def identify(self, name: str, groups: dict[str, str]) -> dict[str, str]:
         """Subject, session and run of a file, out of what `name_pattern` found in its name."""
@@ -130,7 +149,7 @@ class EegCorpus:
 
     def segments(self, recording: RecordingFile) -> Iterator[Segment]:
         """Read a file. Most corpora have one stretch per file; one of separate trials yields each of them."""
-        yield Segment(read_raw(recording.path))
+        yield Segment(read_raw(recording.path, self.sidecar))
 
     def normalize(self, raw: mne.io.BaseRaw, recording: RecordingFile) -> Recording:
         """Bring a stretch to the signal contract."""
@@ -171,16 +190,14 @@ class EegCorpus:
         source = Path(source)
         if not source.is_dir():
             raise FileNotFoundError(f"{source} is no folder. {self.access}")
-        found = []
-        for path in source.glob(self.file_pattern):
-            name = path.relative_to(source).as_posix()
-            match = re.search(self.name_pattern, name)
-            if match and not path.name.startswith("."):
-                found.append(RecordingFile(path, name, **self.identify(name, match.groupdict(default=""))))
+        found = [
+            RecordingFile(path, name, **self.identify(name, match.groupdict(default="")))
+            for path, name in self.files(source)
+            if (match := re.search(self.name_pattern, name))
+        ]
         if not found:
             raise FileNotFoundError(
-                f"{source} holds no file of {self.title}: looked for {self.file_pattern} "
-                f"with names like {self.name_pattern}. {self.access}"
+                f"{source} holds no file of {self.title}: no name fits {self.name_pattern}. {self.access}"
             )
         if subjects is not None:
             unknown = sorted(set(subjects) - {recording.subject for recording in found})
@@ -219,7 +236,7 @@ class EegCorpus:
 
     def settings(self) -> dict:
         """Everything declared, and the signal contract, as JSON can hold it."""
-        names = [name for name in EegCorpus.__annotations__ if hasattr(self, name)]
+        names = [*EegCorpus.__annotations__, *(name for name in vars(self) if not name.startswith("_"))]
         declared = {name: getattr(self, name) for name in names}
         declared["rejection"] = asdict(self.rejection)
         declared["feature_extractor"] = self.feature_extractor.to_dict()

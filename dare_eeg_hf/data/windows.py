@@ -194,7 +194,7 @@ def _rejections(
     ):
         is_break = text.lower().startswith(BREAKS)
         if is_break or (reject.annotations and text.lower().startswith(reject.annotations.lower())):
-            begin, end = onset * rate, (onset + duration) * rate
+            begin, end = round(onset * rate), round((onset + duration) * rate)
             touched = (begin < starts + length) & (end > starts)
             yield ("across a break in time" if is_break else f"annotation {text}"), touched
     flattest, largest = [], []

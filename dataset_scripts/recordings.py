@@ -1,0 +1,120 @@
+"""Any folder of EEG recordings, or the root of a BIDS data set, as a data set of windows.
+
+Files       everything that dare_eeg_hf reads: EDF, BDF, GDF, BrainVision, EEGLAB, FIF, CNT, EGI, Nihon Kohden,
+            Persyst, and CSV, MAT, NPZ with a sidecar (see dare_eeg_hf.data.tables). What cannot be read is listed at the end.
+Subjects    "sub-XX" in the path; else the folder below --source; else the name of the file. --subject-pattern tells
+            otherwise: its first group is the subject.
+Labels      none, or the classes of --labels, from
+              the annotations:  --events T1=left T2=right
+              the file names:   --label-pattern "_(rest|task)"
+              a table:          --label-table participants.tsv --label-key participant_id --label-column group
+                                (the key is the subject, or the path of the recording below --source)
+Windows     --window-seconds long with --overlap; around events with --tmin and --tmax.
+Splits      --validation and --test are shares of the subjects; a subject's split depends on the name alone, so it
+            stays where it is when others join.
+Tried on    the real recordings of several makers and corpora.
+"""
+
+import argparse
+import hashlib
+import re
+from pathlib import Path
+
+from dare_eeg_hf.data.command import main
+from dare_eeg_hf.data.corpus import EegCorpus
+from dare_eeg_hf.data.recordings import find_recordings
+from dare_eeg_hf.data.windows import events_from_annotations, label_from_name, labels_from_table
+
+
+class Recordings(EegCorpus):
+    """Whatever EEG lies in a folder; told on the command line what it is."""
+
+    name = "recordings"
+    title = "EEG recordings"
+    license_note = "The licence is that of the recordings."
+    restricted = True
+    tried_on = "real recordings of several makers"
+
+    def __init__(self):
+        super().__init__()
+        self.subject_pattern: str | None = None
+        self.label_pattern: str | None = None
+        self.event_labels: dict[str, str] = {}
+        self.label_of: dict[str, str] = {}
+        self.validation, self.test = 0.0, 0.0
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Everything that the other scripts know about their corpus."""
+        parser.add_argument("--name", default=self.name, help="short name of the corpus (column `corpus`)")
+        parser.add_argument("--license", default=self.license, help="licence, as the Hub calls it, such as cc-by-4.0")
+        parser.add_argument("--subject-pattern", metavar="REGEX", help="its first group is the subject")
+        parser.add_argument("--labels", nargs="+", default=[], metavar="CLASS", help="the classes, in order")
+        source = parser.add_mutually_exclusive_group()
+        source.add_argument("--events", nargs="+", default=[], metavar="TEXT=CLASS", help="annotations -> classes")
+        source.add_argument("--label-pattern", metavar="REGEX", help="its first group is the class of the recording")
+        source.add_argument("--label-table", type=Path, metavar="FILE", help=".csv or .tsv with the classes")
+        parser.add_argument("--label-key", default="participant_id", metavar="COLUMN", help="subject or path")
+        parser.add_argument("--label-column", default="label", metavar="COLUMN", help="the class")
+        parser.add_argument("--window-seconds", type=float, default=self.window_seconds)
+        parser.add_argument("--overlap", type=float, default=self.overlap, help="share of a window, from 0 to below 1")
+        parser.add_argument("--tmin", type=float, help="seconds from the event to the start of its window")
+        parser.add_argument("--tmax", type=float, help="seconds from the event to the end of its window")
+        parser.add_argument("--validation", type=float, default=0.0, help="share of the subjects")
+        parser.add_argument("--test", type=float, default=0.0, help="share of the subjects")
+
+    def configure(self, options: argparse.Namespace) -> None:
+        """Take the options over; a mistake in them is one clear error."""
+        self.name, self.license, self.label_names = options.name, options.license, tuple(options.labels)
+        self.subject_pattern, self.label_pattern = options.subject_pattern, options.label_pattern
+        self.window_seconds, self.overlap = options.window_seconds, options.overlap
+        self.tmin, self.tmax = options.tmin, options.tmax
+        self.validation, self.test = options.validation, options.test
+        if wrong := [item for item in options.events if "=" not in item]:
+            raise ValueError(f"--events {wrong[0]}: give TEXT=CLASS, such as T1=left")
+        self.event_labels = dict(item.rsplit("=", 1) for item in options.events)
+        if options.label_table:
+            self.label_of = labels_from_table(options.label_table, key=options.label_key, label=options.label_column)
+        has_source = bool(self.event_labels or self.label_pattern or self.label_of)
+        if has_source != bool(self.label_names):
+            raise ValueError("--labels and one of --events, --label-pattern, --label-table belong together")
+
+    def files(self, source):
+        """Everything that is an EEG recording, or is called so."""
+        return ((path, path.relative_to(source).as_posix()) for path in find_recordings(source))
+
+    def identify(self, name, groups):
+        """The subject and session, by the rules of BIDS, of the user, or of common sense."""
+        session = re.search(r"(?:^|[/_])ses-([^/_]+)", name)
+        return {"subject": self._subject(name), "session": session[1] if session else ""}
+
+    def _subject(self, name: str) -> str:
+        if self.subject_pattern:
+            return label_from_name(name, self.subject_pattern)
+        if found := re.search(r"(?:^|/)(sub-[^/_]+)", name):
+            return found[1]
+        return name.split("/")[0] if "/" in name else name.rsplit(".", 1)[0]
+
+    def split(self, recording):
+        """By the name of the subject, so that it never depends on who else is there."""
+        digest = hashlib.sha256(recording.subject.encode()).digest()
+        place = int.from_bytes(digest[:8], "big") / 2**64
+        return "test" if place < self.test else "validation" if place < self.test + self.validation else "train"
+
+    def events(self, raw, recording):
+        """The annotations that have a class."""
+        return events_from_annotations(raw, self.event_labels) if self.event_labels else None
+
+    def label(self, recording):
+        """The class of the whole recording, where it has one."""
+        if self.label_pattern:
+            return label_from_name(recording.name, self.label_pattern)
+        if self.label_of:
+            label = self.label_of.get(recording.name, self.label_of.get(recording.subject))
+            if label is None:
+                raise ValueError(f"the table of labels has neither {recording.name} nor {recording.subject}")
+            return label
+        return None
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(Recordings()))
