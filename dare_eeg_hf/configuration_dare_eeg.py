@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Any
+
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
@@ -266,6 +269,10 @@ class DareEegConfig(PreTrainedConfig):
         for name in _LISTS:
             if getattr(self, name) is not None:
                 setattr(self, name, list(getattr(self, name)))
+        if not __name__.startswith("transformers_modules."):
+            # The package registers its pipelines itself; for the same tasks this entry of a repository would make
+            # Transformers ask for consent to run the repository's code.
+            kwargs.pop("custom_pipelines", None)
         super().__post_init__(**kwargs)
 
     @classmethod
@@ -282,6 +289,13 @@ class DareEegConfig(PreTrainedConfig):
         if name not in PRESETS:
             raise ValueError(f"There is no size {name!r}; choose one of {', '.join(PRESETS)}.")
         return cls(**{**PRESETS[name], **overrides})
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs) -> DareEegConfig:
+        """Build a configuration from a dictionary and overrides, which are validated together."""
+        names = {field.name for field in fields(cls)}
+        overrides = {name: kwargs.pop(name) for name in list(kwargs) if name in names}
+        return super().from_dict({**config_dict, **overrides}, **kwargs)
 
     @property
     def num_patches(self) -> int:
@@ -347,7 +361,8 @@ class DareEegConfig(PreTrainedConfig):
             raise ValueError("probe_dropout and label_smoothing must be below 1.")
         if self.min_view_overlap > self.max_view_overlap:
             raise ValueError(
-                f"min_view_overlap ({self.min_view_overlap}) must not exceed max_view_overlap ({self.max_view_overlap})."
+                f"min_view_overlap ({self.min_view_overlap}) must not exceed max_view_overlap "
+                f"({self.max_view_overlap})."
             )
         if self.second_view_patches == "reference" and self.mask_scope == "sample":
             raise ValueError('second_view_patches="reference" is defined for mask_scope="batch" only.')
@@ -372,6 +387,8 @@ class DareEegConfig(PreTrainedConfig):
                 "electrode_names is needed by the spatial and by the spectral projection: the names of the data "
                 "set's electrodes, in the order of the input rows."
             )
+        if self.use_spatial_projection and not self.projected_channel_names:
+            raise ValueError("projected_channel_names is needed by the spatial projection: names of the vocabulary.")
         if self.electrode_names is not None and not self.use_spatial_projection and self.channel_names is not None:
             _require_known(
                 self.electrode_names,

@@ -1,7 +1,7 @@
 """What is hidden from the encoder: masks of the first view, the second view, and the patches to reconstruct.
 
-A window is a grid of N time patches x C channels. All masks are made on the CPU from a generator of their own, so that a
-run gives the same masks on every device and a resumed run draws what the interrupted one would have drawn.
+A window is a grid of N time patches x C channels. All masks are made on the CPU from a generator of their own, so that
+a run gives the same masks on every device and a resumed run draws what the interrupted one would have drawn.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ def _reference_second_view(
     kept: torch.Tensor, order: torch.Tensor, num_visible: int, num_shared: int, generator: torch.Generator | None
 ) -> torch.Tensor:
     """Positions of a second view whose new channels are taken from the time patch of the row's number."""
-    num_patches, num_channels = order.shape
+    num_channels = order.shape[1]
     time_patches = kept.nonzero().squeeze(-1)
     rows = torch.arange(len(time_patches))
     shared = time_patches[:, None] * num_channels + order[time_patches, :num_shared]

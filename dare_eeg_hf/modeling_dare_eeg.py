@@ -21,12 +21,14 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.processing_utils import Unpack
-from transformers.utils import ModelOutput, TransformersKwargs
+from transformers.utils import ModelOutput, TransformersKwargs, logging
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
 from .configuration_dare_eeg import DareEegConfig
 from .masking_dare_eeg import PatchSelection, draw_masks, select_targets, select_visible
+
+logger = logging.get_logger(__name__)
 
 
 @dataclass
@@ -111,7 +113,7 @@ def eager_attention_forward(
     attention_mask: torch.Tensor | None,
     scaling: float,
     dropout: float = 0.0,
-    **kwargs: Unpack[TransformersKwargs],
+    **_: Unpack[TransformersKwargs],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Plain attention; query, key and value have shape `(B, heads, L, head_size)`. Also returns the weights."""
     weights = torch.matmul(query * scaling, key.transpose(2, 3))
@@ -122,10 +124,29 @@ def eager_attention_forward(
     return torch.matmul(weights, value).transpose(1, 2).contiguous(), weights
 
 
+def attention_implementation(config: DareEegConfig, device: torch.device) -> str:
+    """The attention implementation to use: the configured one, except that flex attention needs a GPU."""
+    if config._attn_implementation == "flex_attention" and device.type == "cpu":
+        logger.warning_once(
+            "Flex attention is not used on the CPU, where its compiled kernel gives wrong values for short sequences "
+            "(seen with torch 2.13); sdpa takes its place."
+        )
+        return "sdpa"
+    return config._attn_implementation
+
+
+class ResidualLinear(nn.Linear):
+    """Linear map that ends a residual branch; in deeper blocks (`depth` counts from 1) it starts smaller."""
+
+    def __init__(self, in_features: int, out_features: int, depth: int):
+        super().__init__(in_features, out_features)
+        self.depth = depth
+
+
 class DareEegAttention(nn.Module):
     """Multi-head attention with one fused projection for query, key and value."""
 
-    def __init__(self, config: DareEegConfig):
+    def __init__(self, config: DareEegConfig, depth: int):
         super().__init__()
         self.config = config
         self.num_attention_heads = config.num_attention_heads
@@ -133,7 +154,7 @@ class DareEegAttention(nn.Module):
         self.scaling = self.head_dim**-0.5
         self.is_causal = False
         self.qkv = nn.Linear(config.hidden_size, 3 * config.hidden_size)
-        self.proj = nn.Linear(config.hidden_size, config.hidden_size)
+        self.proj = ResidualLinear(config.hidden_size, config.hidden_size, depth)
 
     def forward(
         self,
@@ -143,7 +164,7 @@ class DareEegAttention(nn.Module):
         num_outputs: int | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Attend from the last `num_outputs` tokens (all, where None) to all tokens; `hidden_states` is `(B, L, D)`."""
+        """Attend from the last `num_outputs` tokens of `(B, L, D)` (from all, where None) to all."""
         batch_size, length, _ = hidden_states.shape
         qkv = self.qkv(hidden_states).view(batch_size, length, 3, self.num_attention_heads, self.head_dim)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
@@ -151,7 +172,7 @@ class DareEegAttention(nn.Module):
             query, key = apply_rotary(query, *rotary), apply_rotary(key, *rotary)
         if num_outputs is not None:
             query = query[:, :, length - num_outputs :]
-            if attention_mask is not None and attention_mask.dim() == 4:
+            if attention_mask is not None and attention_mask.dim() == 4 and attention_mask.shape[2] == length:
                 attention_mask = attention_mask[:, :, length - num_outputs :]
         dtype = query.dtype
         if query.device.type == "cpu" and dtype != torch.float32 and self.training:
@@ -159,7 +180,7 @@ class DareEegAttention(nn.Module):
             query, key, value = query.float(), key.float(), value.float()
 
         attention: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
-            self.config._attn_implementation, eager_attention_forward
+            attention_implementation(self.config, query.device), eager_attention_forward
         )
         context, weights = attention(
             self, query, key, value, attention_mask, dropout=0.0, scaling=self.scaling, **kwargs
@@ -171,12 +192,12 @@ class DareEegAttention(nn.Module):
 class DareEegMLP(nn.Module):
     """Two linear maps with a GELU between them."""
 
-    def __init__(self, config: DareEegConfig):
+    def __init__(self, config: DareEegConfig, depth: int):
         super().__init__()
         intermediate_size = int(config.hidden_size * config.mlp_ratio)
         self.fc1 = nn.Linear(config.hidden_size, intermediate_size)
         self.activation = ACT2FN[config.hidden_act]
-        self.fc2 = nn.Linear(intermediate_size, config.hidden_size)
+        self.fc2 = ResidualLinear(intermediate_size, config.hidden_size, depth)
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """Map `(..., D)` to `(..., D)`."""
@@ -184,15 +205,14 @@ class DareEegMLP(nn.Module):
 
 
 class DareEegLayer(GradientCheckpointingLayer):
-    """Pre-norm transformer block. `depth` counts from 1: deeper blocks start with smaller output weights."""
+    """Pre-norm transformer block, the `depth`-th of its stack."""
 
     def __init__(self, config: DareEegConfig, depth: int):
         super().__init__()
-        self.depth = depth
         self.norm1 = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.attention = DareEegAttention(config)
+        self.attention = DareEegAttention(config, depth)
         self.norm2 = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.mlp = DareEegMLP(config)
+        self.mlp = DareEegMLP(config, depth)
 
     def forward(
         self,
@@ -230,12 +250,15 @@ class DareEegBlocks(nn.ModuleList):
             hidden_states: `(B, L, D)`.
             token_mask: Boolean `(B, L)`, False at padding.
             rotary: Cosines and sines of the time positions.
-            num_outputs: How many of the last tokens are wanted; all where None. The last block then computes no others.
+            num_outputs: How many of the last tokens are wanted (all, where None); the last block computes no others.
 
         Returns:
             `(B, num_outputs or L, D)`.
         """
-        attention_mask = create_bidirectional_mask(self.config, hidden_states, token_mask)
+        if attention_implementation(self.config, hidden_states.device) == self.config._attn_implementation:
+            attention_mask = create_bidirectional_mask(self.config, hidden_states, token_mask)
+        else:
+            attention_mask = None if token_mask is None else token_mask[:, None, None, :]
         # A flex-attention block mask is made for all queries and cannot be cut.
         can_cut = attention_mask is None or isinstance(attention_mask, torch.Tensor)
         for depth, layer in enumerate(self, start=1):
@@ -303,6 +326,27 @@ class DareEegPreTrainedModel(PreTrainedModel):
         r"^probe\.",
     ]
 
+    def __init__(self, config: DareEegConfig, *args, **kwargs):
+        config.validate()
+        super().__init__(config, *args, **kwargs)
+
+    @classmethod
+    def from_pretrained(cls, *args, use_safetensors: bool | None = None, **kwargs):
+        """Load a model as `PreTrainedModel.from_pretrained` does, and freeze what its class freezes.
+
+        Raises:
+            ValueError: If `use_safetensors=False` asks for a pickle: reading one can run any code.
+        """
+        if use_safetensors is False:
+            raise ValueError("DARE-EEG reads weights from safetensors only: reading a pickle can run any code.")
+        loaded = super().from_pretrained(*args, use_safetensors=True, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        model.freeze()
+        return loaded
+
+    def freeze(self) -> None:
+        """Exclude from training what this model never trains, or not as it is configured."""
+
     @property
     def dummy_inputs(self) -> dict[str, torch.Tensor]:
         """Two windows of zeros, for tools that need to call the model once."""
@@ -317,25 +361,21 @@ class DareEegPreTrainedModel(PreTrainedModel):
     def _init_weights(self, module: nn.Module):
         super()._init_weights(module)
         std = self.config.initializer_range
-        if isinstance(module, (nn.Linear, nn.Conv1d)):
-            # The cut at +-2 is absolute (METHOD: "The four networks"), a hundred standard deviations.
+        # Called only for modules with parameters or buffers of their own: no rule may hang on a mere container.
+        # The cut at +-2 is absolute, as published: a hundred standard deviations.
+        if isinstance(module, ResidualLinear):
+            init.trunc_normal_(module.weight, std=std / (2 * module.depth) ** 0.5, a=-2.0, b=2.0)
+        elif isinstance(module, MaxNormLinear):
+            # The probe is no part of the pre-trained networks and starts as a plain linear layer does.
+            init.kaiming_uniform_(module.weight, a=5**0.5)
+        elif isinstance(module, (nn.Linear, nn.Conv1d)):
             init.trunc_normal_(module.weight, std=std, a=-2.0, b=2.0)
-            if module.bias is not None:
-                init.zeros_(module.bias)
-        elif isinstance(module, nn.Embedding):
-            init.normal_(module.weight, std=std)
-        elif isinstance(module, DareEegLayer):
-            for output in (module.attention.proj, module.mlp.fc2):
-                init.trunc_normal_(output.weight, std=std / (2 * module.depth) ** 0.5, a=-2.0, b=2.0)
         elif isinstance(module, DareEegEmbeddings):
             init.trunc_normal_(module.summary_tokens, std=std, a=-2.0, b=2.0)
         elif isinstance(module, (DareEegPredictor, DareEegReconstructor)):
             init.trunc_normal_(module.mask_tokens, std=std, a=-2.0, b=2.0)
         elif isinstance(module, DareEegAdapter):
             module.initialize(self.config)
-        if isinstance(module, MaxNormLinear):
-            # The probe is no part of the pre-trained networks and starts as a plain linear layer does.
-            init.kaiming_uniform_(module.weight, a=5**0.5)
 
 
 class DareEegModel(DareEegPreTrainedModel):
@@ -375,7 +415,7 @@ class DareEegModel(DareEegPreTrainedModel):
         summary = self.embeddings.summary_tokens
         num_summary = len(summary)
         tokens = tokens.flatten(0, 1)
-        tokens = torch.cat((tokens, summary.to(tokens.dtype).expand(len(tokens), -1, -1)), dim=1)
+        tokens = torch.cat((tokens, summary.to(tokens.dtype).expand(tokens.shape[0], -1, -1)), dim=1)
         token_mask = None if visible is None else F.pad(visible.flatten(0, 1), (0, num_summary), value=True)
         recorded = kwargs.get("output_hidden_states", self.config.output_hidden_states) or kwargs.get(
             "output_attentions", self.config.output_attentions
@@ -441,7 +481,7 @@ def check_channel_ids(channel_ids: torch.Tensor | None, batch_size: int, num_cha
         raise ValueError(
             f"channel_ids has shape {tuple(channel_ids.shape)}, but input_values has {num_channels} channels."
         )
-    if channel_ids.dim() == 2 and len(channel_ids) not in (1, batch_size):
+    if channel_ids.dim() == 2 and channel_ids.shape[0] not in (1, batch_size):
         raise ValueError(f"channel_ids holds {len(channel_ids)} rows, but input_values {batch_size} windows.")
     return channel_ids
 
@@ -450,13 +490,13 @@ def check_mask(mask: torch.Tensor | None, shape: tuple[int, int], name: str) -> 
     """Return a padding mask as boolean `(B, size)`, or say what is wrong with it."""
     if mask is None:
         return None
-    if mask.shape[-1] != shape[1] or mask.dim() > 2 or (mask.dim() == 2 and len(mask) not in (1, shape[0])):
+    if mask.shape[-1] != shape[1] or mask.dim() > 2 or (mask.dim() == 2 and mask.shape[0] not in (1, shape[0])):
         raise ValueError(f"{name} has shape {tuple(mask.shape)}; expected {shape} or {shape[1:]}.")
     return mask.bool().expand(shape)
 
 
 def place_in_time(features: torch.Tensor, time_patches: torch.Tensor, background: torch.Tensor) -> torch.Tensor:
-    """Write `(B, K, S, D)` features into a `(B, N, S, D)` background at `(1 or B, K)` time patches; N means nowhere."""
+    """Write features `(B, K, S, D)` into `(B, N, S, D)` at time patches `(1 or B, K)`; N means nowhere."""
     batch_size, num_patches = background.shape[:2]
     index = time_patches[..., None, None].expand(batch_size, -1, *features.shape[2:])
     nowhere = background[:, :1]
@@ -553,7 +593,6 @@ class DareEegContrastiveProjection(nn.Module):
         super().__init__()
         self.fc1 = nn.Linear(config.num_summary_tokens * config.hidden_size, config.contrastive_hidden_size)
         self.fc2 = nn.Linear(config.contrastive_hidden_size, config.contrastive_projection_size)
-        self.requires_grad_(config.train_contrastive_projection)
 
     def forward(self, features: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:
         """Embed `(B, K, S, D)` features, averaged over the time patches `kept` `(1 or B, K)`, as `(B, projection)`."""
@@ -625,12 +664,18 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
     def __init__(self, config: DareEegConfig):
         super().__init__(config)
         self.online_encoder = DareEegModel(config)
-        self.dare_eeg = DareEegModel(config).requires_grad_(False)
+        self.dare_eeg = DareEegModel(config)
         self.predictor = DareEegPredictor(config)
         self.reconstructor = DareEegReconstructor(config)
         self.contrastive_projection = DareEegContrastiveProjection(config)
         self.post_init()
         self.update_momentum_encoder(0.0)
+        self.freeze()
+
+    def freeze(self) -> None:
+        """Exclude the momentum encoder from training and, where configured, InfoNCE's projection."""
+        self.dare_eeg.requires_grad_(False)
+        self.contrastive_projection.requires_grad_(self.config.train_contrastive_projection)
 
     @torch.no_grad()
     def update_momentum_encoder(self, momentum: float) -> None:
@@ -1022,17 +1067,21 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
         self.dare_eeg = DareEegModel(config)
         self.probe = DareEegProbe(config)
         self.post_init()
-        self.dare_eeg.requires_grad_(not config.freeze_encoder)
+        self.freeze()
+
+    def freeze(self) -> None:
+        """Exclude the encoder from training where `config.freeze_encoder` says so."""
+        self.dare_eeg.requires_grad_(not self.config.freeze_encoder)
 
     def freeze_encoder(self) -> None:
         """Exclude the encoder from training; the checkpoint remembers it."""
         self.config.freeze_encoder = True
-        self.dare_eeg.requires_grad_(False)
+        self.freeze()
 
     def unfreeze_encoder(self) -> None:
         """Include the encoder in training; the checkpoint remembers it."""
         self.config.freeze_encoder = False
-        self.dare_eeg.requires_grad_(True)
+        self.freeze()
 
     def extract_features(
         self,

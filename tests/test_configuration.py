@@ -1,0 +1,104 @@
+"""DareEegConfig: presets, round trips, and what a wrong value says."""
+
+import json
+
+import pytest
+from huggingface_hub.errors import StrictDataclassError
+from transformers import AutoConfig
+
+from dare_eeg_hf import DareEegConfig, DareEegForPreTraining
+from dare_eeg_hf.configuration_dare_eeg import PRESETS
+from dare_eeg_hf.montage import CHANNEL_VOCABULARY, PRETRAINING_CHANNELS
+
+
+def test_vocabulary_is_the_published_one():
+    assert len(CHANNEL_VOCABULARY) == 62
+    assert len(PRETRAINING_CHANNELS) == 58
+    assert set(CHANNEL_VOCABULARY) - set(PRETRAINING_CHANNELS) == {"AF7", "AF8", "PO5", "PO6"}
+
+
+# Parameters of encoder, predictor and reconstructor as published, in millions; the reference's reconstructor and ours
+# are the same modules, so nothing but rounding may differ.
+@pytest.mark.parametrize(
+    ("name", "millions"), [("nano", 0.43), ("light", 3.65), ("small", 14.48), ("base", 19.22), ("deep", 76.58)]
+)
+def test_presets_have_the_published_sizes(name, millions):
+    import torch
+
+    with torch.device("meta"):
+        model = DareEegForPreTraining(DareEegConfig.from_preset(name))
+    parts = (model.online_encoder, model.predictor, model.reconstructor)
+    total = sum(parameter.numel() for part in parts for parameter in part.parameters())
+    assert total / 1e6 == pytest.approx(millions, abs=0.006)
+
+
+def test_unknown_preset_names_the_known_ones():
+    with pytest.raises(ValueError, match="nano, light, small, base, deep"):
+        DareEegConfig.from_preset("huge")
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_round_trip_through_json(preset, tmp_path):
+    config = DareEegConfig.from_preset(preset, mask_scope="sample", id2label={0: "open", 1: "closed"})
+    config.save_pretrained(tmp_path)
+    loaded = AutoConfig.from_pretrained(tmp_path)
+    assert {**loaded.to_dict(), "_name_or_path": ""} == config.to_dict()
+    assert json.loads((tmp_path / "config.json").read_text())["model_type"] == "dare_eeg"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"hidden_size": 250}, "multiple of num_attention_heads"),
+        ({"hidden_size": 24}, "head size.*multiple of 4"),
+        ({"hidden_size": 0}, "hidden_size must be a positive number"),
+        ({"hidden_size": "wide"}, "hidden_size"),
+        ({"window_size": 1000}, "nearest are 960 and 1024"),
+        ({"pretraining_channel_names": ["CZ", "XX"]}, "XX, not in the channel vocabulary"),
+        ({"channel_names": ["CZ", "CZ"]}, "CZ more than once"),
+        ({"mask_scope": "window"}, "one of batch, sample"),
+        ({"second_view_patches": "reference", "mask_scope": "sample"}, "batch"),
+        ({"min_view_overlap": 0.9}, "must not exceed"),
+        ({"target_probability": 1.5}, "between 0 and 1"),
+        ({"visible_channel_ratio": 0}, "above 0"),
+        ({"anchor_loss_weight": -1}, "must not be negative"),
+        ({"contrastive_temperature": 0}, "contrastive_temperature must be a positive number"),
+        ({"use_spatial_projection": True}, "electrode_names is needed"),
+        ({"electrode_names": ["E1", "E2"]}, "use_spatial_projection=True"),
+        ({"spectral_kernel_size": 16}, "must be odd"),
+        ({"spatial_projection_channels": [0]}, "must be positive"),
+        ({"electrode_sampling_rate": -1}, "electrode_sampling_rate must be positive"),
+        ({"probe_dropout": 1.0}, "below 1"),
+    ],
+)
+def test_a_wrong_value_says_which_and_why(fields, message):
+    with pytest.raises(StrictDataclassError, match=message):
+        DareEegConfig(**fields)
+
+
+def test_overrides_are_validated_together_when_loading(tmp_path):
+    DareEegConfig().save_pretrained(tmp_path)
+    config = DareEegConfig.from_pretrained(tmp_path, electrode_names=["E1", "E2"], use_spatial_projection=True)
+    assert len(config.projected_channel_names) == 19
+    with pytest.raises(StrictDataclassError, match="vocabulary"):
+        DareEegConfig.from_pretrained(tmp_path, electrode_names=["E1", "E2"])
+
+
+def test_a_model_refuses_a_config_that_was_broken_later():
+    config = DareEegConfig.from_preset("nano")
+    config.num_attention_heads = 5
+    with pytest.raises(StrictDataclassError, match="multiple of num_attention_heads"):
+        DareEegForPreTraining(config)
+
+
+def test_channel_ids_follow_the_vocabulary():
+    config = DareEegConfig()
+    assert config.get_channel_ids(["O2", "FP1"]) == [61, 0]
+    with pytest.raises(ValueError, match="FOO"):
+        config.get_channel_ids(["FOO"])
+
+
+def test_windows_at_the_rate_of_the_data_set():
+    config = DareEegConfig(electrode_names=["C3", "C4"], electrode_sampling_rate=200)
+    assert (config.num_patches, config.electrode_window_size) == (16, 800)
+    assert config.projected_channel_names == ["C3", "C4"]

@@ -1,0 +1,147 @@
+"""Masks: shares, overlaps, padding, determinism."""
+
+import pytest
+import torch
+
+from dare_eeg_hf import DareEegConfig
+from dare_eeg_hf.masking_dare_eeg import draw_masks, select_targets, select_visible
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def config():
+    return DareEegConfig.from_preset("nano")
+
+
+def test_shares_of_the_pretraining_montage(config):
+    kept_share, target_share = [], []
+    for seed in range(200):
+        masks = draw_masks(config, 16, 58, generator=generator(seed))
+        visible = masks.context_mask[0].sum(-1)
+        assert set(visible.tolist()) <= {0, 12}
+        kept = visible > 0
+        assert masks.target_mask[0][~kept].all()
+        assert not (masks.context_mask & masks.target_mask).any()
+        kept_share.append(kept.float().mean())
+        target_share.append(masks.target_mask[0][kept].sum() / (46 * kept.sum()))
+    assert torch.stack(kept_share).mean() == pytest.approx(0.5, abs=0.03)
+    assert torch.stack(target_share).mean() == pytest.approx(0.2, abs=0.01)
+
+
+@pytest.mark.parametrize("scope", ["batch", "sample"])
+def test_second_view_keeps_the_time_patches_and_overlaps_as_asked(scope):
+    config = DareEegConfig.from_preset("nano", mask_scope=scope)
+    overlaps = []
+    for seed in range(100):
+        masks = draw_masks(config, 16, 58, batch_size=3, generator=generator(seed))
+        first, second = masks.context_mask, masks.second_context_mask
+        assert torch.equal(first.any(-1), second.any(-1))
+        assert torch.equal(first.sum(-1), second.sum(-1))
+        overlap = (first & second).sum(-1) / (first | second).sum(-1).clamp(min=1)
+        overlaps += overlap[first.any(-1)].tolist()
+    # m * 2r / (1 + r) shared channels, rounded: with 12 visible the overlap lies within half a channel of r.
+    assert 0.2 <= min(overlaps) < 0.25
+    assert 0.75 < max(overlaps) <= 0.85
+    assert sum(overlaps) / len(overlaps) == pytest.approx(0.5, abs=0.05)
+
+
+def test_one_mask_for_the_batch_or_one_for_each_window():
+    shared = draw_masks(DareEegConfig(), 16, 58, batch_size=4, generator=generator())
+    assert shared.context_mask.shape == (1, 16, 58)
+    own = draw_masks(DareEegConfig(mask_scope="sample"), 16, 58, batch_size=4, generator=generator())
+    assert own.context_mask.shape == (4, 16, 58)
+    assert (own.context_mask.any(-1).sum(-1) == 8).all()
+    assert not torch.equal(own.context_mask[0], own.context_mask[1])
+    assert len(own.target_mask.flatten(1).sum(-1).unique()) == 1
+
+
+def test_same_generator_state_gives_the_same_masks(config):
+    first, second = (draw_masks(config, 16, 19, generator=generator(7)) for _ in range(2))
+    other = draw_masks(config, 16, 19, generator=generator(8))
+    assert torch.equal(first.context_mask, second.context_mask)
+    assert torch.equal(first.target_mask, second.target_mask)
+    assert not torch.equal(first.context_mask, other.context_mask)
+
+
+@pytest.mark.parametrize("scope", ["batch", "sample"])
+@pytest.mark.parametrize(("num_patches", "num_channels"), [(2, 1), (1, 2), (4, 3), (16, 2), (3, 62), (40, 14)])
+def test_any_window_size_leaves_something_visible_and_something_to_reconstruct(scope, num_patches, num_channels):
+    config = DareEegConfig(mask_scope=scope)
+    for seed in range(30):
+        masks = draw_masks(config, num_patches, num_channels, batch_size=2, generator=generator(seed))
+        assert masks.context_mask.flatten(1).any(-1).all()
+        assert masks.second_context_mask.flatten(1).any(-1).all()
+        assert masks.target_mask.flatten(1).any(-1).all()
+        assert not (masks.context_mask & masks.target_mask).any()
+
+
+def test_a_single_patch_cannot_be_masked(config):
+    with pytest.raises(ValueError, match="at least two patches"):
+        draw_masks(config, 1, 1)
+
+
+def test_padding_is_neither_visible_nor_a_target(config):
+    channel_mask = torch.arange(20)[None] < torch.tensor([[20], [7], [1]])
+    patch_mask = torch.arange(10)[None] < torch.tensor([[10], [4], [6]])
+    valid = patch_mask[:, :, None] & channel_mask[:, None]
+    for seed in range(30):
+        masks = draw_masks(
+            config,
+            10,
+            20,
+            batch_size=3,
+            channel_mask=channel_mask,
+            patch_mask=patch_mask,
+            generator=generator(seed),
+        )
+        for mask in (masks.context_mask, masks.second_context_mask, masks.target_mask):
+            assert not (mask & ~valid).any()
+            assert mask.flatten(1).any(-1).all()
+
+
+def test_reference_second_view_takes_new_channels_from_the_rows_number():
+    config = DareEegConfig(second_view_patches="reference")
+    masks = draw_masks(config, 16, 58, generator=generator())
+    kept = masks.context_mask[0].any(-1).nonzero().squeeze(-1)
+    positions = masks.second_context_mask[0]
+    assert positions.shape == (len(kept), 12)
+    for row, time_patch in enumerate(kept):
+        assert set((positions[row] // 58).tolist()) <= {int(time_patch), row}
+        assert len(positions[row].unique()) == 12
+
+
+def test_selection_gathers_what_the_grid_marks():
+    grid = torch.zeros(2, 3, 4, dtype=torch.bool)
+    grid[0, 0, [1, 3]] = grid[0, 2, [0, 1]] = True
+    grid[1, 1, [2]] = True
+    selection = select_visible(grid, 4)
+    assert selection.positions.shape == (2, 2, 2)
+    marked = [sorted(selection.positions[window][selection.visible[window]].tolist()) for window in range(len(grid))]
+    assert marked == [[1, 3, 8, 9], [6]]
+    assert selection.time_patches.tolist() == [[0, 2], [1, 3]]
+    assert selection.kept.tolist() == [[True, True], [True, False]]
+
+    even = select_visible(grid[:1], 4)
+    assert even.visible is None
+    assert even.kept is None
+    assert even.positions.tolist() == [[[1, 3], [8, 9]]]
+
+
+def test_targets_are_in_time_major_order():
+    grid = torch.zeros(2, 2, 3, dtype=torch.bool)
+    grid[0, 1, 0] = grid[0, 0, 2] = grid[1, 1, 1] = True
+    positions, valid = select_targets(grid)
+    assert positions[0].tolist() == [2, 3]
+    assert positions[1, 0] == 4
+    assert valid.tolist() == [[True, True], [True, False]]
+
+
+def test_empty_masks_are_refused():
+    empty = torch.zeros(1, 2, 3, dtype=torch.bool)
+    with pytest.raises(ValueError, match="at least one visible"):
+        select_visible(empty, 3)
+    with pytest.raises(ValueError, match="mark at least one"):
+        select_targets(empty)
