@@ -4,11 +4,14 @@ Facts that only the run knows (data, licence, seeds, evaluation) are kept in `mo
 later call, after an evaluation or when publishing, adds to them and writes the card again without losing any.
 """
 
+import argparse
 import html
 import io
 import json
 import math
 import os
+import re
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -89,7 +92,7 @@ def render_model_card(folder: Path, facts: dict | None = None, *, repo_id: str |
         metadata=_metadata(name, run, evaluation).to_yaml(),
         mark=GENERATED_MARK,
         name=name,
-        repo_id=repo_id or f"ORGANISATION/{name}",
+        repo_id=repo_id or f"ORGANISATION/{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('-')}",
         preset=preset,
         config=config,
         sizes={field: getattr(config, field) for field in SIZE_FIELDS},
@@ -110,7 +113,7 @@ def remember_facts(folder: Path, run: dict | None = None, evaluation: list[dict]
     """Merge the given facts with those of earlier calls, which are kept beside the card."""
     path = folder / FACTS_NAME
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    run = {**kept.get("run", {}), **(run or {})}
+    run = {**_finetuning_facts(folder), **kept.get("run", {}), **(run or {})}
     evaluation = kept.get("evaluation", []) if evaluation is None else evaluation
     for result in evaluation:
         missing = {"dataset", "metric", "value"} - result.keys()
@@ -119,6 +122,47 @@ def remember_facts(folder: Path, run: dict | None = None, evaluation: list[dict]
     if "arguments" in run:
         run["arguments"] = {key: _last_name_of_path(value) for key, value in run["arguments"].items()}
     return {"run": run, "evaluation": evaluation}
+
+
+def _finetuning_facts(folder: Path) -> dict:
+    """What fine-tuning has left beside the weights. Subjects are counted: their names are nobody's business."""
+    path = folder / "finetuning.json"
+    if not path.is_file():
+        return {}
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    corpus = {"name": "fine-tuning data, not named"}
+    corpus |= {"subjects": len(facts["training_subjects"]), "windows": facts["training_windows"]}
+    return {"arguments": facts["arguments"], "corpora": [corpus]}
+
+
+def results_of_benchmark(results: Path, folder: Path) -> list[dict]:
+    """Rows for the card's evaluation table from a benchmark's results.json.
+
+    Only what was measured with the weights of this folder is taken: the benchmark keeps their digest.
+
+    Raises:
+        ValueError: nothing in the file was measured with these weights.
+    """
+    from dare_eeg_hf.evaluation.benchmark import digest_of_weights
+    from dare_eeg_hf.evaluation.benchmark_report import group_cells, summarize
+    from dare_eeg_hf.evaluation.tasks import TASKS
+
+    digest = digest_of_weights(folder)
+    records = json.loads(results.read_text(encoding="utf-8"))
+    own = [record for record in records if record["inputs"]["weights"] == digest]
+    if not own:
+        raise ValueError(f"Nothing in {results} was measured with the weights in {folder}: run the benchmark on them.")
+    rows = []
+    for (task, _, mode), cells in group_cells(own).items():
+        summary = summarize(cells)
+        for metric in ("balanced_accuracy", "cohen_kappa", "auroc"):
+            value, spread = summary[metric]
+            if value is not None:
+                row = {"dataset": TASKS[task].title, "dataset_id": task, "split": TASKS[task].protocol, "mode": mode}
+                rows.append(row | {"metric": metric, "value": round(value, 4), "seeds": len(summary["seeds"])})
+                if spread is not None:
+                    rows[-1]["std"] = round(spread, 4)
+    return rows
 
 
 def preset_of(config: DareEegConfig) -> str | None:
@@ -188,7 +232,7 @@ def _metadata(name: str, run: dict, evaluation: list[dict]) -> ModelCardData:
         datasets=datasets or None,
         tags=["eeg", "electroencephalography", "dare-eeg", "foundation-model", "self-supervised-learning"],
         metrics=sorted({result["metric"].lower().replace(" ", "_") for result in evaluation}) or None,
-        model_name=name,
+        model_name=name if results else None,
         eval_results=results or None,
     )
 
@@ -254,3 +298,25 @@ def _write_atomically(path: Path, content: bytes) -> Path:
     temporary.write_bytes(content)
     os.replace(temporary, path)
     return path
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point of `python -m dare_eeg_hf.hub.cards`."""
+    parser = argparse.ArgumentParser(
+        description="Write the model card of a checkpoint folder again, with the results of a benchmark."
+    )
+    parser.add_argument("folder", type=Path, help="checkpoint folder, as pre-training or fine-tuning leaves it")
+    parser.add_argument("--results", type=Path, help="results.json of a benchmark of these weights")
+    parser.add_argument("--repo-id", help="owner/name that stands in the card's examples")
+    arguments = parser.parse_args(argv)
+    try:
+        evaluation = results_of_benchmark(arguments.results, arguments.folder) if arguments.results else None
+        print(write_model_card(arguments.folder, evaluation=evaluation, repo_id=arguments.repo_id))
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

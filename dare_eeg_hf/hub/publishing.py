@@ -161,10 +161,9 @@ def collect_model(run_folder: Path, repo_id: str) -> Files:
     curve = draw_training_curve(run_folder)
 
     files: Files = {path.name: path for path in weights}
-    files["config.json"] = _as_json(hub_config(_read_json(run_folder / "config.json")))
-    files["preprocessor_config.json"] = _as_json(
-        {**_read_json(run_folder / "preprocessor_config.json"), "auto_map": FEATURE_EXTRACTOR_MAP}
-    )
+    files["config.json"] = as_json(hub_config(_read_json(run_folder / "config.json")))
+    preprocessor_config = _read_json(run_folder / "preprocessor_config.json")
+    files["preprocessor_config.json"] = as_json(hub_preprocessor_config(preprocessor_config))
     files["README.md"] = card if own_card else render_model_card(run_folder, repo_id=repo_id).encode()
     if curve is not None:
         files[CURVE_NAME] = curve
@@ -202,6 +201,11 @@ def collect_folder(folder: Path, suffixes: frozenset[str]) -> Files:
 def hub_config(config: dict) -> dict:
     """The model's configuration with what lets Transformers find the code of every head and of the pipelines."""
     return {**config, "auto_map": AUTO_MAP, "custom_pipelines": CUSTOM_PIPELINES}
+
+
+def hub_preprocessor_config(preprocessor_config: dict) -> dict:
+    """The signal contract with what lets Transformers find the feature extractor's code."""
+    return {**preprocessor_config, "auto_map": FEATURE_EXTRACTOR_MAP}
 
 
 def _weights(run_folder: Path) -> list[Path]:
@@ -254,7 +258,8 @@ def _read_json(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _as_json(data: dict) -> bytes:
+def as_json(data: dict) -> bytes:
+    """A JSON file's content, the same for the same data."""
     return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 

@@ -1,0 +1,184 @@
+"""Model cards say what the folder and the run say, nothing else, and never leave out what the model is not for."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard
+
+from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor, DareEegForPreTraining
+from dare_eeg_hf.configuration_dare_eeg import PRESETS
+from dare_eeg_hf.hub.cards import REPORTED_BY_PAPER, count_parameters, main, render_model_card, write_model_card
+from dare_eeg_hf.hub.leaks import find_leaks
+from dare_eeg_hf.hub.model_folders import write_model_folder
+from dare_eeg_hf.hub.publishing import AUTO_MAP, CUSTOM_PIPELINES
+
+MODEL_CARDS = Path(__file__).parents[2] / "model_cards"
+
+# Parameters of encoder, predictor and reconstructor in millions (METHOD: sizes).
+MILLIONS = {"nano": 0.43, "light": 3.65, "small": 14.48, "base": 19.22, "deep": 76.58}
+
+RESULT = {"dataset": "Toy corpus", "metric": "balanced_accuracy", "value": 0.7123, "std": 0.02, "seeds": 3}
+
+
+@pytest.fixture
+def folder(tiny_run, tmp_path):
+    return shutil.copytree(tiny_run, tmp_path / "run")
+
+
+def test_the_card_is_written_from_the_folder(folder):
+    card = ModelCard.load(write_model_card(folder))
+    assert card.data.library_name == "transformers"
+    assert "eeg" in card.data.tags
+    parameters = sum(p.numel() for p in DareEegForPreTraining.from_pretrained(folder).parameters())
+    assert f"| total | {parameters:,} |" in card.text
+    assert "| sampling rate | 256 |" in card.text
+    assert "| reference | average |" in card.text
+    assert "Best validation loss: 0.02439 (step 40)" in card.text
+    assert "![Training and validation loss" in card.text
+    assert (folder / "training_curve.png").stat().st_size > 5000
+    assert "No result has been measured" in card.text
+    assert "did not state its data" in card.text
+
+
+def test_parameters_are_counted_alike_with_and_without_weights(folder):
+    config = DareEegConfig.from_pretrained(folder)
+    with_weights = count_parameters(folder, config)
+    (folder / "model.safetensors").unlink()
+    assert count_parameters(folder, config) == with_weights
+
+
+def test_results_become_a_model_index_that_the_hub_accepts(folder):
+    card = ModelCard.load(write_model_card(folder, evaluation=[RESULT]))
+    (result,) = card.data.eval_results
+    assert (result.dataset_name, result.metric_type, result.metric_value) == (
+        "Toy corpus",
+        "balanced_accuracy",
+        0.7123,
+    )
+    assert "0.7123 ± 0.02" in card.text
+    assert "Measured with these weights." in card.text
+
+
+def test_what_a_run_told_is_remembered_when_results_come_later(folder):
+    run = {"name": "Tiny", "license": "cc-by-4.0", "corpora": [{"name": "EEGMMIDB", "subjects": 109}]}
+    write_model_card(folder, run=run)
+    card = ModelCard.load(write_model_card(folder, evaluation=[RESULT], repo_id="org/tiny"))
+    assert card.data.license == "cc-by-4.0"
+    assert "# Tiny" in card.text
+    assert "| EEGMMIDB | not stated | 109 |" in card.text
+    assert 'from_pretrained("org/tiny")' in card.text
+
+
+def test_absolute_paths_of_arguments_are_shortened(folder):
+    path = write_model_card(folder, run={"arguments": {"data": ["/home/ada/eeg"], "output_dir": Path("/mnt/runs/7")}})
+    assert "| output_dir | 7 |" in path.read_text()
+    assert not find_leaks("README.md", path)
+    assert not find_leaks("model_card.json", folder / "model_card.json")
+
+
+def test_free_text_cannot_break_out_of_the_card(folder):
+    name = "x | y\n\n# Heading <script>alert(1)</script> `code`"
+    text = write_model_card(folder, run={"corpora": [{"name": name, "license": name}], "name": name}).read_text()
+    assert "<script>" not in text
+    assert "\n# Heading" not in text
+
+
+def test_every_card_says_what_the_model_is_not_for(folder):
+    for run in ({}, {"name": "Diagnoses everything"}):
+        text = write_model_card(folder, run=run).read_text()
+        assert "It does not diagnose" in text
+        assert "not a medical device" in text
+
+
+def test_a_fine_tuned_folder_counts_subjects_without_naming_them(tiny_classifier, tmp_path):
+    folder = shutil.copytree(tiny_classifier, tmp_path / "classifier")
+    facts = {"arguments": {"mode": "probe"}, "training_subjects": ["Ada L.", "Alan T."], "training_windows": 40}
+    (folder / "finetuning.json").write_text(json.dumps(facts))
+    text = write_model_card(folder).read_text()
+    assert "AutoModelForSequenceClassification.from_pretrained" in text
+    assert "Labels: left, right" in text
+    assert "| fine-tuning data, not named | not stated | 2 |  | 40 |" in text
+    assert "Ada" not in text
+
+
+def test_bad_input_is_named(folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"has no config\.json"):
+        write_model_card(tmp_path)
+    with pytest.raises(ValueError, match="lacks metric"):
+        write_model_card(folder, evaluation=[{"dataset": "x", "value": 1}])
+
+
+def test_the_command_takes_only_results_of_these_weights(folder, tmp_path, capsys):
+    from dare_eeg_hf.evaluation.benchmark import digest_of_weights
+    from dare_eeg_hf.evaluation.tasks import TASKS
+
+    task = next(iter(TASKS))
+    metrics = {
+        "balanced_accuracy": 0.61,
+        "cohen_kappa": 0.22,
+        "weighted_f1": 0.6,
+        "auroc": 0.66,
+        "auprc": 0.6,
+        "per_subject_balanced_accuracy": {"S1": 0.6, "S2": 0.62},
+        "confidence_intervals": {"balanced_accuracy": [0.5, 0.7]},
+    }
+    record = {
+        "inputs": {"task": task, "model": "run", "mode": "probe", "seed": 0, "weights": digest_of_weights(folder)},
+        "metrics": metrics,
+        "trainable_parameters": 10,
+        "tested_windows": 8,
+        "classes": ["a", "b"],
+    }
+    results = tmp_path / "results.json"
+    results.write_text(json.dumps([record]))
+    assert main([str(folder), "--results", str(results)]) == 0
+    card = ModelCard.load(folder / "README.md")
+    assert {result.metric_type: result.metric_value for result in card.data.eval_results} == {
+        "balanced_accuracy": 0.61,
+        "cohen_kappa": 0.22,
+        "auroc": 0.66,
+    }
+    record["inputs"]["weights"] = "of another run"
+    results.write_text(json.dumps([record]))
+    assert main([str(folder), "--results", str(results)]) == 1
+    assert "Nothing in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_tracked_folder_of_each_size_is_what_the_code_gives(preset, tmp_path):
+    tracked = MODEL_CARDS / f"dare-eeg-{preset}"
+    written = write_model_folder(tmp_path, preset)
+    assert sorted(path.name for path in tracked.iterdir()) == sorted(path.name for path in written.iterdir())
+    for path in written.iterdir():
+        again = "python -m dare_eeg_hf.hub.model_folders model_cards"
+        assert path.read_bytes() == (tracked / path.name).read_bytes(), f"{path.name} is out of date: {again}"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_tracked_folder_of_each_size_describes_that_size(preset):
+    folder = MODEL_CARDS / f"dare-eeg-{preset}"
+    config = DareEegConfig.from_pretrained(folder)
+    for field, value in PRESETS[preset].items():
+        assert getattr(config, field) == value
+    raw = json.loads((folder / "config.json").read_text())
+    assert (raw["auto_map"], raw["custom_pipelines"]) == (AUTO_MAP, CUSTOM_PIPELINES)
+    extractor = DareEegFeatureExtractor.from_pretrained(folder)
+    assert (extractor.sampling_rate, extractor.patch_size) == (config.sampling_rate, config.patch_size)
+    parameters = count_parameters(folder, config)
+    counted = sum(parameters[part] for part in ("online_encoder", "predictor", "reconstructor")) / 1e6
+    assert round(counted, 2) == MILLIONS[preset]
+    card = ModelCard.load(folder / "README.md")
+    assert "The weights of this model do not exist yet." in card.text
+    assert f"is counted: {MILLIONS[preset]:.2f} M" in card.text
+    for _, _, value in REPORTED_BY_PAPER.get(preset, ()):
+        assert f"| {value} |" in card.text
+        assert "Reported by the paper, not reproduced here" in card.text
+    if preset not in REPORTED_BY_PAPER:
+        assert "eported by the paper" not in card.text
+    assert card.data.eval_results is None
+
+
+def test_cards_are_deterministic(folder):
+    assert render_model_card(folder) == render_model_card(folder)
