@@ -74,6 +74,7 @@ class Repository:
         self.snapshots: dict[str, dict[str, File]] = {}
         self.history: list[tuple[str, str]] = []  # (sha, message), oldest first
         self.tags: dict[str, str] = {}
+        self.variables: dict[str, str] = {}  # of a Space
         self.branches = {"main": self._add("initial commit", {})}
 
     def _add(self, message: str, files: dict[str, File]) -> str:
@@ -162,6 +163,7 @@ class HubHandler(BaseHTTPRequestHandler):
         ("DELETE", rf"/api/{REPO}/tag/(?P<revision>[^/]+)", "delete_tag"),
         ("POST", rf"/api/{REPO}/branch/(?P<revision>[^/]+)", "create_branch"),
         ("POST", rf"/api/{REPO}/paths-info/(?P<revision>[^/]+)", "paths_info"),
+        ("POST", rf"/api/{REPO}/variables", "set_variable"),
         ("GET", rf"/api/{REPO}/refs", "refs"),
         ("GET", rf"/api/{REPO}/commits/(?P<revision>[^/]+)", "commits"),
         ("GET", rf"/api/{REPO}/tree/(?P<revision>[^/]+)(?:/(?P<path>.+))?", "tree"),
@@ -173,8 +175,19 @@ class HubHandler(BaseHTTPRequestHandler):
         ("PUT", r"/lfs/(?P<oid>[0-9a-f]{64})", "lfs_upload"),
         ("GET", r"/cdn/(?P<oid>[0-9a-f]{64})/(?P<path>.+)", "cdn"),
     )
-    PUBLIC = ("cdn", "lfs_upload", "validate_yaml")  # signed addresses, and what anybody may ask
-    WRITING = ("create_repository", "preupload", "commit", "create_tag", "delete_tag", "create_branch", "lfs_batch")
+    WRITING = (
+        *("create_repository", "preupload", "commit", "lfs_batch"),
+        *("create_tag", "delete_tag", "create_branch", "set_variable"),
+    )
+        "create_repository",
+        "preupload",
+        "commit",
+        "create_tag",
+        "delete_tag",
+        "create_branch",
+        "lfs_batch",
+        "set_variable",
+    )
 
     # --- plumbing ---------------------------------------------------------------------------------------------------
 
@@ -305,6 +318,11 @@ class HubHandler(BaseHTTPRequestHandler):
             return self._error(409, f"Branch {revision} already exists")
         repository.branches[revision] = start
         return self._reply({})
+
+    def _set_variable(self, repository: Repository):
+        wish = self._json()
+        repository.variables[wish["key"]] = wish["value"]
+        return self._reply({key: {"value": value} for key, value in repository.variables.items()})
 
     # --- writing ----------------------------------------------------------------------------------------------------
 

@@ -8,12 +8,14 @@ the same command goes on: files are known by their SHA-256 and not sent twice.
 """
 
 import argparse
+import importlib.metadata
 import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import HfApi, RepoCard
+from packaging.requirements import Requirement
 from transformers.dynamic_module_utils import get_relative_import_files
 
 from dare_eeg_hf.hub.cards import (
@@ -25,7 +27,7 @@ from dare_eeg_hf.hub.cards import (
     render_model_card,
 )
 from dare_eeg_hf.hub.leaks import find_leaks
-from dare_eeg_hf.hub.transfer import PublishingError, upload
+from dare_eeg_hf.hub.transfer import PublishingError, explained, upload
 
 PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
 SPACE_FOLDER = PACKAGE_FOLDER / "hub" / "space"
@@ -51,6 +53,10 @@ CUSTOM_PIPELINES = {
     },
 }
 FEATURE_EXTRACTOR_MAP = {"AutoFeatureExtractor": "feature_extraction_dare_eeg.DareEegFeatureExtractor"}
+
+DISTRIBUTION = "dare-eeg-hf"
+HANDLER_NEEDS = frozenset({"transformers", "mne", "scipy"})
+"""What an Inference Endpoint has to install for handler.py; it brings torch itself."""
 
 PICKLE_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npz", ".npy"})
 DATASET_SUFFIXES = frozenset({".parquet", ".md", ".json", ".jsonl", ".csv", ".tsv", ".txt", ".png", ".html"})
@@ -136,17 +142,33 @@ def publish_space(
     repo_id: str,
     folder: Path | str = SPACE_FOLDER,
     *,
+    model: str | None = None,
     tag: str | None = None,
     private: bool = True,
     dry_run: bool = False,
     api: HfApi | None = None,
 ) -> Publication:
-    """Publish the Gradio Space. Arguments and errors are those of `publish_model`."""
+    """Publish the Gradio Space, with this package's own source in it, so that it runs as it was tested here.
+
+    Args:
+        repo_id: `owner/name` of the Space.
+        folder: folder with app.py and README.md.
+        model: Hub id of the classifier that the Space serves; it can also be set on the Space's page later.
+        tag, private, dry_run, api: as for `publish_model`, and so are the errors.
+    """
     files = collect_folder(Path(folder), SPACE_SUFFIXES)
     if "app.py" not in files:
         raise PublishingError(f"{folder} has no app.py: it is no Space.")
     _require_card(files, folder, "sdk")
-    return _publish(files, repo_id, "space", tag=tag, private=private, dry_run=dry_run, api=api)
+    source = collect_folder(PACKAGE_FOLDER, SPACE_SUFFIXES, hidden=(".", "__pycache__"))
+    files |= {f"{PACKAGE_FOLDER.name}/{name}": path for name, path in source.items()}
+    files["requirements.txt"] = requirements(extra="demo")
+    api = api or HfApi()
+    publication = _publish(files, repo_id, "space", tag=tag, private=private, dry_run=dry_run, api=api)
+    if model is not None and not dry_run:
+        with explained(repo_id, PublishingError):
+            api.add_space_variable(repo_id, "DARE_EEG_MODEL", model)
+    return publication
 
 
 def collect_model(run_folder: Path, repo_id: str) -> Files:
@@ -170,6 +192,7 @@ def collect_model(run_folder: Path, repo_id: str) -> Files:
     files |= {name: run_folder / name for name in (METRICS_NAME, FACTS_NAME) if (run_folder / name).is_file()}
     files |= remote_code()
     files["handler.py"] = (PACKAGE_FOLDER / "hub" / "handler.py").read_bytes()
+    files["requirements.txt"] = requirements(only=HANDLER_NEEDS)
     return files
 
 
@@ -181,14 +204,24 @@ def remote_code() -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(paths)}
 
 
-def collect_folder(folder: Path, suffixes: frozenset[str]) -> Files:
-    """Files of a folder that may be published, by their path in it; hidden files and caches are left out."""
+def requirements(*, only: frozenset[str] | None = None, extra: str = "") -> bytes:
+    """A requirements.txt with what this package needs, of these names only or with an extra; bounds as installed."""
+    needs = [Requirement(line) for line in importlib.metadata.requires(DISTRIBUTION)]
+    needs = [need for need in needs if need.marker is None or need.marker.evaluate({"extra": extra})]
+    return "".join(f"{need.name}{need.specifier}\n" for need in needs if only is None or need.name in only).encode()
+
+
+def collect_folder(folder: Path, suffixes: frozenset[str], hidden: tuple[str, ...] = (".", "__")) -> Files:
+    """Files of a folder that may be published, by their path in it.
+
+    Files of other kinds, and whatever has a name or lies in a folder that begins with `hidden`, are left out.
+    """
     if not folder.is_dir():
         raise PublishingError(f"There is no folder {folder}.")
     paths = [
         path
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not any(part.startswith((".", "__")) for part in path.relative_to(folder).parts)
+        if path.is_file() and not any(part.startswith(hidden) for part in path.relative_to(folder).parts)
     ]
     _refuse_pickles(paths)
     for path in paths:
@@ -276,6 +309,7 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, help="a checkpoint folder, one of Parquet files, or a Space's")
     parser.add_argument("repo_id", help="owner/name on the Hub; created when it does not exist")
     parser.add_argument("--tag", help="version name, e.g. v1; people then load it with revision='v1'")
+    parser.add_argument("--model", help="for a Space: Hub id of the classifier that it serves")
     parser.add_argument("--public", action="store_true", help="let everybody see it (default: only you)")
     parser.add_argument("--dry-run", action="store_true", help="list the files and their sizes; upload nothing")
 
@@ -285,7 +319,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = {"tag": arguments.tag, "private": not arguments.public, "dry_run": arguments.dry_run}
     try:
         if (arguments.folder / "app.py").is_file():
-            publication = publish_space(arguments.repo_id, arguments.folder, **options)
+            publication = publish_space(arguments.repo_id, arguments.folder, model=arguments.model, **options)
         elif (arguments.folder / "config.json").is_file():
             publication = publish_model(arguments.folder, arguments.repo_id, **options)
         else:

@@ -46,7 +46,7 @@ def upload(
     Raises:
         PublishingError: the Hub refuses, the tag is taken, or what arrived is not what was sent.
     """
-    with _explained(repo_id, PublishingError):
+    with explained(repo_id, PublishingError):
         api.whoami()
         sdk = {"space_sdk": "gradio"} if repo_type == "space" else {}
         url = api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True, **sdk)
@@ -72,7 +72,7 @@ def download_checkpoint(
             off, or a file is damaged.
     """
     api = api or HfApi()
-    with _explained(repo_id, DownloadError):
+    with explained(repo_id, DownloadError):
         names = api.list_repo_files(repo_id, revision=revision)
         if not any(name.endswith(".safetensors") for name in names):
             found = ", ".join(sorted(names)) or "nothing"
@@ -169,7 +169,7 @@ def _is_network_error(error: BaseException) -> bool:
 
 
 @contextlib.contextmanager
-def _explained(repo_id: str, error_type: type[Exception]) -> Iterator[None]:
+def explained(repo_id: str, error_type: type[Exception]) -> Iterator[None]:
     """Turn what the client raises into one sentence and a remedy. No sentence holds a token or a signed address."""
     try:
         yield

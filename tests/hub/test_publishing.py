@@ -74,6 +74,7 @@ def test_a_model_repository_is_complete_private_and_tagged(hub_server, api, tiny
         "metrics.jsonl",
         "model.safetensors",
         "preprocessor_config.json",
+        "requirements.txt",
         "training_curve.png",
     }
     assert set(load(files["model.safetensors"].content)) == set(load((tiny_run / "model.safetensors").read_bytes()))
@@ -320,7 +321,26 @@ def test_a_folder_without_data_is_no_data_set(api, tmp_path):
         publish_dataset(tmp_path, "org/corpus", dry_run=True, api=api)
 
 
-def test_the_space_is_published(hub_server, api):
-    publication = publish_space("org/demo", api=api)
-    files = hub_server.repository("org/demo", "space").files()
-    assert {"app.py", "README.md", "requirements.txt"} <= set(files) == set(publication.sizes)
+def test_the_space_brings_the_code_it_runs(hub_server, api, run_python):
+    publication = publish_space("org/demo", model="org/classifier", api=api)
+    repository = hub_server.repository("org/demo", "space")
+    assert repository.private
+    assert repository.variables == {"DARE_EEG_MODEL": "org/classifier"}
+    files = repository.files()
+    assert (
+        {"app.py", "README.md", "requirements.txt", "dare_eeg_hf/__init__.py"} <= set(files) == set(publication.sizes)
+    )
+    assert b"gradio" in files["requirements.txt"].content
+    assert b"dare-eeg" not in files["requirements.txt"].content
+    code = """
+import os, sys
+from huggingface_hub import snapshot_download
+folder = snapshot_download("org/demo", repo_type="space")
+os.chdir(folder)
+sys.path.insert(0, folder)
+import app, dare_eeg_hf
+assert os.path.dirname(os.path.dirname(dare_eeg_hf.__file__)) == folder, dare_eeg_hf.__file__
+print("STARTS")
+"""
+    done = run_python(code)
+    assert "STARTS" in done.stdout, done.stdout + done.stderr
