@@ -1,7 +1,8 @@
 """Any folder of EEG recordings, or the root of a BIDS data set, as a data set of windows.
 
 Files       everything that dare_eeg_hf reads: EDF, BDF, GDF, BrainVision, EEGLAB, FIF, CNT, EGI, Nihon Kohden,
-            Persyst, and CSV, MAT, NPZ with a sidecar (see dare_eeg_hf.data.tables). What cannot be read is listed at the end.
+            Persyst, and CSV, MAT, NPZ with a sidecar (see dare_eeg_hf.data.tables). What cannot be read is listed at
+            the end.
 Subjects    "sub-XX" in the path; else the folder below --source; else the name of the file. --subject-pattern tells
             otherwise: its first group is the subject.
 Labels      none, or the classes of --labels, from
@@ -33,6 +34,7 @@ class Recordings(EegCorpus):
     title = "EEG recordings"
     license_note = "The licence is that of the recordings."
     restricted = True
+    interpolate = ()
     tried_on = "real recordings of several makers"
 
     def __init__(self):
@@ -47,6 +49,11 @@ class Recordings(EegCorpus):
         """Everything that the other scripts know about their corpus."""
         parser.add_argument("--name", default=self.name, help="short name of the corpus (column `corpus`)")
         parser.add_argument("--license", default=self.license, help="licence, as the Hub calls it, such as cc-by-4.0")
+        parser.add_argument("--rename", nargs="+", default=[], metavar="NAME=SITE", help="names only you can know")
+        parser.add_argument(
+            "--interpolate", nargs="+", default=[], metavar="SITE", help="fill these, or `bad` ones, from neighbours"
+        )
+        parser.add_argument("--reader", nargs="+", default=[], metavar="OPTION=VALUE", help="e.g. data_format=int32")
         parser.add_argument("--subject-pattern", metavar="REGEX", help="its first group is the subject")
         parser.add_argument("--labels", nargs="+", default=[], metavar="CLASS", help="the classes, in order")
         source = parser.add_mutually_exclusive_group()
@@ -69,9 +76,9 @@ class Recordings(EegCorpus):
         self.window_seconds, self.overlap = options.window_seconds, options.overlap
         self.tmin, self.tmax = options.tmin, options.tmax
         self.validation, self.test = options.validation, options.test
-        if wrong := [item for item in options.events if "=" not in item]:
-            raise ValueError(f"--events {wrong[0]}: give TEXT=CLASS, such as T1=left")
-        self.event_labels = dict(item.rsplit("=", 1) for item in options.events)
+        self.rename, self.reader_options = _pairs(options.rename), _pairs(options.reader)
+        self.event_labels = _pairs(options.events)
+        self.interpolate = tuple(options.interpolate)
         if options.label_table:
             self.label_of = labels_from_table(options.label_table, key=options.label_key, label=options.label_column)
         has_source = bool(self.event_labels or self.label_pattern or self.label_of)
@@ -114,6 +121,13 @@ class Recordings(EegCorpus):
                 raise ValueError(f"the table of labels has neither {recording.name} nor {recording.subject}")
             return label
         return None
+
+
+def _pairs(items: list[str]) -> dict[str, str]:
+    """`["T1=left"]` -> `{"T1": "left"}`."""
+    if wrong := [item for item in items if "=" not in item]:
+        raise ValueError(f"{wrong[0]}: give two texts with = between them, such as T1=left")
+    return dict(item.rsplit("=", 1) for item in items)
 
 
 if __name__ == "__main__":

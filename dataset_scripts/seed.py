@@ -3,7 +3,7 @@
 Layout      Preprocessed_EEG/1_20131027.mat ... 15_20131105.mat (subject_date), MATLAB v5; one variable per clip,
             called by the subject's initials: djc_eeg1 ... djc_eeg15, (62, samples). Beside them lies label.mat. 62
             electrodes (CB1 and CB2 are no sites of the vocabulary and are dropped), 200 Hz after resampling from
-            1000 Hz and a 0-75 Hz low-pass by the authors, microvolts, recorded against an electrode between CZ and CPZ.
+            1000 Hz and a 0-75 Hz low-pass by the authors, microvolts, reference between CZ and CPZ.
 Labels      positive, neutral, negative: the same order of clips in each session (label.mat of the authors).
 Splits      none: published protocols split the clips of one session, or leave a subject out.
 Access      on signed request at https://bcmi.sjtu.edu.cn/home/seed/; passing it on is not allowed.

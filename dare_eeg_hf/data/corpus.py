@@ -73,6 +73,7 @@ class EegCorpus:
         name_pattern: regular expression for the path inside the source folder, with the groups subject and, where
             there are any, session and run. Files that do not fit are no recordings of the corpus.
         sidecar: as in `read_raw`, for corpora of CSV, ARFF, MAT or NPZ files.
+        reader_options: as in `read_raw`, such as `{"data_format": "int32"}` for CNT files.
         electrode_names: the electrodes as the montage calls them.
         rename: name in the file -> electrode, where it cannot be guessed.
         sampling_rate: hertz of the files.
@@ -100,6 +101,7 @@ class EegCorpus:
     restricted: bool = False
     name_pattern: str = r"(?P<subject>[^/]+)\.[^.]+$"
     sidecar: Mapping | None = None
+    reader_options: Mapping = {}
     electrode_names: Sequence[str] = ()
     rename: Mapping[str, str] = {}
     sampling_rate: float | None = None
@@ -149,7 +151,7 @@ class EegCorpus:
 
     def segments(self, recording: RecordingFile) -> Iterator[Segment]:
         """Read a file. Most corpora have one stretch per file; one of separate trials yields each of them."""
-        yield Segment(read_raw(recording.path, self.sidecar))
+        yield Segment(read_raw(recording.path, self.sidecar, **self.reader_options))
 
     def normalize(self, raw: mne.io.BaseRaw, recording: RecordingFile) -> Recording:
         """Bring a stretch to the signal contract."""
