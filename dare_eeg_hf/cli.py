@@ -232,8 +232,8 @@ def _draw_predictions(predictions: list[dict[str, Any]], path: Path) -> None:
     labels = list(predictions[0]["scores"])
     probabilities = [[each["scores"][label] for label in labels] for each in predictions]
     path.parent.mkdir(parents=True, exist_ok=True)
-    onsets, window = [each["onset"] for each in predictions], predictions[0]["duration"]
-    plot_predictions(onsets, probabilities, labels, window_seconds=window).savefig(path, dpi=120)
+    onsets, durations = ([each[key] for each in predictions] for key in ("onset", "duration"))
+    plot_predictions(onsets, probabilities, labels, window_seconds=durations).savefig(path, dpi=120)
 
 
 def _add_embed(commands) -> None:

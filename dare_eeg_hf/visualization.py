@@ -392,7 +392,7 @@ def plot_predictions(
     probabilities: np.ndarray,
     labels: Sequence[str],
     truth: Sequence[str] | None = None,
-    window_seconds: float = 4.0,
+    window_seconds: float | Sequence[float] = 4.0,
 ) -> Figure:
     """Draw the class probabilities along time, the winning class and, where it is known, the true one.
 
@@ -401,7 +401,7 @@ def plot_predictions(
         probabilities: (W, K).
         labels: K class names.
         truth: W true class names; a name that is not among `labels` (or "") is left blank.
-        window_seconds: Length of a window; overlapping windows are drawn up to the start of the next.
+        window_seconds: Length of all windows, or of each; overlapping ones are drawn up to the start of the next.
     """
     order = np.argsort(onsets)
     starts = np.asarray(onsets, dtype=float)[order]
@@ -409,7 +409,7 @@ def plot_predictions(
     if probabilities.shape != (len(starts), len(labels)) or not len(starts):
         raise ValueError(f"Expected probabilities ({len(starts)}, {len(labels)}), got {probabilities.shape}.")
     probabilities = probabilities[order]
-    ends = np.minimum(starts + window_seconds, np.append(starts[1:], np.inf))
+    ends = np.minimum(starts + np.broadcast_to(window_seconds, len(order))[order], np.append(starts[1:], np.inf))
     unit, time_label = _time_unit(ends[-1])
     edges = list(zip(starts / unit, ends / unit, strict=True))
     winners = probabilities.argmax(axis=1)

@@ -1,0 +1,1 @@
+"""The Gradio Space; its folder is published as it is."""
