@@ -179,15 +179,6 @@ class HubHandler(BaseHTTPRequestHandler):
         *("create_repository", "preupload", "commit", "lfs_batch"),
         *("create_tag", "delete_tag", "create_branch", "set_variable"),
     )
-        "create_repository",
-        "preupload",
-        "commit",
-        "create_tag",
-        "delete_tag",
-        "create_branch",
-        "lfs_batch",
-        "set_variable",
-    )
 
     # --- plumbing ---------------------------------------------------------------------------------------------------
 
