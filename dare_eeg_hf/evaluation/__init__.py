@@ -1,0 +1,1 @@
+"""Measuring models: metrics, protocols, tasks, baselines, benchmark, ablations, robustness."""

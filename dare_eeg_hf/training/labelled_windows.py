@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
 PER_WINDOW = ("signals", "labels", "subjects", "sessions", "recordings", "onsets", "parts")
+DESCRIPTION = ("sampling_rate", "unit", "normalized")
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,23 @@ class LabelledWindows:
         digest.update(repr(self.signals.shape).encode())
         digest.update(np.ascontiguousarray(self.signals).data)
         return digest.hexdigest()[:16]
+
+    def save(self, path: Path | str) -> None:
+        """Write everything but features to one .npz file, atomically; `load` reads it."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{os.getpid()}.{path.name}")
+        described = {name: np.asarray(getattr(self, name)) for name in ("channel_names", "label_names", *DESCRIPTION)}
+        np.savez(temporary, **{name: getattr(self, name) for name in PER_WINDOW}, **described)
+        os.replace(temporary, path)
+
+    @classmethod
+    def load(cls, path: Path | str) -> LabelledWindows:
+        """Read what `save` wrote; arrays only, nothing in the file is executed."""
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in PER_WINDOW}
+            names = {name: tuple(stored[name].tolist()) for name in ("channel_names", "label_names")}
+            return cls(**arrays, **names, **{name: stored[name].item() for name in DESCRIPTION})
 
     @classmethod
     def from_arrays(

@@ -1,0 +1,247 @@
+"""A DARE-EEG classifier in scikit-learn's conventions, for `cross_val_score`, pipelines and MOABB.
+
+```python
+from dare_eeg_hf.estimator import DareEegClassifier
+
+classifier = DareEegClassifier("dare-eeg-nano", channel_names=["C3", "Cz", "C4"], sampling_rate=250, unit="uV")
+scores = cross_val_score(classifier, X, y, groups=subjects, cv=LeaveOneGroupOut())  # X: (windows, channels, samples)
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    assert_all_finite,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
+from dare_eeg_hf.training.finetuning import FinetuningArguments, finetune, predict_probabilities
+from dare_eeg_hf.training.labelled_windows import LabelledWindows
+
+
+class DareEegClassifier(ClassifierMixin, BaseEstimator):
+    """Adapts a checkpoint to windows of EEG; `training.finetuning` does the work.
+
+    X is an array (windows, channels, samples), or (windows, samples) for one channel, or MNE Epochs, which bring
+    their own names, rate and unit.
+
+    Args:
+        checkpoint: folder or Hub id of any DARE-EEG checkpoint; or a `DareEegConfig` for a random encoder.
+        mode: "probe", "linear", "full" or "lora".
+        channel_names: electrode of each channel of an array. None: electrodes without a name, whose place on the
+            scalp a spatial projection learns.
+        sampling_rate: of arrays, in Hz.
+        unit: of arrays: "V", "mV" or "uV".
+        epochs, batch_size, learning_rate, weight_decay, class_weights, label_smoothing, spatial_projection,
+            spectral_projection, euclidean_alignment, lora_rank: as in `FinetuningArguments`. Alignment treats all
+            windows given to one call of `fit` or `predict` as one session, unless `fit` is told `groups`.
+        early_stopping: set a part of the training windows aside to choose the epoch.
+        validation_fraction: that part; whole groups where `fit` is told `groups`.
+        patience: epochs without improvement before stopping, with `early_stopping`.
+        random_state: seed of initialisation, order, dropout and of the part set aside.
+
+    Attributes:
+        classes_: (K,) labels.
+        n_features_in_: channels (samples, for one-channel windows).
+        result_: the `FinetuningResult` with model and feature extractor.
+    """
+
+    def __init__(
+        self,
+        checkpoint: str | Path | DareEegConfig,
+        *,
+        mode: str = "probe",
+        channel_names: Sequence[str] | None = None,
+        sampling_rate: float = 256.0,
+        unit: str = "uV",
+        epochs: int = 100,
+        batch_size: int = 64,
+        learning_rate: float = 5e-4,
+        weight_decay: float = 0.01,
+        class_weights: bool = True,
+        label_smoothing: float = 0.0,
+        spatial_projection: bool | None = None,
+        spectral_projection: bool = False,
+        euclidean_alignment: bool = False,
+        lora_rank: int = 8,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.2,
+        patience: int = 20,
+        random_state: int | np.random.RandomState | None = None,
+    ):
+        self.checkpoint = checkpoint
+        self.mode = mode
+        self.channel_names = channel_names
+        self.sampling_rate = sampling_rate
+        self.unit = unit
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.class_weights = class_weights
+        self.label_smoothing = label_smoothing
+        self.spatial_projection = spatial_projection
+        self.spectral_projection = spectral_projection
+        self.euclidean_alignment = euclidean_alignment
+        self.lora_rank = lora_rank
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+    def fit(self, X, y, groups: Sequence | None = None) -> DareEegClassifier:
+        """Train on windows and labels.
+
+        Args:
+            X: windows; see the class.
+            y: (W,) labels of any type scikit-learn takes for classes.
+            groups: (W,) subjects or sessions, kept together when a part is set aside, and aligned one by one.
+
+        Raises:
+            ValueError: NaN, one class only, too few windows, channel names that do not fit, or anything `finetune`
+                refuses.
+        """
+        if y is None:
+            raise ValueError("DareEegClassifier requires y to be passed, but the target y is None")
+        signals, names, rate, unit = self._read(X, reset=True)
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(signals, y)
+        assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"y holds one class, {self.classes_[0]!r}; a classifier needs two or more")
+        self.electrode_names_, self.electrode_rate_ = names, rate
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        windows = LabelledWindows.from_arrays(
+            signals,
+            labels,
+            channel_names=names,
+            sampling_rate=rate,
+            unit=unit,
+            label_names=[str(name) for name in self.classes_],
+            subjects=None if groups is None else [str(group) for group in groups],
+        )
+        train, validation = self._set_aside(windows, seed) if self.early_stopping else (windows, None)
+        arguments = FinetuningArguments(
+            mode=self.mode,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            class_weights=self.class_weights,
+            label_smoothing=self.label_smoothing,
+            spatial_projection=self.spatial_projection,
+            spectral_projection=self.spectral_projection,
+            euclidean_alignment=self.euclidean_alignment,
+            lora_rank=self.lora_rank,
+            patience=self.patience,
+            seed=seed,
+        )
+        self.result_ = finetune(self.checkpoint, train, validation, arguments, progress=False)
+        self.n_iter_ = self.result_.history[-1]["epoch"]
+        return self
+
+    def predict_proba(self, X) -> np.ndarray:
+        """(W, K) probabilities in the order of `classes_`."""
+        check_is_fitted(self)
+        signals, names, rate, unit = self._read(X, reset=False)
+        if names != self.electrode_names_:
+            missing = [name for name in self.electrode_names_ if name not in names]
+            if missing:
+                raise ValueError(
+                    f"the classifier was fitted on the electrodes {', '.join(self.electrode_names_)}; these windows "
+                    f"lack {', '.join(missing)} (they have {', '.join(names)})"
+                )
+            signals = signals[:, [names.index(name) for name in self.electrode_names_]]
+        if rate != self.electrode_rate_:
+            raise ValueError(
+                f"the classifier was fitted at {self.electrode_rate_:g} Hz, these windows have {rate:g} Hz"
+            )
+        windows = LabelledWindows.from_arrays(
+            signals,
+            np.zeros(len(signals), dtype=int),
+            channel_names=self.electrode_names_,
+            sampling_rate=rate,
+            unit=unit,
+        )
+        return predict_probabilities(
+            self.result_.model,
+            self.result_.feature_extractor,
+            windows,
+            euclidean_alignment=self.euclidean_alignment,
+        )
+
+    def predict(self, X) -> np.ndarray:
+        """(W,) the most probable class of each window."""
+        check_is_fitted(self)
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Save the fitted classifier as a checkpoint that `from_pretrained` and the pipelines load."""
+        check_is_fitted(self)
+        self.result_.model.save_pretrained(folder)
+        self.result_.feature_extractor.save_pretrained(folder)
+
+    def _read(self, X, reset: bool) -> tuple[np.ndarray, list[str], float, str]:
+        """Signals (W, C, T), electrode names, rate and unit of what was given."""
+        if hasattr(X, "get_data") and hasattr(X, "ch_names"):
+            kept = [n for n, kind in zip(X.ch_names, X.get_channel_types(), strict=True) if kind == "eeg"]
+            if not kept:
+                raise ValueError(f"the Epochs have no EEG channel; their channels are {', '.join(X.ch_names)}")
+            signals = X.get_data(picks=kept)
+            if reset:  # later calls may bring more channels, in another order: Epochs name theirs
+                self.n_features_in_ = len(kept)
+            assert_all_finite(signals, input_name="X")
+            return signals, kept, float(X.info["sfreq"]), "V"
+        signals = validate_data(self, X, reset=reset, ensure_2d=False, allow_nd=True)
+        if signals.ndim < 2 or signals.ndim > 3:
+            raise ValueError(
+                f"X must be (windows, channels, samples), or (windows, samples) for one channel. Got {signals.ndim} "
+                "dimension(s). Reshape your data."
+            )
+        self._count_features(signals, reset)
+        signals = signals[:, None] if signals.ndim == 2 else signals
+        if signals.shape[-1] < 2:
+            raise ValueError("windows of one sample hold no signal (n_features = 1); a minimum of 2 is required")
+        names = list(self.channel_names or [f"electrode {i + 1}" for i in range(signals.shape[1])])
+        if len(names) != signals.shape[1]:
+            raise ValueError(f"channel_names holds {len(names)} names, but X has {signals.shape[1]} channels")
+        return signals, names, float(self.sampling_rate), self.unit
+
+    def _count_features(self, signals: np.ndarray, reset: bool) -> None:
+        """Remember the number of channels (samples, for one-channel windows) in `fit`, compare with it afterwards."""
+        count = signals.shape[1]
+        if reset:
+            self.n_features_in_ = count
+        elif count != self.n_features_in_:
+            raise ValueError(
+                f"X has {count} features, but {type(self).__name__} is expecting {self.n_features_in_} features as "
+                "input: fit and predict on the same channels (axis 1 of X)"
+            )
+
+    def _set_aside(self, windows: LabelledWindows, seed: int) -> tuple[LabelledWindows, LabelledWindows]:
+        several = len(set(windows.subjects)) > 1
+        splitter = (GroupShuffleSplit if several else StratifiedShuffleSplit)(
+            n_splits=1, test_size=self.validation_fraction, random_state=seed
+        )
+        train, validation = next(splitter.split(windows.signals, windows.labels, windows.subjects))
+        return windows.select(np.sort(train)), windows.select(np.sort(validation))

@@ -1,0 +1,283 @@
+"""Tasks x models x modes x seeds in one command, to JSON and a Markdown table.
+
+    python -m dare_eeg_hf.evaluation.benchmark --data-root data --output runs/benchmark \\
+        --tasks mental-arithmetic eyes-eegmmidb --modes probe full \\
+        --models chance band-power riemann eegnet random:nano runs/pretrained \\
+        --seeds 0 1 2 --workers 2
+
+Every cell (task, model, mode, seed) is one JSON file, written whole or not at all. Run the same command again and only
+missing cells are computed; a cell whose data, weights or settings changed is computed anew. `table.md` and
+`results.json` hold nothing that differs between two runs on one machine: seconds and memory stand in `costs.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from dare_eeg_hf.evaluation.benchmark_report import write_report
+from dare_eeg_hf.evaluation.contestants import (
+    BASELINES,
+    DETERMINISTIC,
+    check_contestant,
+    fit_contestant,
+    resolve_checkpoint,
+    short_name,
+    with_kept_features,
+)
+from dare_eeg_hf.evaluation.costs import measured_costs
+from dare_eeg_hf.evaluation.metrics import classification_metrics
+from dare_eeg_hf.evaluation.protocols import statistics_over_subjects
+from dare_eeg_hf.evaluation.tasks import TASKS
+from dare_eeg_hf.training.finetuning import MODES, FinetuningArguments, write_atomically
+from dare_eeg_hf.training.labelled_windows import LabelledWindows
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One entry of the benchmark; `mode` is empty for baselines."""
+
+    task: str
+    model: str
+    mode: str
+    seed: int
+
+    @property
+    def file_name(self) -> str:
+        """A readable name; what was computed is compared by content, not by name."""
+        return "__".join([self.task, short_name(self.model), self.mode or "fit", f"seed{self.seed}"]) + ".json"
+
+
+def plan_cells(tasks: Sequence[str], models: Sequence[str], modes: Sequence[str], seeds: Sequence[int]) -> list[Cell]:
+    """All combinations; baselines have no mode, and those without randomness one seed."""
+    cells = []
+    for task in tasks:
+        for model in models:
+            for mode in ("",) if model in BASELINES else modes:
+                for seed in seeds[:1] if model in DETERMINISTIC else seeds:
+                    cells.append(Cell(task, model, mode, seed))
+    return cells
+
+
+def cell_inputs(cell: Cell, windows: LabelledWindows, settings: dict, checkpoint: str | None) -> dict:
+    """Everything a cell's numbers depend on; stored with them, and compared before they are used again."""
+    folds = TASKS[cell.task].folds(windows)
+    described = hashlib.sha256(windows.labels.tobytes() + "".join(windows.subjects).encode())
+    for fold in folds:
+        for part in (fold.train, fold.validation, fold.test):
+            described.update(part.astype(np.int64).tobytes())
+    return {
+        "task": cell.task,
+        "model": short_name(cell.model),
+        "mode": cell.mode,
+        "seed": cell.seed,
+        "windows": windows.fingerprint(),
+        "labels_and_folds": described.hexdigest()[:16],
+        "weights": None if checkpoint is None else digest_of_weights(Path(checkpoint)),
+        "settings": settings if cell.model not in DETERMINISTIC else {},
+    }
+
+
+def digest_of_weights(folder: Path) -> str:
+    """Digest of a local checkpoint's files; a Hub id stands for itself."""
+    if not folder.is_dir():
+        return str(folder)
+    digest = hashlib.sha256()
+    for file in sorted([*folder.glob("*.safetensors"), folder / "config.json"]):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def run_cell(cell: Cell, output: Path, settings: dict) -> dict:
+    """Compute a cell, or read it where it was computed from the same inputs."""
+    file = output / "cells" / cell.file_name
+    windows = LabelledWindows.load(windows_file(output, cell.task))
+    checkpoint = None if cell.model in BASELINES else resolve_checkpoint(cell.model, cell.seed, output / "random")
+    inputs = cell_inputs(cell, windows, settings, checkpoint)
+    if file.exists():
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        if stored["inputs"] == inputs:
+            return stored
+    with measured_costs() as costs:
+        result = evaluate_cell(cell, windows, settings, checkpoint, output / "features")
+    record = {"inputs": inputs, **result, "costs": costs}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, json.dumps(record, indent=1) + "\n")
+    return record
+
+
+def evaluate_cell(
+    cell: Cell, windows: LabelledWindows, settings: dict, checkpoint: str | None, feature_cache: Path
+) -> dict:
+    """Train and test on every fold; every window is predicted by the model of the fold that tests it."""
+    arguments = FinetuningArguments(mode=cell.mode or "probe", seed=cell.seed, **settings)
+    if cell.mode in ("probe", "linear") and not (arguments.spatial_projection or arguments.spectral_projection):
+        windows = with_kept_features(checkpoint, windows, feature_cache)
+    probabilities = np.full((len(windows), len(windows.label_names)), np.nan)
+    fold_scores, trained = {}, 0
+    for fold in TASKS[cell.task].folds(windows):
+        predict, trained = fit_contestant(cell.model, windows, fold, arguments, checkpoint)
+        probabilities[fold.test] = predict(windows.select(fold.test))
+        scores = classification_metrics(windows.labels[fold.test], probabilities[fold.test])
+        fold_scores[fold.name] = scores["balanced_accuracy"]
+    tested = ~np.isnan(probabilities[:, 0])
+    metrics = classification_metrics(windows.labels[tested], probabilities[tested], windows.subjects[tested])
+    return {
+        "metrics": metrics,
+        "subjects": asdict(statistics_over_subjects(metrics["per_subject_balanced_accuracy"])),
+        "folds": fold_scores,
+        "tested_windows": int(tested.sum()),
+        "classes": list(windows.label_names),
+        "trainable_parameters": trained,
+    }
+
+
+def windows_file(output: Path, task: str) -> Path:
+    """Where the windows of a task are kept between runs."""
+    return output / "windows" / f"{task}.npz"
+
+
+def prepare_tasks(tasks: Sequence[str], data_root: Path, output: Path) -> None:
+    """Read each task's recordings once."""
+    for task in tqdm(tasks, desc="reading tasks", unit="task"):
+        if not windows_file(output, task).exists():
+            TASKS[task].load(data_root).save(windows_file(output, task))
+
+
+def _start_worker() -> None:
+    """One thread per worker: several would wait for each other, and sums would depend on their number."""
+    import torch
+
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+
+
+def run_benchmark(
+    tasks: Sequence[str],
+    models: Sequence[str],
+    modes: Sequence[str],
+    seeds: Sequence[int],
+    data_root: Path,
+    output: Path,
+    *,
+    workers: int = 1,
+    settings: dict | None = None,
+) -> tuple[list[dict], dict[str, str]]:
+    """Run all cells and write the report.
+
+    Args:
+        tasks: names in `TASKS`.
+        models: contestants; see `contestants`.
+        modes: of fine-tuning, for our models.
+        seeds: of everything random.
+        data_root: holds the corpora or prepared data sets.
+        output: cells, table.md, results.json, costs.md; also the kept windows and features.
+        workers: processes.
+        settings: fields of `FinetuningArguments` other than mode and seed.
+
+    Returns:
+        The records of finished cells, and the failures (cell name -> reason).
+    """
+    for task in tasks:
+        if task not in TASKS:
+            raise ValueError(f"there is no task {task!r}; there are {', '.join(TASKS)}")
+        TASKS[task].find(data_root)
+    for model in models:
+        check_contestant(model)
+    if len({short_name(model) for model in models}) < len(models):
+        raise ValueError("two models would have the same name in the table; rename one of the folders")
+    prepare_tasks(tasks, data_root, output)
+    cells = plan_cells(tasks, models, modes, seeds)
+    records: dict[Cell, dict] = {}
+    failures: dict[str, str] = {}
+    # Environment, not an initialiser: BLAS reads it when numpy is imported.
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    os.environ.update({name: os.environ.get(name, value) for name, value in threads.items()})
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker) as pool:
+        running = {pool.submit(run_cell, cell, output, settings or {}): cell for cell in cells}
+        bar = tqdm(as_completed(running), total=len(cells), desc="cells", unit="cell")
+        for future in bar:
+            cell = running[future]
+            try:
+                records[cell] = future.result()
+                bar.set_postfix_str(f"{cell.task} {short_name(cell.model)} {cell.mode}", refresh=False)
+            except Exception as error:
+                failures[cell.file_name.removesuffix(".json")] = f"{type(error).__name__}: {error}"
+    finished = [records[cell] for cell in cells if cell in records]
+    write_report(finished, failures, output)
+    return finished, failures
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m dare_eeg_hf.evaluation.benchmark",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="tasks:\n" + "\n".join(f"  {name:28} {task.title}; {task.protocol}" for name, task in TASKS.items()),
+    )
+    defaults = FinetuningArguments()
+    parser.add_argument("--data-root", type=Path, required=True, help="folder that holds the corpora")
+    parser.add_argument("--output", type=Path, required=True, help="folder for cells and tables")
+    parser.add_argument("--tasks", nargs="+", required=True, metavar="TASK", help="see below")
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        default=["chance", "band-power", "riemann"],
+        metavar="MODEL",
+        help=f"{', '.join(BASELINES)}, random:SIZE, or a checkpoint's folder or Hub id (default: %(default)s)",
+    )
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=["probe"], help="of our models (default: probe)")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="default: 0")
+    parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
+    parser.add_argument("--epochs", type=int, default=defaults.epochs, help="of fine-tuning (default: %(default)s)")
+    parser.add_argument("--batch-size", type=int, default=defaults.batch_size, help="default: %(default)s")
+    parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate, help="default: %(default)s")
+    parser.add_argument("--patience", type=int, default=defaults.patience, help="default: %(default)s")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, print the table, and say what failed; 1 where a cell did."""
+    options = parse_arguments(arguments)
+    settings = {name: getattr(options, name) for name in ("epochs", "batch_size", "learning_rate", "patience")}
+    try:
+        _, failures = run_benchmark(
+            options.tasks,
+            options.models,
+            options.modes,
+            options.seeds,
+            options.data_root,
+            options.output,
+            workers=options.workers,
+            settings=settings,
+        )
+    except (ValueError, FileNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print((options.output / "table.md").read_text(encoding="utf-8"))
+    print(f"Written to {options.output}: table.md, results.json, costs.md")
+    for name, reason in failures.items():
+        print(f"FAILED {name}: {reason}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

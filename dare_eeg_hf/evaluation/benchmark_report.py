@@ -1,0 +1,117 @@
+"""From the cells of a benchmark to tables people read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dare_eeg_hf.evaluation.tasks import TASKS
+from dare_eeg_hf.training.finetuning import write_atomically
+
+METRICS = ("balanced_accuracy", "cohen_kappa", "weighted_f1", "auroc", "auprc")
+NAMES = {
+    "chance": "chance",
+    "band-power": "band power + logistic regression",
+    "riemann": "Riemannian tangent space + logistic regression",
+    "eegnet": "EEGNet from scratch (own code)",
+}
+
+
+def group_cells(records: Sequence[dict]) -> dict[tuple[str, str, str], list[dict]]:
+    """Cells by (task, model, mode), seeds in order."""
+    groups: dict[tuple[str, str, str], list[dict]] = {}
+    for record in records:
+        inputs = record["inputs"]
+        groups.setdefault((inputs["task"], inputs["model"], inputs["mode"]), []).append(record)
+    return {key: sorted(cells, key=lambda cell: cell["inputs"]["seed"]) for key, cells in groups.items()}
+
+
+def mean_and_spread(values: Sequence[float | None]) -> tuple[float | None, float | None]:
+    """Mean and sample standard deviation over seeds; the latter is None for one seed."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None, None
+    return float(np.mean(known)), float(np.std(known, ddof=1)) if len(known) > 1 else None
+
+
+def summarize(cells: Sequence[dict]) -> dict:
+    """One row: every metric over seeds, subjects averaged over seeds first."""
+    per_subject = [cell["metrics"]["per_subject_balanced_accuracy"] for cell in cells]
+    of_subjects = np.array([np.mean([seed[name] for seed in per_subject]) for name in sorted(per_subject[0])])
+    intervals = [cell["metrics"]["confidence_intervals"]["balanced_accuracy"] for cell in cells]
+    return {
+        **{name: mean_and_spread([cell["metrics"][name] for cell in cells]) for name in METRICS},
+        "interval": np.mean(intervals, axis=0).tolist(),
+        "subject_mean": float(of_subjects.mean()),
+        "subject_spread": float(of_subjects.std(ddof=1)) if len(of_subjects) > 1 else None,
+        "subject_worst": float(of_subjects.min()),
+        "subjects": len(of_subjects),
+        "trainable_parameters": cells[0]["trainable_parameters"],
+        "seeds": [cell["inputs"]["seed"] for cell in cells],
+        "tested_windows": cells[0]["tested_windows"],
+        "classes": cells[0]["classes"],
+    }
+
+
+def _number(mean: float | None, spread: float | None = None) -> str:
+    if mean is None:
+        return "-"
+    return f"{mean:.4f}" + (f" ± {spread:.4f}" if spread is not None else "")
+
+
+def markdown_table(records: Sequence[dict], failures: dict[str, str]) -> str:
+    """The table of results. Nothing in it depends on the clock or on the number of workers."""
+    groups = group_cells(records)
+    lines = ["# Benchmark", ""]
+    for task in dict.fromkeys(key[0] for key in groups):
+        rows = {key: summarize(cells) for key, cells in groups.items() if key[0] == task}
+        first = next(iter(rows.values()))
+        lines += [
+            f"## {TASKS[task].title}",
+            "",
+            f"{', '.join(first['classes'])}; windows of {TASKS[task].window_seconds:g} s; {TASKS[task].protocol}; "
+            f"{first['tested_windows']} windows of {first['subjects']} subjects tested.",
+            "",
+            "| model | mode | balanced accuracy | 95% over subjects | subjects: mean ± sd, worst | AUROC | kappa "
+            "| trained parameters | seeds |",
+            "|---|---|---|---|---|---|---|---|---|",
+        ]
+        for (_, model, mode), row in rows.items():
+            low, high = row["interval"]
+            lines.append(
+                f"| {NAMES.get(model, model)} | {mode or '-'} | {_number(*row['balanced_accuracy'])} "
+                f"| {low:.3f} to {high:.3f} | {_number(row['subject_mean'], row['subject_spread'])}, "
+                f"{row['subject_worst']:.4f} | {_number(*row['auroc'])} | {_number(*row['cohen_kappa'])} "
+                f"| {row['trainable_parameters']:,} | {' '.join(map(str, row['seeds']))} |"
+            )
+        lines.append("")
+    lines += [
+        "± is the standard deviation over seeds, or where it says so over subjects. The interval resamples "
+        "subjects; with several seeds its ends are averaged. Models that need no validation data were given training "
+        "and validation windows; the others chose their epoch on validation.",
+    ]
+    if failures:
+        lines += ["", "Failed: " + "; ".join(f"{name} ({reason})" for name, reason in sorted(failures.items()))]
+    return "\n".join(lines) + "\n"
+
+
+def costs_table(records: Sequence[dict]) -> str:
+    """Seconds and peak memory per cell, averaged over seeds; these do differ from run to run."""
+    lines = ["| task | model | mode | seconds per seed (all folds) | peak memory, MB |", "|---|---|---|---|---|"]
+    for (task, model, mode), cells in group_cells(records).items():
+        seconds = np.mean([cell["costs"]["seconds"] for cell in cells])
+        memory = max(cell["costs"]["peak_megabytes"] for cell in cells)
+        lines.append(f"| {task} | {NAMES.get(model, model)} | {mode or '-'} | {seconds:.1f} | {memory:.0f} |")
+    return "\n".join(lines) + "\n"
+
+
+def write_report(records: Sequence[dict], failures: dict[str, str], output: Path) -> None:
+    """Write table.md, results.json (both free of timings) and costs.md."""
+    output.mkdir(parents=True, exist_ok=True)
+    without_costs = [{k: v for k, v in record.items() if k != "costs"} for record in records]
+    write_atomically(output / "results.json", json.dumps(without_costs, indent=1) + "\n")
+    write_atomically(output / "table.md", markdown_table(records, failures))
+    write_atomically(output / "costs.md", costs_table(records))

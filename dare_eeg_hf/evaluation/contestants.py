@@ -1,0 +1,145 @@
+"""The models of a benchmark behind one interface: fit on a fold, then give probabilities for any windows.
+
+A contestant is named by a word: a baseline (`chance`, `band-power`, `riemann`, `eegnet`), `random:SIZE` for an encoder
+with random weights (SIZE is a preset, or a checkpoint whose size is taken), or the folder or Hub id of a checkpoint.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
+from dare_eeg_hf.evaluation.baselines import EEGNetClassifier, band_power, chance, riemann
+from dare_eeg_hf.evaluation.protocols import Fold
+from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
+from dare_eeg_hf.modeling_dare_eeg import DareEegModel
+from dare_eeg_hf.training.classifier_setup import build_classifier
+from dare_eeg_hf.training.encoder_features import attach_features, encoder_fingerprint
+from dare_eeg_hf.training.finetuning import FinetuningArguments, can_keep_features, finetune, predict_probabilities
+from dare_eeg_hf.training.labelled_windows import LabelledWindows
+
+BASELINES = ("chance", "band-power", "riemann", "eegnet")
+DETERMINISTIC = ("chance", "band-power", "riemann")
+"""Baselines without anything random in them: one seed tells all."""
+
+Predictor = Callable[[LabelledWindows], np.ndarray]
+"""Windows (W) to probabilities (W, K)."""
+
+
+def short_name(model: str) -> str:
+    """A contestant's name for tables and files: `random:nano` stays, a path gives its last folder."""
+    prefix = "random-" if model.startswith("random:") else ""
+    return prefix + re.sub(r"[^\w.-]", "_", Path(model.removeprefix("random:")).name)
+
+
+def check_contestant(model: str) -> None:
+    """Refuse a name that is no baseline, no preset and no checkpoint, before hours of work and not after.
+
+    Raises:
+        ValueError: with what can be named.
+    """
+    size = model.removeprefix("random:")
+    if model in BASELINES or (size != model and size in PRESETS):
+        return
+    try:
+        DareEegConfig.from_pretrained(size)
+    except Exception as error:
+        raise ValueError(
+            f"{model} is no baseline ({', '.join(BASELINES)}), no random:SIZE ({', '.join(PRESETS)}) and no "
+            f"checkpoint that can be read ({error})"
+        ) from error
+
+
+def resolve_checkpoint(model: str, seed: int, folder: Path) -> str:
+    """The checkpoint of a contestant; a random encoder is drawn from the seed and saved, for all folds to share."""
+    if not model.startswith("random:"):
+        return model
+    size = model.removeprefix("random:")
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{short_name(model)}-seed{seed}"
+    if not (target / "model.safetensors").exists():
+        config = DareEegConfig.from_preset(size) if size in PRESETS else DareEegConfig.from_pretrained(size)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            encoder = DareEegModel(config)
+        # Cells of several workers may want it at once: each writes its own copy, the first rename wins.
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+            copy = Path(temporary) / "encoder"
+            DareEegFeatureExtractor().save_pretrained(copy)
+            encoder.save_pretrained(copy)
+            with contextlib.suppress(OSError):
+                copy.rename(target)
+    return str(target)
+
+
+def with_kept_features(checkpoint: str, windows: LabelledWindows, cache: Path) -> LabelledWindows:
+    """The windows with the frozen encoder's features, from `cache` where an earlier run left them."""
+    model, extractor = build_classifier(checkpoint, windows)
+    model.freeze_encoder()
+    if not can_keep_features(model):
+        return windows
+    weights = encoder_fingerprint(model.dare_eeg)
+    file = cache / f"{windows.fingerprint()}-{weights}.safetensors"
+    if file.exists():
+        with safe_open(file, framework="pt") as stored:
+            features, mask = stored.get_tensor("features"), stored.get_tensor("mask")
+        return replace(windows, features=features, feature_mask=mask.bool(), features_of=weights)
+    windows = attach_features(model.dare_eeg, extractor, windows)
+    cache.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{os.getpid()}.{file.name}")
+    save_file({"features": windows.features, "mask": windows.feature_mask.to(torch.uint8)}, temporary)
+    temporary.replace(file)
+    return windows
+
+
+def fit_contestant(
+    model: str, windows: LabelledWindows, fold: Fold, arguments: FinetuningArguments, checkpoint: str | None = None
+) -> tuple[Predictor, int]:
+    """Train on a fold.
+
+    Models that select on validation (EEGNet, ours) train on `fold.train` and choose the epoch on `fold.validation`;
+    the others need no selection from outside and are given both.
+
+    Args:
+        model: contestant.
+        windows: all windows of the task, with kept features where the mode allows them.
+        fold: positions in `windows`.
+        arguments: of fine-tuning; its seed is EEGNet's too.
+        checkpoint: from `resolve_checkpoint`, for our models.
+
+    Returns:
+        Predictor and number of trained parameters.
+    """
+    if model == "eegnet":
+        train, validation = windows.select(fold.train), windows.select(fold.validation)
+        network = EEGNetClassifier(windows.sampling_rate, seed=arguments.seed)
+        network.fit(train.signals, train.labels, (validation.signals, validation.labels))
+        trained = sum(p.numel() for p in network.model_.parameters())
+        return (lambda other: network.predict_proba(other.signals)), trained
+    if model in BASELINES:
+        both = windows.select(fold.fit)
+        classifier = {
+            "chance": chance,
+            "band-power": lambda: band_power(windows.sampling_rate, both.subjects),
+            "riemann": lambda: riemann(both.subjects),
+        }[model]()
+        classifier.fit(both.signals, both.labels)
+        trained = 0 if model == "chance" else classifier[-1].coef_.size + classifier[-1].intercept_.size
+        return (lambda other: classifier.predict_proba(other.signals)), int(trained)
+    result = finetune(
+        checkpoint, windows.select(fold.train), windows.select(fold.validation), arguments, progress=False
+    )
+    predictor = partial(predict_probabilities, result.model, result.feature_extractor)
+    return predictor, result.metrics["trainable_parameters"]
