@@ -121,7 +121,7 @@ def line_frequency(signal: np.ndarray, rate: float) -> float | None:
             peak = power[:, distance <= 0.5].max(axis=-1)
             contrast[line] = float(np.median(peak / (np.median(power[:, around], axis=-1) + 1e-20)))
     best = max(contrast, key=contrast.get, default=None)
-    threshold = 4.0 if pieces >= 8 else 10.0  # the peak of few pieces is high by chance
+    threshold = 3.0 if pieces >= 8 else 10.0  # the peak of few pieces is high by chance
     return best if best is not None and contrast[best] > threshold else None
 
 

@@ -271,16 +271,22 @@ def _standard_montage() -> mne.channels.DigMontage:
     return mne.channels.make_standard_montage("colin27_1005" if "colin27_1005" in names else "standard_1005")
 
 
+@lru_cache(maxsize=64)
+def _info_with_positions(names: tuple[str, ...], rate: float) -> mne.Info:
+    """Names, rate and template positions. The recordings of a corpus share them, and MNE takes long to set them."""
+    info = mne.create_info(list(names), rate, "eeg")
+    info.set_montage(_standard_montage(), match_case=False, verbose="ERROR")
+    return info
+
+
 def _to_raw(
     signal: np.ndarray, names: list[str], extractor: DareEegFeatureExtractor, source: mne.io.BaseRaw
 ) -> mne.io.RawArray:
-    info = mne.create_info(names, extractor.sampling_rate, "eeg")
-    info["description"] = (
-        f"{NORMALIZED_MARK}: {extractor.highpass}-{extractor.lowpass} Hz, {extractor.reference} reference"
-    )
+    info = _info_with_positions(tuple(names), float(extractor.sampling_rate)).copy()
+    band = f"{extractor.highpass}-{extractor.lowpass} Hz, {extractor.reference} reference"
+    info["description"] = f"{NORMALIZED_MARK}: {band}"
     info["line_freq"] = source.info["line_freq"]
-    raw = mne.io.RawArray(signal * np.float64(1e-6), info, verbose="ERROR")
-    raw.set_montage(_standard_montage(), match_case=False, verbose="ERROR")
+    raw = mne.io.RawArray(signal * np.float64(1e-6), info, copy=None, verbose="ERROR")
     raw.set_meas_date(source.info["meas_date"])
     return raw
 

@@ -286,7 +286,7 @@ def _read_uci_trial(path: Path) -> mne.io.RawArray:
     and condition."""
     header = [line[1:].strip() for line in _first_lines(path, 5) if line.startswith("#")]
     frame = pd.read_csv(path, sep=" ", comment="#", header=None, names=["trial", "channel", "sample", "value"])
-    names = list(dict.fromkeys(frame["channel"]))
+    names = frame["channel"].unique().tolist()
     if not names or len(frame) % len(names):
         raise RecordingError(f"{path}: its channels do not have the same number of samples: the file is truncated")
     signal = frame["value"].to_numpy(float).reshape(len(names), -1)
