@@ -1,0 +1,307 @@
+"""The pipelines: every kind of input, windows and padding, heads, bounded memory, and what becomes of the answers."""
+
+import json
+import subprocess
+import sys
+
+import mne
+import numpy as np
+import pytest
+import torch
+from transformers import pipeline
+
+from dare_eeg_hf import (
+    DareEegConfig,
+    DareEegFeatureExtractor,
+    DareEegForPreTraining,
+    DareEegForSequenceClassification,
+    DareEegModel,
+)
+from dare_eeg_hf.data.recordings import load_recording
+from dare_eeg_hf.data.simulation import simulate_recordings
+from dare_eeg_hf.pipeline_dare_eeg import open_recordings, window_starts
+from dare_eeg_hf.predictions import merge_predictions, save_features, save_predictions, to_annotations
+
+
+@pytest.fixture(scope="module")
+def classify(eyes_classifier):
+    return pipeline("eeg-classification", model=str(eyes_classifier))
+
+
+@pytest.fixture(scope="module")
+def encode(eyes_classifier):
+    return pipeline("eeg-feature-extraction", model=str(eyes_classifier))
+
+
+def scores(predictions) -> np.ndarray:
+    return np.array([list(window["scores"].values()) for window in predictions])
+
+
+def test_labels_agree_with_the_model_called_by_hand(classify, eyes_recordings):
+    raw, _ = load_recording(eyes_recordings[1])
+    batch = classify.feature_extractor(raw)
+    windows = batch["input_values"][0, :, : 15 * 1024].unflatten(1, (15, 1024)).transpose(0, 1)
+    with torch.no_grad():
+        expected = classify.model(windows, batch["channel_ids"]).logits.softmax(-1)
+    predictions = classify(eyes_recordings[1])
+    np.testing.assert_allclose(scores(predictions[:15]), expected, atol=1e-5)
+    labels = [window["label"] for window in predictions]
+    assert labels.count("eyes closed") > 12
+    assert [window["onset"] for window in predictions] == [4.0 * index for index in range(16)]
+
+
+def test_path_raw_epochs_dictionary_and_array_give_the_same_labels(classify, eyes_recordings):
+    expected = scores(classify(eyes_recordings[0]))
+    recorded = mne.io.read_raw_edf(eyes_recordings[0], verbose="ERROR")
+    np.testing.assert_allclose(scores(classify(recorded)), expected, atol=1e-5)
+
+    raw, _ = load_recording(eyes_recordings[0])
+    np.testing.assert_allclose(scores(classify(raw)), expected, atol=1e-5)
+    description = {"channel_names": raw.ch_names, "sampling_rate": 256, "unit": "uV"}
+    microvolts = raw.get_data() * 1e6
+    np.testing.assert_allclose(scores(classify({"signal": microvolts, **description})), expected, atol=1e-4)
+    np.testing.assert_allclose(scores(classify(torch.from_numpy(microvolts), **description)), expected, atol=1e-4)
+
+    epochs = mne.make_fixed_length_epochs(raw, 4.0, preload=True, verbose="ERROR")
+    of_epochs = classify(epochs)
+    np.testing.assert_allclose(scores(of_epochs), expected[:15], atol=1e-4)
+    assert [window["trial"] for window in of_epochs] == list(range(15))
+    assert of_epochs[3]["onset"] == 12.0
+    trials = classify(epochs.get_data() * 1e6, **description)
+    np.testing.assert_allclose(scores(trials), expected[:15], atol=1e-4)
+
+
+def test_a_list_gives_one_answer_each_and_batches_change_nothing(classify, eyes_recordings):
+    first, second = classify(eyes_recordings[:2], batch_size=3)
+    np.testing.assert_allclose(scores(first), scores(classify(eyes_recordings[0], batch_size=64)), atol=1e-5)
+    np.testing.assert_allclose(scores(second), scores(classify(eyes_recordings[1])), atol=1e-5)
+
+
+def test_the_last_partial_window_is_padded_and_says_so(classify, encode, eyes_recordings):
+    last = classify(eyes_recordings[0])[-1]
+    assert (last["onset"], last["duration"], last["partial"]) == (60.0, 1.0, True)
+
+    raw, _ = load_recording(eyes_recordings[0])
+    batch = encode.feature_extractor(raw)
+    rest = batch["input_values"][:, :, 60 * 256 :]
+    with torch.no_grad():
+        expected = encode.model(rest, batch["channel_ids"])
+    np.testing.assert_allclose(encode(eyes_recordings[0])["features"][-1], expected.pooler_output[0], atol=1e-5)
+    patches = encode(eyes_recordings[0], pooling="none")["features"]
+    assert patches.shape == (16, 16, 64)
+    np.testing.assert_allclose(patches[-1, :4], expected.last_hidden_state[0].reshape(4, 64), atol=1e-5)
+    assert not patches[-1, 4:].any()
+
+
+@pytest.mark.parametrize(
+    ("samples", "window", "stride", "starts"),
+    [
+        (1024, 1024, 1024, [0]),
+        (1023, 1024, 1024, [0]),
+        (63, 1024, 1024, []),
+        (2048 + 64, 1024, 1024, [0, 1024, 2048]),
+        (2048 + 63, 1024, 1024, [0, 1024]),
+        (2048, 1024, 512, [0, 512, 1024]),
+        (2100, 1024, 512, [0, 512, 1024, 1536]),
+    ],
+)
+def test_windows_cover_a_recording(samples, window, stride, starts):
+    assert window_starts(samples, window, stride, 64) == starts
+
+
+def test_overlap_and_window_length(encode, eyes_recordings):
+    features = encode(eyes_recordings[0], overlap=0.75)
+    np.testing.assert_allclose(np.diff(features["onset"]), 1.0)
+    longer = encode(eyes_recordings[0], window_seconds=20)
+    assert longer["duration"].tolist() == [20.0, 20.0, 20.0, 1.0]
+    whole = encode(eyes_recordings[0], window_seconds=4)["features"]
+    np.testing.assert_allclose(longer["features"][0], whole[:5].mean(axis=0), atol=1e-5)
+
+
+def test_a_long_recording_read_in_pieces_agrees_with_the_whole(classify, eyes_recordings, monkeypatch):
+    whole = scores(classify(eyes_recordings[1], overlap=0.5))
+    monkeypatch.setattr("dare_eeg_hf.pipeline_dare_eeg.SEGMENT_SECONDS", 12.0)
+    monkeypatch.setattr("dare_eeg_hf.data.pieces.SURVEY_SECONDS", 40.0)
+    opened = open_recordings(eyes_recordings[1], classify.feature_extractor)[0]
+    lengths = []
+    read = opened.read_source
+    opened.read_source = lambda start, stop: lengths.append(stop - start) or read(start, stop)
+    opened.read(20 * 256, 32 * 256)
+    assert lengths[0] <= 160 * (12 + 2 * 15 + 1)
+    pieces = scores(classify(eyes_recordings[1], overlap=0.5))
+    # A filter's edge at the beginning of a recording depends on the mean of what is filtered.
+    np.testing.assert_allclose(pieces[:2], whole[:2], atol=1e-2)
+    np.testing.assert_allclose(pieces[2:], whole[2:], atol=1e-3)
+
+
+def test_memory_does_not_grow_with_the_recording(eyes_classifier, tmp_path):
+    """Twenty minutes more of 58 channels are 71 MB at 256 Hz in single precision; they may not be held at once."""
+    short, _ = simulate_recordings(tmp_path / "short", subjects=1, seconds=6 * 60)
+    long, _ = simulate_recordings(tmp_path / "long", subjects=1, seconds=26 * 60)
+    script = """
+import resource, sys
+from transformers import pipeline
+import dare_eeg_hf
+
+classify = pipeline("eeg-classification", model=sys.argv[1])
+for path in sys.argv[2:]:
+    windows = classify(path)
+    print(len(windows), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    command = [sys.executable, "-c", script, str(eyes_classifier), str(short), str(long)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    (short_windows, short_peak), (long_windows, long_peak) = (map(int, line.split()) for line in output.splitlines())
+    assert (short_windows, long_windows) == (6 * 15, 26 * 15)
+    assert long_peak - short_peak < 40_000, output
+
+
+def test_multi_label_and_regression_heads(tiny_config, eyes_recordings):
+    overrides = {
+        "id2label": {0: "spike", 1: "slow", 2: "artefact"},
+        "label2id": {"spike": 0, "slow": 1, "artefact": 2},
+    }
+    config = DareEegConfig(**{**tiny_config.to_dict(), **overrides, "problem_type": "multi_label_classification"})
+    model = DareEegForSequenceClassification(config)
+    with torch.no_grad():
+        model.probe.fc2.bias.copy_(torch.tensor([3.0, 1.0, -3.0]))
+    several = pipeline("eeg-classification", model=model, feature_extractor=DareEegFeatureExtractor(window_size=256))
+    window = several(eyes_recordings[0])[0]
+    assert window["labels"] == ["spike", "slow"]
+    assert window["label"] == "spike"
+    assert sum(window["scores"].values()) > 1.2
+
+    config = DareEegConfig(**{**tiny_config.to_dict(), "id2label": {0: "load"}, "label2id": {"load": 0}})
+    regress = pipeline(
+        "eeg-classification",
+        model=DareEegForSequenceClassification(config),
+        feature_extractor=DareEegFeatureExtractor(window_size=256),
+    )
+    window = regress(eyes_recordings[0])[0]
+    assert window["values"] == {"load": window["value"]}
+    assert "label" not in window
+
+
+def test_a_classifier_behind_an_adapter_gets_its_electrodes_in_order(tiny_config, eyes_recordings):
+    electrodes = ["O2", "O1", "Pz"]
+    config = DareEegConfig(
+        **{**tiny_config.to_dict(), "electrode_names": electrodes, "projected_channel_names": ["O1", "OZ", "O2"]}
+        | {"use_spatial_projection": True, "electrode_sampling_rate": 256}
+    )
+    extractor = DareEegFeatureExtractor(window_size=256, electrode_names=electrodes)
+    model = DareEegForSequenceClassification(config).eval()
+    adapted = pipeline("eeg-classification", model=model, feature_extractor=extractor)
+    raw = mne.io.read_raw_edf(eyes_recordings[0], preload=True, verbose="ERROR")
+    expected_input = extractor(raw)["input_values"][:, :, :256]
+    with torch.no_grad():
+        expected = model(expected_input).logits.softmax(-1)
+    predictions = adapted(raw)
+    np.testing.assert_allclose(scores(predictions[:1]), expected, atol=1e-5)
+    assert len(predictions) == 61
+    assert set(adapted.channel_importance(raw)) == set(electrodes)
+    with pytest.raises(ValueError, match="use the pre-trained checkpoint for features"):
+        pipeline("eeg-feature-extraction", model=model, feature_extractor=extractor)
+
+
+def test_importance_points_at_the_channels_with_alpha(classify, eyes_recordings):
+    importance = classify.channel_importance(eyes_recordings[1])
+    assert set(importance) == set(load_recording(eyes_recordings[1]).report.channels)
+    frontal = np.mean([importance[name] for name in ("FP1", "FP2", "F7", "F8")])
+    assert np.mean([importance[name] for name in ("O1", "O2", "P3", "PZ")]) > frontal
+
+
+def test_wrong_models_are_refused(tiny_config, eyes_recordings, tmp_path):
+    DareEegForPreTraining(tiny_config).save_pretrained(tmp_path)
+    DareEegFeatureExtractor(window_size=256).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="without a trained classifier; fine-tune it first"):
+        pipeline("eeg-classification", model=str(tmp_path))
+    encode = pipeline("eeg-feature-extraction", model=str(tmp_path))
+    assert isinstance(encode.model, DareEegModel)
+    assert encode(eyes_recordings[0])["features"].shape == (61, 64)
+
+    from transformers import BertConfig, BertForSequenceClassification
+
+    other = BertForSequenceClassification(
+        BertConfig(vocab_size=10, hidden_size=8, num_hidden_layers=1, num_attention_heads=2)
+    )
+    with pytest.raises(ValueError, match="BertForSequenceClassification is not a DARE-EEG model"):
+        pipeline("eeg-classification", model=other, feature_extractor=DareEegFeatureExtractor())
+
+
+@pytest.mark.parametrize(
+    ("inputs", "options", "message"),
+    [
+        ("nowhere.edf", {}, "There is no file nowhere.edf"),
+        (np.zeros((2, 512)), {}, "come with channel_names, sampling_rate, unit"),
+        (np.zeros(512), {"channel_names": ["Cz"], "sampling_rate": 256, "unit": "uV"}, r"here \(512,\)"),
+        ({"signal": np.zeros((1, 512))}, {}, "described by the keys"),
+        (12, {}, "A int is no recording"),
+        (np.ones((1, 20)), {"channel_names": ["Cz"], "sampling_rate": 256, "unit": "uV"}, "shorter than one patch"),
+        ("recording", {"overlap": 1.0}, "overlap must be at least 0 and below 1"),
+        ("recording", {"speed": 3}, r"does not know \['speed'\]"),
+        ("recording", {"unit": "uV"}, "brings its own unit"),
+    ],
+)
+def test_bad_input_gets_one_clear_sentence(classify, eyes_recordings, inputs, options, message):
+    inputs = eyes_recordings[0] if isinstance(inputs, str) and inputs == "recording" else inputs
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        classify(inputs, **options)
+
+
+def test_a_file_without_eeg_or_without_sense_is_named(classify, tmp_path):
+    nonsense = tmp_path / "nonsense.edf"
+    nonsense.write_bytes(b"not a recording")
+    with pytest.raises(ValueError, match=r"nonsense\.edf"):
+        classify(nonsense)
+
+
+def test_progress_bar_counts_windows(classify, eyes_recordings, capsys):
+    classify(eyes_recordings[0], progress=True)
+    assert "16/16" in capsys.readouterr().err
+    classify(eyes_recordings[0], progress=False)
+    assert capsys.readouterr().err == ""
+
+
+# ---- what becomes of the answers
+
+
+def window(onset, label, score=0.8, duration=4.0):
+    return {"onset": onset, "duration": duration, "partial": False, "label": label, "score": score}
+
+
+def test_neighbours_of_one_label_become_one_annotation():
+    merged = merge_predictions([window(4, "a", 0.6), window(0, "a"), window(8, "b"), window(20, "b")])
+    assert [(each["onset"], each["duration"], each["label"]) for each in merged] == [
+        (0, 8, "a"), (8, 4, "b"), (20, 4, "b"),
+    ]  # fmt: skip
+    assert merged[0]["score"] == pytest.approx(0.7)
+    overlapping = merge_predictions([window(0, "a"), window(2, "a"), window(4, "b"), window(6, "a")])
+    assert [(each["onset"], each["duration"]) for each in overlapping] == [(0, 4), (4, 2), (6, 4)]
+
+
+def test_annotations_can_be_set_and_saved_beside_the_recording(classify, eyes_recordings, tmp_path):
+    predictions = classify(eyes_recordings[1])
+    raw = mne.io.read_raw_edf(eyes_recordings[1], verbose="ERROR")
+    annotations = to_annotations(predictions, orig_time=raw.info["meas_date"])
+    raw.set_annotations(raw.annotations + annotations)
+    assert "eyes closed" in raw.annotations.description
+    annotations.save(tmp_path / "eyes.csv")
+    assert mne.read_annotations(tmp_path / "eyes.csv").description.tolist() == annotations.description.tolist()
+    with pytest.raises(ValueError, match="one continuous recording"):
+        to_annotations([{**predictions[0], "trial": 0}])
+
+
+def test_tables_are_complete_or_absent(classify, encode, eyes_recordings, tmp_path):
+    predictions = classify(eyes_recordings[1])
+    assert json.loads(save_predictions(predictions, tmp_path / "eyes.json").read_text()) == predictions
+    lines = save_predictions(predictions, tmp_path / "eyes.csv").read_text().splitlines()
+    assert lines[0] == "onset,duration,partial,label,score,score_eyes open,score_eyes closed"
+    assert len(lines) == 17
+
+    features = encode(eyes_recordings[1])
+    loaded = np.load(save_features(features, tmp_path / "eyes.npz"), allow_pickle=False)
+    np.testing.assert_array_equal(loaded["features"], features["features"])
+    assert loaded["channel_names"].tolist() == features["channel_names"]
+
+    with pytest.raises(ValueError, match="Out of range float"):
+        save_predictions([{"score": float("nan")}], tmp_path / "broken.json")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["eyes.csv", "eyes.json", "eyes.npz"]
