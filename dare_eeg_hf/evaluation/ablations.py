@@ -1,0 +1,174 @@
+"""The paper's ablation cases, pre-trained at a small scale under equal budgets and compared.
+
+    python -m dare_eeg_hf.evaluation.ablations --pretraining-data recordings/ --data-root data --task eyes-eegmmidb \\
+        --output runs/ablations --preset nano --max-steps 300 --seeds 0 1 2
+
+Every case sees the same windows in the same order for the same number of steps; only the objective differs. Reported
+are the balanced accuracy of a probe on the task and mask invariance on held-out windows, over seeds. At this scale the
+differences say what the switches do here, not what the paper found. Finished runs are not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from dare_eeg_hf.configuration_dare_eeg import PRESETS
+from dare_eeg_hf.evaluation.benchmark import Cell, evaluate_cell, prepare_tasks, windows_file
+from dare_eeg_hf.evaluation.benchmark_report import mean_and_spread
+from dare_eeg_hf.evaluation.tasks import TASKS
+from dare_eeg_hf.training.finetuning import write_atomically
+from dare_eeg_hf.training.labelled_windows import LabelledWindows
+from dare_eeg_hf.training.pretraining import PretrainingArguments, pretrain
+from dare_eeg_hf.training.pretraining_data import is_prepared, open_windows, prepare_windows, split_by_subject
+
+CASES: dict[str, dict[str, bool]] = {
+    "all on": {},
+    "without anchor alignment": {"use_anchor_alignment": False},
+    "without target LayerNorm": {"normalize_targets": False},
+    "without skip": {"use_skip_connection": False},
+    "without mask alignment": {"use_mask_alignment": False},
+}
+"""The cases of the paper (METHOD, "Losses")."""
+
+
+def open_pretraining_windows(source: str, output: Path, seed: int):
+    """Training and validation windows of a prepared data set, or of recordings, which are cut first."""
+    if not is_prepared(source):
+        source = prepare_windows(source, output / "pretraining_windows")
+    train, validation = open_windows(source)
+    return (train, validation) if validation is not None else split_by_subject(train, seed=seed)
+
+
+def run_case(case: str, seed: int, data: str, task: str, output: Path, budget: dict) -> dict:
+    """Pre-train one case with one seed, probe it, measure invariance; read where it was finished before."""
+    folder = output / f"{case.replace(' ', '-')}-seed{seed}"
+    file = folder / "ablation.json"
+    inputs = {"case": case, "seed": seed, "task": task, "data": Path(data).name, **budget}
+    if file.exists() and (stored := json.loads(file.read_text(encoding="utf-8")))["inputs"] == inputs:
+        return stored
+    # The split does not depend on the seed: cases and seeds are compared on the same held-out windows.
+    train, validation = open_pretraining_windows(data, output, seed=0)
+    arguments = PretrainingArguments(
+        output_dir=folder, config=CASES[case], seed=seed, trackers=[], resume=True, log_every=50, **budget
+    )
+    pretrained = pretrain(arguments, train, validation)
+    windows = LabelledWindows.load(windows_file(output, task))
+    cell = Cell(task, str(folder), "probe", seed)
+    probe = evaluate_cell(cell, windows, {}, str(folder), output / "features")
+    curve = pretrained.metrics["invariance"]
+    record = {
+        "inputs": inputs,
+        "balanced_accuracy": probe["metrics"]["balanced_accuracy"],
+        "similarity": sum(point["similarity"] for point in curve) / len(curve),
+        "other_windows_similarity": sum(point["other_windows_similarity"] for point in curve) / len(curve),
+        "retrieval_accuracy": pretrained.metrics["retrieval_accuracy"],
+        "retrieval_chance": pretrained.metrics["chance"],
+        "effective_rank": pretrained.metrics["effective_rank"],
+        "invariance": curve,
+    }
+    write_atomically(file, json.dumps(record, indent=1) + "\n")
+    return record
+
+
+def markdown_table(records: Sequence[dict], task: str) -> str:
+    """One row per case, mean and standard deviation over seeds."""
+    seeds = sorted({record["inputs"]["seed"] for record in records})
+    lines = [
+        f"# Ablations: {TASKS[task].title}",
+        "",
+        f"Seeds {' '.join(map(str, seeds))}; {records[0]['inputs']['max_steps']} steps of "
+        f"{records[0]['inputs']['batch_size']} windows, size {records[0]['inputs']['preset']}. Similarity and "
+        "retrieval compare two masked views of held-out windows, averaged over overlaps; guessing retrieves "
+        f"{records[0]['retrieval_chance']:.3f}.",
+        "",
+        "| case | probe balanced accuracy | similarity of views | of other windows | retrieval | effective rank |",
+        "|---|---|---|---|---|---|",
+    ]
+    columns = (
+        "balanced_accuracy",
+        "similarity",
+        "other_windows_similarity",
+        "retrieval_accuracy",
+        "effective_rank",
+    )
+    for case in CASES:
+        own = [record for record in records if record["inputs"]["case"] == case]
+        if not own:
+            continue
+        cells = []
+        for column in columns:
+            mean, spread = mean_and_spread([record[column] for record in own])
+            cells.append(f"{mean:.3f}" + (f" ± {spread:.3f}" if spread is not None else ""))
+        lines.append(f"| {case} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def run_ablations(
+    data: str, data_root: Path, task: str, output: Path, *, cases: Sequence[str], seeds: Sequence[int], budget: dict
+) -> str:
+    """All cases and seeds; writes ablations.json and ablations.md and returns the table.
+
+    Args:
+        data: prepared data set or folder of recordings to pre-train on.
+        data_root: holds the task's corpus.
+        task: what the probe is tested on.
+        output: folder for runs and tables.
+        cases: keys of `CASES`.
+        seeds: one run of each case per seed.
+        budget: fields of `PretrainingArguments` that all runs share: preset, max_steps, batch_size.
+    """
+    prepare_tasks([task], data_root, output)
+    runs = [(case, seed) for seed in seeds for case in cases]
+    records = [
+        run_case(case, seed, data, task, output, budget) for case, seed in tqdm(runs, desc="ablations", unit="run")
+    ]
+    table = markdown_table(records, task)
+    write_atomically(output / "ablations.json", json.dumps(records, indent=1) + "\n")
+    write_atomically(output / "ablations.md", table)
+    return table
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m dare_eeg_hf.evaluation.ablations",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--pretraining-data", required=True, help="prepared data set, or folder of recordings")
+    parser.add_argument("--data-root", type=Path, required=True, help="folder that holds the task's corpus")
+    parser.add_argument("--task", choices=TASKS, default="eyes-eegmmidb", help="default: %(default)s")
+    parser.add_argument("--output", type=Path, required=True, help="folder for runs and tables")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES), help="default: all")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default: 0 1 2")
+    parser.add_argument("--preset", choices=PRESETS, default="nano", help="size (default: %(default)s)")
+    parser.add_argument("--max-steps", type=int, default=300, help="of every run (default: %(default)s)")
+    parser.add_argument("--batch-size", type=int, default=64, help="windows per step (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    budget = {"preset": options.preset, "max_steps": options.max_steps, "batch_size": options.batch_size}
+    try:
+        table = run_ablations(
+            options.pretraining_data,
+            options.data_root,
+            options.task,
+            options.output,
+            cases=options.cases,
+            seeds=options.seeds,
+            budget=budget,
+        )
+    except (ValueError, FileNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(table)
+    print(f"Written to {options.output}: ablations.md, ablations.json")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

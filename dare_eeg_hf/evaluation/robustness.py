@@ -1,0 +1,167 @@
+"""How balanced accuracy falls as recordings get worse: ours against the baselines, as a figure and a table.
+
+    python -m dare_eeg_hf.evaluation.robustness --data-root data --output runs/robustness --task eyes-eegmmidb \\
+        --models band-power riemann random:nano runs/pretrained --seeds 0 1
+
+Models are trained on intact windows and tested on damaged ones, fold by fold as in the benchmark. Removed channels are
+simply left out for our models; baselines cannot do without, so theirs are interpolated by spherical splines, as a user
+would do. The damage is the same for all models and depends on the seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from dare_eeg_hf.evaluation.benchmark import Cell, cell_inputs, prepare_tasks, windows_file
+from dare_eeg_hf.evaluation.benchmark_report import NAMES, mean_and_spread
+from dare_eeg_hf.evaluation.contestants import (
+    BASELINES,
+    check_contestant,
+    fit_contestant,
+    resolve_checkpoint,
+    short_name,
+)
+from dare_eeg_hf.evaluation.corruptions import CORRUPTIONS, Corruption
+from dare_eeg_hf.evaluation.metrics import classification_metrics
+from dare_eeg_hf.evaluation.tasks import TASKS
+from dare_eeg_hf.training.finetuning import MODES, FinetuningArguments, write_atomically
+from dare_eeg_hf.training.labelled_windows import LabelledWindows
+from dare_eeg_hf.training.randomness import derive_seed
+
+
+def damaged(
+    windows: LabelledWindows, corruption: Corruption, name: str, level: float, seed: int, baseline: bool
+) -> LabelledWindows:
+    """The windows at one level of damage; equal arguments give equal damage."""
+    # Not of the level: more damage then adds to the same channels and noise instead of drawing others.
+    random = np.random.default_rng(derive_seed(seed, "damage", name))
+    apply = corruption.fixed_montage if baseline and corruption.fixed_montage else corruption.apply
+    return apply(windows, level, random)
+
+
+def robustness_of(model: str, task: str, windows: LabelledWindows, mode: str, seed: int, output: Path) -> dict:
+    """Balanced accuracy of one model and seed at every level of every damage; read where it was computed before."""
+    checkpoint = None if model in BASELINES else resolve_checkpoint(model, seed, output / "random")
+    cell = Cell(task, model, "" if model in BASELINES else mode, seed)
+    inputs = cell_inputs(cell, windows, {}, checkpoint)
+    inputs["levels"] = {name: list(corruption.levels) for name, corruption in CORRUPTIONS.items()}
+    file = output / "cells" / cell.file_name
+    if file.exists() and (stored := json.loads(file.read_text(encoding="utf-8")))["inputs"] == inputs:
+        return stored
+
+    arguments = FinetuningArguments(mode=mode, seed=seed)
+    points = [(name, level) for name, corruption in CORRUPTIONS.items() for level in corruption.levels]
+    probabilities = {point: np.full((len(windows), len(windows.label_names)), np.nan) for point in points}
+    for fold in tqdm(TASKS[task].folds(windows), desc=f"{short_name(model)}, seed {seed}", unit="fold"):
+        predict, _ = fit_contestant(model, windows, fold, arguments, checkpoint)
+        intact = windows.select(fold.test)
+        for name, level in points:
+            test = damaged(intact, CORRUPTIONS[name], name, level, seed, model in BASELINES)
+            probabilities[name, level][fold.test] = predict(test)
+    curves: dict[str, list[float]] = {name: [] for name in CORRUPTIONS}
+    for name, level in points:
+        tested = ~np.isnan(probabilities[name, level][:, 0])
+        scores = classification_metrics(windows.labels[tested], probabilities[name, level][tested])
+        curves[name].append(scores["balanced_accuracy"])
+    record = {"inputs": inputs, "balanced_accuracy": curves}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, json.dumps(record, indent=1) + "\n")
+    return record
+
+
+def markdown_table(curves: dict[str, list[dict]], title: str, chance: float) -> str:
+    """One table per damage: a row per model, a column per level."""
+    lines = [f"# Robustness: {title}", "", f"Balanced accuracy; chance is {chance:.3f}.", ""]
+    for name, corruption in CORRUPTIONS.items():
+        lines += [
+            f"| {corruption.title} | " + " | ".join(f"{level:g}" for level in corruption.levels) + " |",
+            "|---" * (len(corruption.levels) + 1) + "|",
+        ]
+        for model, records in curves.items():
+            columns = zip(*(record["balanced_accuracy"][name] for record in records), strict=True)
+            cells = []
+            for values in columns:
+                mean, spread = mean_and_spread(values)
+                cells.append(f"{mean:.3f}" + (f" ± {spread:.3f}" if spread is not None else ""))
+            lines.append(f"| {NAMES.get(model, model)} | " + " | ".join(cells) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def plot_curves(curves: dict[str, list[dict]], title: str, chance: float):
+    """A figure with one panel per damage, one line per model."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.4 * len(CORRUPTIONS), 3.4), layout="constrained")
+    panels = figure.subplots(1, len(CORRUPTIONS), sharey=True)
+    for panel, (name, corruption) in zip(panels, CORRUPTIONS.items(), strict=True):
+        for model, records in curves.items():
+            values = np.array([record["balanced_accuracy"][name] for record in records])
+            panel.plot(range(len(corruption.levels)), values.mean(axis=0), marker="o", label=NAMES.get(model, model))
+        panel.axhline(chance, color="grey", linestyle=":", linewidth=1)
+        panel.set_xticks(range(len(corruption.levels)), [f"{level:g}" for level in corruption.levels])
+        panel.set_xlabel(corruption.title)
+    panels[0].set_ylabel("balanced accuracy")
+    panels[0].legend(fontsize="x-small")
+    figure.suptitle(title)
+    return figure
+
+
+def run_robustness(
+    task: str, models: Sequence[str], seeds: Sequence[int], data_root: Path, output: Path, mode: str = "probe"
+) -> str:
+    """Measure, write robustness.json, robustness.md and robustness.png; returns the table."""
+    TASKS[task].find(data_root)
+    for model in models:
+        check_contestant(model)
+    if TASKS[task].align:
+        raise ValueError(f"task {task} aligns sessions, which damaged windows would undo; choose another task")
+    prepare_tasks([task], data_root, output)
+    windows = LabelledWindows.load(windows_file(output, task))
+    curves = {
+        short_name(model): [robustness_of(model, task, windows, mode, seed, output) for seed in seeds]
+        for model in models
+    }
+    title, chance = TASKS[task].title, 1 / len(windows.label_names)
+    table = markdown_table(curves, title, chance)
+    write_atomically(output / "robustness.json", json.dumps(curves, indent=1) + "\n")
+    write_atomically(output / "robustness.md", table)
+    plot_curves(curves, title, chance).savefig(output / "robustness.png", dpi=120)
+    return table
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m dare_eeg_hf.evaluation.robustness",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--data-root", type=Path, required=True, help="folder that holds the corpora")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the figure and the tables")
+    parser.add_argument("--task", choices=TASKS, default="eyes-eegmmidb", help="default: %(default)s")
+    parser.add_argument("--models", nargs="+", default=["band-power", "riemann"], metavar="MODEL", help="as benchmark")
+    parser.add_argument("--mode", choices=MODES, default="probe", help="of our models (default: probe)")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="default: 0")
+    options = parser.parse_args(arguments)
+    try:
+        table = run_robustness(
+            options.task, options.models, options.seeds, options.data_root, options.output, options.mode
+        )
+    except (ValueError, FileNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(table)
+    print(f"Written to {options.output}: robustness.png, robustness.md, robustness.json")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
