@@ -189,6 +189,12 @@ EYES = FileNameLabels(r"([A-Za-z]+\d+)R0([12])(?:\D.*)?\.edf", ("eyes open", "ey
 ARITHMETIC = FileNameLabels(r"Subject(\d\d)_([12]).*\.edf", ("rest", "arithmetic"))
 
 
+def subject_of(path: Path, rule: FileNameLabels) -> str | None:
+    """The subject a recording's name tells, or None where the name does not follow the rule."""
+    match = re.fullmatch(rule.pattern, path.name)
+    return match[1] if match else None
+
+
 def read_labelled_recordings(folder: Path | str, rule: FileNameLabels, seconds: float) -> LabelledWindows:
     """Windows of all recordings in a folder whose label is in the file name.
 

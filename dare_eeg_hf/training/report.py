@@ -116,16 +116,36 @@ def _invariance(validations: list[dict]) -> dict[str, object] | None:
 
 
 def _reconstruction(run: Path, data: str | Path | None) -> dict[str, object]:
-    """A window with its reconstruction, and the reconstruction error over the scalp; nothing without model or data."""
+    """What the page shows of reconstructions; nothing without model or data."""
+    drawn = draw_reconstruction(run, data)
+    if drawn is None:
+        return {"reconstruction": None, "scalp": None}
+    figure, scalp, count = drawn
+    folder = _model_folder(run)
+    step = CheckpointStore(run / "checkpoints").latest() if folder == run else folder
+    scalp = None if scalp is None else _image(scalp)
+    return {"reconstruction": _image(figure), "scalp": scalp, "windows_shown": count, "at": step}
+
+
+def draw_reconstruction(run: Path, data: str | Path | None = None) -> tuple[Figure, Figure | None, int] | None:
+    """Draw a window with its reconstruction, and the reconstruction error over the scalp.
+
+    Args:
+        run: the run's folder.
+        data: prepared windows; those below `RUN/windows` when None.
+
+    Returns:
+        Both figures (no scalp map for fewer than four channels) and the number of windows the error is the mean of;
+        None where there is no model or there are no windows.
+    """
     folder = _model_folder(run)
     source = Path(data) if data else next(iter(sorted((run / "windows").glob("*"))), None)
     if folder is None or source is None:
-        return {"reconstruction": None, "scalp": None}
+        return None
     model = DareEegForPreTraining.from_pretrained(folder).eval()
     windows = load_windows(source) if not _has_validation(source) else load_windows(source, split="validation")
     batch = _first_windows(windows, model.config)
     values, names = _reconstruct(model, batch)
-    step = CheckpointStore(run / "checkpoints").latest() if folder == run else folder
     shown = slice(0, SHOWN_CHANNELS)
     figure = plot_reconstruction(
         values["window"][0][shown],
@@ -137,8 +157,8 @@ def _reconstruction(run: Path, data: str | Path | None) -> dict[str, object]:
     scalp = None
     if len(names) >= 4:
         error = dict(zip(names, values["error"].tolist(), strict=True))
-        scalp = _image(plot_scalp_map(error, "Reconstruction error of hidden patches", "mean squared error"))
-    return {"reconstruction": _image(figure), "scalp": scalp, "windows_shown": len(batch["input_values"]), "at": step}
+        scalp = plot_scalp_map(error, "Reconstruction error of hidden patches", "mean squared error")
+    return figure, scalp, len(batch["input_values"])
 
 
 def _model_folder(run: Path) -> Path | None:

@@ -1,0 +1,39 @@
+# `make demo` and `make test` need python3 and make alone; everything else is installed into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?=
+
+.PHONY: help demo test lint format clean
+
+help:
+	@echo "make demo              pre-train, fine-tune and predict on simulated EDF files (about 4 minutes on 2 cores)"
+	@echo "make demo DATA=folder  the same on real recordings (S001R01.edf eyes open, S001R02.edf eyes closed, ...)"
+	@echo "make test              lint and run all tests"
+	@echo "make format            format the code"
+	@echo "make clean             remove what these targets made"
+
+# pip finds the versions in constraints.txt; the stamp is renewed when what is to be installed changes.
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/python examples/demo.py $(if $(DATA),--data "$(DATA)" --output demo_output/real)
+
+test: $(VENV)/installed lint
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) demo_output
