@@ -19,6 +19,9 @@ from .quality import BROKEN_SHARE, bridge_broken_samples, find_bad_channels, fin
 from .readers import detect_format, main_file
 from .report import RecordingReport
 
+READ_AT_ONCE = 16_000_000
+"""Values (channels times samples) that are held in double precision at once."""
+
 _BREAKS = ("edge", "boundary", "bad boundary", "bad_acq_skip")
 """Annotations of a break in time: filters must not run across one."""
 
@@ -114,9 +117,21 @@ def _scalp_signal(
     picks = _match(raw, extractor, rename, report)
     if unit != "V":
         report.unit_rescaling = f"the numbers of the file were taken as {unit}, not as the volts it claims"
-    volts = raw.get_data(picks)
-    signal = np.empty(volts.shape, np.float32)
-    return np.multiply(volts, MICROVOLTS[unit], out=signal, casting="unsafe")
+    signal = np.empty((len(picks), raw.n_times), np.float32)
+    # MNE reads double precision: a stretch at a time, so that a long recording does not need all of it twice.
+    stretch = max(1, READ_AT_ONCE // len(picks))
+    for start in range(0, raw.n_times, stretch):
+        stop = min(raw.n_times, start + stretch)
+        try:
+            volts = raw.get_data(picks, start, stop)
+        except Exception as error:
+            # Headers are checked on opening, but damage inside the data shows only here, in a reader's own words.
+            seconds = start / report.sampling_rate
+            raise ValueError(
+                f"its data cannot be read from {seconds:.1f} s on; the file is damaged: {error}"
+            ) from error
+        np.multiply(volts, MICROVOLTS[unit], out=signal[:, start:stop], casting="unsafe")
+    return signal
 
 
 def _match(
