@@ -164,7 +164,12 @@ def activation_bytes(
 
 
 def training_hours(
-    config: DareEegConfig, windows: int, epochs: int, peak: float, devices: int = 1, efficiency: float = DEFAULT_EFFICIENCY
+    config: DareEegConfig,
+    windows: int,
+    epochs: int,
+    peak: float,
+    devices: int = 1,
+    efficiency: float = DEFAULT_EFFICIENCY,
 ) -> float:
     """Hours for `epochs` passes over `windows`, on devices that reach `efficiency` of their peak."""
     return windows * epochs * training_flops(config) / (peak * devices * efficiency) / 3600
@@ -196,9 +201,7 @@ def report(options: argparse.Namespace) -> str:
     configs = {name: DareEegConfig.from_preset(name) for name in options.preset}
     for name, config in configs.items():
         activations, checkpointed = (
-            activation_bytes(
-                config, options.batch_size, bytes_per_value=size, gradient_checkpointing=how
-            )
+            activation_bytes(config, options.batch_size, bytes_per_value=size, gradient_checkpointing=how)
             for how in (False, True)
         )
         lines.append(
@@ -224,13 +227,20 @@ def report(options: argparse.Namespace) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--preset", nargs="+", choices=list(PRESETS), default=list(PRESETS), help="sizes (default: all)")
-    parser.add_argument("--windows", type=int, default=100_000, help="4 s windows of the corpus (default: %(default)s)")
+    parser.add_argument(
+        "--preset", nargs="+", choices=list(PRESETS), default=list(PRESETS), help="sizes (default: all)"
+    )
+    parser.add_argument(
+        "--windows", type=int, default=100_000, help="4 s windows of the corpus (default: %(default)s)"
+    )
     parser.add_argument("--epochs", type=int, default=200, help="passes over them (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=72, help="windows per device (default: %(default)s)")
     parser.add_argument("--bf16", action="store_true", help="activations in bf16 rather than float32")
     parser.add_argument(
-        "--device", nargs="+", default=["a100", "h100", "h200"], help="name[:count], or name=operations_per_second[:count]"
+        "--device",
+        nargs="+",
+        default=["a100", "h100", "h200"],
+        help="name[:count], or name=operations_per_second[:count]",
     )
     parser.add_argument(
         "--efficiency", type=float, default=DEFAULT_EFFICIENCY, help="share of the peak reached (default: %(default)s)"

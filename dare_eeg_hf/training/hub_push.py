@@ -11,6 +11,9 @@ from huggingface_hub import HfApi
 
 logger = logging.getLogger(__name__)
 
+ATTEMPTS = 5
+FIRST_PAUSE = 10.0  # seconds; doubled after each further attempt
+
 
 class BackgroundPush:
     """Uploads the newest folder it is given to a model repository, in a thread of its own.
@@ -23,18 +26,12 @@ class BackgroundPush:
         staging: a folder on the same disk that the files are linked into, so that pruning a checkpoint does not pull
             them from under the upload.
         private: whether a repository that has to be created is private.
-        retries: attempts per folder.
-        pause: seconds before the second attempt; doubled each time.
     """
 
-    def __init__(
-        self, repo_id: str, staging: Path, *, private: bool = True, retries: int = 5, pause: float = 10.0
-    ) -> None:
+    def __init__(self, repo_id: str, staging: Path, *, private: bool = True) -> None:
         self.repo_id = repo_id
         self.staging = staging
         self.private = private
-        self.retries = retries
-        self.pause = pause
         self.pushed = 0
         self.error: str | None = None
         self._waiting: str | None = None
@@ -88,7 +85,7 @@ class BackgroundPush:
             self._push(uploading, message)
 
     def _push(self, folder: Path, message: str) -> None:
-        for attempt in range(self.retries):
+        for attempt in range(ATTEMPTS):
             try:
                 api = HfApi()
                 api.create_repo(self.repo_id, private=self.private, exist_ok=True)
@@ -96,11 +93,10 @@ class BackgroundPush:
             except Exception as error:  # whatever the network or the Hub does, training goes on
                 self.error = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
                 logger.info(
-                    "Push to %s failed (attempt %d of %d): %s", self.repo_id, attempt + 1, self.retries, self.error
+                    "Push to %s failed (attempt %d of %d): %s", self.repo_id, attempt + 1, ATTEMPTS, self.error
                 )
-                if attempt + 1 < self.retries:
-                    # At the end of a run nobody should wait through the long pauses.
-                    self._closing.wait(self.pause * 2**attempt) if not self._closing.is_set() else None
+                # At the end of a run the event is set, and nobody waits through the long pauses.
+                self._closing.wait(FIRST_PAUSE * 2**attempt)
             else:
                 self.error = None
                 self.pushed += 1

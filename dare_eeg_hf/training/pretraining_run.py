@@ -251,8 +251,11 @@ class PretrainingRun:
         self._clock, self._clock_step = time.monotonic(), self.progress.step
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         self._bar.close()
+        if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
+            # torch raises this wherever the program happens to be when the signal arrives.
+            raise PretrainingError(f"A process that reads the training data died: {error} {self._advice()}") from error
         self.accelerator.end_training()
         if self._push is not None:
             self._push.close()
@@ -512,7 +515,7 @@ class PretrainingRun:
         return json.loads(lines[-1]) if lines else {}
 
     def _advice(self) -> str:
-        good = self.store.latest() if self.processes.is_main else None
+        good = self.store.latest()
         if good is None:
             return "No checkpoint was saved yet."
         return f"The last good checkpoint is {good}; once the reason is gone, the same command with --resume goes on."

@@ -93,7 +93,8 @@ class Training:
     """
 
     def __init__(self, job: dict, processes: int, launcher: bool):
-        self.output_file = Path(job["arguments"]["output_dir"]).with_suffix(".log")
+        self.run_folder = Path(job["arguments"]["output_dir"])
+        self.output_file = self.run_folder.with_suffix(".log")
         self.output_file.parent.mkdir(parents=True, exist_ok=True)
         self.launcher = self._launch(job, processes) if launcher else None
         self.pids = [] if launcher else self._fork(job, processes)

@@ -12,6 +12,7 @@ import datasets
 
 from dare_eeg_hf.training import pretraining
 from dare_eeg_hf.training.pretraining import PretrainingArguments, pretrain
+from dare_eeg_hf.training.pretraining_run import PretrainingRun
 
 
 def main() -> None:
@@ -35,6 +36,9 @@ def main() -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
     pretraining.take_step = take_step_then_do_as_told
+    if "batches_of_last_rank" in job and os.environ.get("RANK") == str(int(os.environ.get("WORLD_SIZE", "1")) - 1):
+        loader = PretrainingRun._loader
+        PretrainingRun._loader = lambda *where, **more: list(loader(*where, **more))[: job["batches_of_last_rank"]]
     validation = load(job["validation"]) if job["validation"] else None
     result = pretrain(arguments, [load(folder) for folder in job["train"]], validation)
     rank, world_size = os.environ.get("RANK", "0"), int(os.environ.get("WORLD_SIZE", "1"))

@@ -1,0 +1,229 @@
+"""Speed and memory of a pre-training step on this machine, as a share of its own matrix peak.
+
+    python benchmarks/pretraining.py                                              nano, float32, half a minute
+    python benchmarks/pretraining.py --preset nano base --precision float32 bf16 --compile none regional
+    python benchmarks/pretraining.py --preset base --batch-size 16 --gradient-checkpointing off on
+
+A step is what training does: masks, forward, backward, AdamW, momentum encoder. Windows are noise of the published
+shape (58 channels, 4 s at 256 Hz), so reading data is left out. Operations are those of matrix products and attention
+(training/estimate.py), for the masks that were really drawn. The peak is the best rate of one large matrix product on
+this machine in the same precision, measured in the same process. Each setting runs in a process of its own.
+
+activations: bytes that autograd keeps for the backward pass. peak memory: of a GPU what torch allocated, of a CPU the
+process's largest resident memory, both for a whole step with weights, gradients and optimiser.
+"""
+
+import argparse
+import itertools
+import json
+import platform
+import resource
+import subprocess
+import sys
+import time
+from contextlib import nullcontext
+from pathlib import Path
+
+import torch
+
+from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
+from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining
+from dare_eeg_hf.training.estimate import StepShape, training_flops
+from dare_eeg_hf.training.launching import compile_model
+from dare_eeg_hf.training.schedules import parameter_groups
+from dare_eeg_hf.training.step_masks import step_masks
+
+DEFAULT_BATCH_SIZE = {"nano": 64, "light": 32, "small": 16, "base": 16, "deep": 8}
+GPU_BATCH_SIZE = 72
+
+
+class PretrainingStep:
+    """A model with its optimiser, and one training step of it."""
+
+    def __init__(self, preset: str, batch_size: int, precision: str, compiling: str, checkpointing: bool, device: str):
+        torch.manual_seed(0)
+        self.config = DareEegConfig.from_preset(preset)
+        self.model = DareEegForPreTraining(self.config).to(device).train()
+        if checkpointing:
+            self.model.gradient_checkpointing_enable({"use_reentrant": False})
+        compile_model(self.model, compiling)
+        self.optimizer = torch.optim.AdamW(parameter_groups(self.model.named_parameters(), 1e-6), lr=1e-4, fused=True)
+        channels = len(self.config.pretraining_channel_names)
+        self.batch = {
+            "input_values": 0.02 * torch.randn(batch_size, channels, self.config.window_size, device=device),
+            "channel_ids": torch.arange(channels, device=device),
+        }
+        self.autocast = (
+            (lambda: torch.autocast(device, torch.bfloat16)) if precision == "bf16" else (lambda: nullcontext())
+        )
+        self.number = 0
+        self.flops = 0.0
+
+    def __call__(self) -> None:
+        """Take the next step and count its operations."""
+        masks = step_masks(self.config, self.batch, seed=0, purpose="benchmark", step=self.number)
+        with self.autocast():
+            output = self.model(
+                **self.batch,
+                context_mask=masks.context_mask,
+                second_context_mask=masks.second_context_mask,
+                target_mask=masks.target_mask,
+            )
+        output.loss.backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.model.update_momentum_encoder(0.996)
+        self.number += 1
+        _, patches, channels = masks.context_mask.shape
+        kept = int(masks.context_mask.any(-1).sum())
+        visible = int(masks.context_mask.sum()) / kept
+        shape = StepShape(patches, kept, channels, visible, int(masks.target_mask.sum()))
+        self.flops += len(self.batch["input_values"]) * training_flops(self.config, shape)
+
+
+def synchronize(device: str) -> None:
+    """Wait until the GPU has done what it was told."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def matrix_peak(precision: str, device: str, seconds: float = 3.0) -> float:
+    """Best rate of a large square matrix product, in operations per second."""
+    size = 8192 if device == "cuda" else 2048
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    first, second = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    best, end = 0.0, time.perf_counter() + seconds
+    while best == 0.0 or time.perf_counter() < end:
+        synchronize(device)
+        start = time.perf_counter()
+        first @ second
+        synchronize(device)
+        best = max(best, 2 * size**3 / (time.perf_counter() - start))
+    return best
+
+
+def saved_activations(step: PretrainingStep) -> int:
+    """Bytes kept for the backward pass by one step, weights not counted, each storage once."""
+    weights = {parameter.untyped_storage().data_ptr() for parameter in step.model.parameters()}
+    kept: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        step()
+    return sum(kept.values())
+
+
+def measure(setting: dict) -> dict:
+    """Time steps of one setting for `seconds`, after two to warm up (and to compile)."""
+    device, seconds = setting.pop("device"), setting.pop("seconds")
+    if setting["precision"] == "float32" and device == "cuda":
+        torch.set_float32_matmul_precision("highest")
+    peak_rate = matrix_peak(setting["precision"], device)
+    step = PretrainingStep(**setting, device=device)
+    start = time.perf_counter()
+    for _ in range(2):
+        step()
+    synchronize(device)
+    warm_up = time.perf_counter() - start
+    activations = saved_activations(step) if setting["compiling"] == "none" else None
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    step.flops, first = 0.0, step.number
+    start = time.perf_counter()
+    while step.number - first < 3 or time.perf_counter() - start < seconds:
+        step()
+    synchronize(device)
+    elapsed = time.perf_counter() - start
+    peak_memory = (
+        torch.cuda.max_memory_allocated()
+        if device == "cuda"
+        else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    )
+    rate = step.flops / elapsed
+    return {
+        **setting,
+        "windows_per_second": (step.number - first) * setting["batch_size"] / elapsed,
+        "gflops": rate / 1e9,
+        "peak_gflops": peak_rate / 1e9,
+        "share": rate / peak_rate,
+        "activations_gb": None if activations is None else activations / 1e9,
+        "peak_gb": peak_memory / 1e9,
+        "warm_up_seconds": warm_up,
+        "steps": step.number - first,
+    }
+
+
+def machine(device: str) -> str:
+    """What the numbers were measured on."""
+    if device == "cuda":
+        name = torch.cuda.get_device_name()
+    else:
+        info = Path("/proc/cpuinfo")
+        lines = info.read_text().splitlines() if info.exists() else []
+        names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+        name = f"{names[0] if names else platform.processor()} ({torch.backends.cpu.get_cpu_capability()})"
+    return f"{name}, {torch.get_num_threads()} CPU thread(s), torch {torch.__version__}"
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", nargs="+", choices=list(PRESETS), default=["nano"])
+    parser.add_argument("--precision", nargs="+", choices=["float32", "bf16"], default=["float32"])
+    parser.add_argument("--compile", nargs="+", choices=["none", "regional", "full"], default=["none"])
+    parser.add_argument("--gradient-checkpointing", nargs="+", choices=["off", "on"], default=["off"])
+    parser.add_argument("--batch-size", type=int, help="windows per step (default: 72 on GPUs; on CPUs by preset)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement (default: %(default)s)")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(measure(json.loads(options.one))))
+        return
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    print(machine(device))
+    print(
+        f"{'preset':<7}{'batch':>6}{'precision':>10}{'compile':>10}{'ckpt':>6}{'windows/s':>11}{'GFLOP/s':>10}"
+        f"{'peak':>9}{'share':>8}{'activations':>13}{'peak memory':>13}{'warm-up':>9}"
+    )
+    results = []
+    for preset, precision, compiling, checkpointing in itertools.product(
+        options.preset, options.precision, options.compile, options.gradient_checkpointing
+    ):
+        batch_size = options.batch_size or (GPU_BATCH_SIZE if device == "cuda" else DEFAULT_BATCH_SIZE[preset])
+        setting = {
+            "preset": preset,
+            "batch_size": batch_size,
+            "precision": precision,
+            "compiling": compiling,
+            "checkpointing": checkpointing == "on",
+            "device": device,
+            "seconds": options.seconds,
+        }
+        process = subprocess.run(
+            [sys.executable, __file__, "--one", json.dumps(setting)], stdout=subprocess.PIPE, text=True, check=False
+        )
+        if process.returncode:
+            print(f"{preset:<7}{batch_size:>6}{precision:>10}{compiling:>10}  failed; its messages stand above")
+            continue
+        found = json.loads(process.stdout.splitlines()[-1])
+        results.append(found)
+        activations = "" if found["activations_gb"] is None else f"{found['activations_gb']:.2f} GB"
+        print(
+            f"{preset:<7}{batch_size:>6}{precision:>10}{compiling:>10}{checkpointing:>6}"
+            f"{found['windows_per_second']:>11.2f}{found['gflops']:>10.1f}{found['peak_gflops']:>9.0f}"
+            f"{found['share']:>8.1%}{activations:>13}{found['peak_gb']:>10.2f} GB{found['warm_up_seconds']:>7.1f} s",
+            flush=True,
+        )
+    if options.json:
+        options.json.write_text(json.dumps({"machine": machine(device), "results": results}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,284 @@
+"""What goes wrong in long runs ends in one clear message that names the last good checkpoint, and can be resumed."""
+
+import json
+import os
+import signal
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import datasets
+import numpy as np
+import psutil
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from dare_eeg_hf.training import hub_push, pretraining
+from dare_eeg_hf.training.launching import LaunchError
+from dare_eeg_hf.training.metrics_log import read_metrics
+from dare_eeg_hf.training.pretraining import PretrainingArguments, PretrainingError, pretrain
+
+
+@pytest.fixture
+def arguments(tmp_path, tiny_config):
+    def make(**changes) -> dict:
+        defaults = {
+            "output_dir": tmp_path / "run",
+            "config": tiny_config,
+            "batch_size": 4,
+            "max_steps": 8,
+            "checkpoint_every": 2,
+            "invariance_windows": 0,
+            "keep_last": 2,
+            "trackers": [],
+            "log_every": 1,
+            "cpu": True,
+        }
+        return {**defaults, **changes}
+
+    return make
+
+
+def poison(monkeypatch, at_step: int, *, weights: bool = False):
+    """Make the loss NaN at a step, through the data or through the weights."""
+    take_step = pretraining.take_step
+
+    def poisoned(run, batches):
+        if run.progress.step == at_step:
+            batches = [{**batch, "input_values": batch["input_values"] * torch.nan} for batch in batches]
+        take_step(run, batches)
+
+    monkeypatch.setattr(pretraining, "take_step", poisoned)
+
+
+@pytest.mark.parametrize("log_every", [1, 4])
+def test_nan_loss_names_the_step_and_the_last_good_checkpoint(arguments, windows, monkeypatch, log_every):
+    poison(monkeypatch, at_step=4)
+    with pytest.raises(PretrainingError, match=r"step 5 .*last good checkpoint is .*step-00000004.*--resume"):
+        pretrain(PretrainingArguments(**arguments(log_every=log_every)), windows(16))
+    monkeypatch.undo()
+    result = pretrain(PretrainingArguments(**arguments(log_every=log_every, resume=True)), windows(16))
+    assert result.step == 8
+    assert all(row["loss"] is not None for row in read_metrics(result.output_dir / "metrics.jsonl"))
+
+
+def test_nan_is_never_saved(arguments, windows, monkeypatch):
+    """Even where the checkpoint comes before the next look at the losses."""
+    poison(monkeypatch, at_step=1)
+    with pytest.raises(PretrainingError, match=r"step 2 .*No checkpoint was saved yet"):
+        pretrain(PretrainingArguments(**arguments(log_every=100)), windows(16))
+    assert not list((arguments()["output_dir"] / "checkpoints").glob("step-*"))
+
+
+def test_full_disk(arguments, windows_folder, training_process, tmp_path):
+    """The operating system refuses to let files grow: the message says so, and what was saved before stays good."""
+    failed = training_process(arguments(), train=[windows_folder(16)], file_limit_at=3)
+    assert not failed.succeeded
+    assert "The checkpoint of step 4 could not be written" in failed.output
+    assert "The last good checkpoint is" in failed.output
+    assert "step-00000002" in failed.output
+    left = sorted(entry.name for entry in (tmp_path / "run" / "checkpoints").iterdir())
+    assert left == ["step-00000002"], "nothing half-written stays"
+    resumed = training_process(arguments(resume=True), train=[windows_folder(16)])
+    assert resumed.succeeded, resumed.output
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_loader_worker_that_dies(arguments, windows_folder, training_process, processes):
+    train = [windows_folder(32)]
+    running = training_process(
+        arguments(num_workers=1, max_steps=400, checkpoint_every=5),
+        train=train,
+        processes=processes,
+        wait=False,
+        slow=0.02,
+    )
+    victim = psutil.Process(running.pids[-1])
+    deadline = time.monotonic() + 60
+    while not (running.run_folder / "checkpoints" / "step-00000005").exists():
+        assert time.monotonic() < deadline, running.output
+        time.sleep(0.01)
+    workers = []
+    while not workers:
+        workers = [child for child in victim.children() if child.status() != psutil.STATUS_ZOMBIE]
+    workers[0].kill()
+    running.wait()
+    assert not running.succeeded
+    assert "A process that reads the training data died" in running.output
+    assert "The last good checkpoint is" in running.output
+
+
+def test_damaged_window_in_the_data(arguments, windows_folder, tmp_path):
+    table = pq.read_table(windows_folder(16) / "train.parquet")
+    signals = table.column("signal").to_pylist()
+    signals[:4] = [b"cut short"] * 4
+    broken = table.set_column(0, "signal", [signals])
+    with pytest.raises(PretrainingError, match="Reading the training data failed in step"):
+        pretrain(PretrainingArguments(**arguments()), datasets.Dataset(broken))
+
+
+def test_a_folder_with_a_run_is_not_overwritten(arguments, windows):
+    pretrain(PretrainingArguments(**arguments()), windows(16))
+    with pytest.raises(PretrainingError, match=r"already holds a run.*--resume"):
+        pretrain(PretrainingArguments(**arguments()), windows(16))
+
+
+def test_resuming_nothing_starts_and_resuming_a_complete_run_ends(arguments, windows):
+    first = pretrain(PretrainingArguments(**arguments(resume=True)), windows(16))
+    before = (first.output_dir / "model.safetensors").read_bytes()
+    again = pretrain(PretrainingArguments(**arguments(resume=True)), windows(16))
+    assert (first.step, again.step) == (8, 8)
+    assert (first.output_dir / "model.safetensors").read_bytes() == before
+
+
+def test_changed_settings_are_named_when_resuming(arguments, windows, caplog):
+    pretrain(PretrainingArguments(**arguments(max_steps=4)), windows(16))
+    pretrain(PretrainingArguments(**arguments(max_steps=6, batch_size=2, resume=True)), windows(16))
+    assert "total_steps = 6, which was 4" in caplog.text
+    assert "batch_size = 2, which was 4" in caplog.text
+    assert "not bit for bit" in caplog.text
+
+
+def test_too_little_data_is_said(arguments, windows):
+    with pytest.raises((PretrainingError, ValueError), match=r"lower the batch size|Lower the batch"):
+        pretrain(PretrainingArguments(**arguments(batch_size=64)), windows(16))
+
+
+def test_streamed_data_need_max_steps(arguments, windows):
+    stream = windows(16).to_iterable_dataset()
+    with pytest.raises(PretrainingError, match="max_steps"):
+        pretrain(PretrainingArguments(**arguments(max_steps=None)), stream)
+
+
+def test_early_stop_keeps_the_best_checkpoint(arguments, windows, monkeypatch):
+    found = iter([{"loss": value} for value in (3.0, 1.0, 2.0, 1.5, 1.2, 0.5)])
+    monkeypatch.setattr(pretraining, "validate", lambda run: next(found))
+    few = arguments(validate_every=1, checkpoint_every=100, patience=2, keep_last=1)
+    result = pretrain(PretrainingArguments(**few), windows(16), windows(8, seed=1))
+    assert (result.stopped_by, result.step, result.best_step) == ("patience", 4, 2)
+    kept = sorted(folder.name for folder in (result.output_dir / "checkpoints").iterdir())
+    assert kept == ["step-00000002", "step-00000004"]
+    best = (result.output_dir / "checkpoints" / "step-00000002" / "model.safetensors").read_bytes()
+    assert (result.output_dir / "model.safetensors").read_bytes() == best
+
+
+class BrokenHub(BaseHTTPRequestHandler):
+    """A Hub that answers every request with an error."""
+
+    asked = 0
+
+    def _refuse(self):
+        type(self).asked += 1
+        self.send_error(500)
+
+    do_GET = do_POST = do_HEAD = do_PUT = _refuse  # noqa: N815
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def broken_hub(monkeypatch):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BrokenHub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.mark.parametrize("reachable", [True, False], ids=["broken Hub", "no Hub"])
+def test_a_hub_that_fails_never_stops_training(arguments, windows, monkeypatch, caplog, broken_hub, reachable):
+    endpoint = broken_hub if reachable else "http://127.0.0.1:9"
+    api = hub_push.HfApi(endpoint=endpoint, token="hf_secret")
+    monkeypatch.setattr(hub_push, "HfApi", lambda: api)
+    monkeypatch.setattr(hub_push, "FIRST_PAUSE", 0.05)
+    BrokenHub.asked = 0
+    result = pretrain(PretrainingArguments(**arguments(push_to_hub="someone/eeg")), windows(16))
+    assert result.step == 8
+    assert (result.output_dir / "model.safetensors").is_file()
+    assert "push to someone/eeg failed" in caplog.text
+    assert "saved locally" in caplog.text
+    assert "hf_secret" not in caplog.text
+    if reachable:
+        assert BrokenHub.asked >= 2, "it tried again"
+
+
+def test_unequal_shards_still_end(arguments, windows_folder, training_process):
+    """17 windows cannot be shared equally by two processes; and a stream has no length at all."""
+    done = training_process(
+        arguments(max_steps=None, epochs=3, batch_size=2),
+        train=[windows_folder(17)],
+        validation=windows_folder(5, seed=1),
+        processes=2,
+    )
+    assert done.succeeded, done.output
+    results = [json.loads((done.run_folder / f"result-{rank}.json").read_text()) for rank in range(2)]
+    assert [result["step"] for result in results] == [12, 12]
+    assert [result["world_size"] for result in results] == [2, 2]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_processes_that_run_out_at_different_times_end_together(
+    arguments, windows_folder, training_process, processes
+):
+    """One process's loader ends earlier than the other's; without agreement the other would wait for ever."""
+    done = training_process(
+        arguments(max_steps=6), train=[windows_folder(32)], processes=processes, batches_of_last_rank=2
+    )
+    assert done.succeeded, done.output
+    assert json.loads((done.run_folder / "result-0.json").read_text())["step"] == 6
+
+
+def test_real_launcher_passes_sigterm_on_and_two_processes_run(arguments, windows_folder, training_process):
+    """The launch line of the README, stopped as a cluster would stop it."""
+    running = training_process(
+        arguments(max_steps=100_000, checkpoint_every=100_000),
+        train=[windows_folder(16)],
+        processes=2,
+        launcher=True,
+        wait=False,
+    )
+    deadline = time.monotonic() + 90
+    while not (running.run_folder / "metrics.jsonl").exists():
+        assert time.monotonic() < deadline, running.output
+        time.sleep(0.05)
+    time.sleep(0.2)
+    running.signal(signal.SIGTERM)
+    running.wait()
+    results = [json.loads((running.run_folder / f"result-{rank}.json").read_text()) for rank in range(2)]
+    assert [result["world_size"] for result in results] == [2, 2]
+    steps = {result["step"] for result in results}
+    assert len(steps) == 1
+    assert (running.run_folder / "checkpoints" / f"step-{steps.pop():08d}" / "manifest.json").is_file()
+
+
+def test_a_launcher_that_starts_one_process_of_two_is_caught(arguments, windows, monkeypatch):
+    """`accelerate launch --cpu --num_processes 2` sets these and starts one."""
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    with pytest.raises(LaunchError, match=r"only one runs.*torch\.distributed\.run"):
+        pretrain(PretrainingArguments(**arguments()), windows(16))
+
+
+def test_fsdp_that_does_not_come_about_is_caught(arguments, windows, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(LaunchError, match="FSDP was asked for"):
+        pretrain(PretrainingArguments(**arguments()), windows(16))
+
+
+def test_memory_does_not_grow(arguments, windows, tiny_config, monkeypatch):
+    """Resident memory after 100 and after 500 steps; `benchmarks/memory_growth.py` takes 2,000 of nano."""
+    seen = {}
+    take_step = pretraining.take_step
+
+    def measure(run, batches):
+        take_step(run, batches)
+        seen[run.progress.step] = psutil.Process(os.getpid()).memory_info().rss
+
+    monkeypatch.setattr(pretraining, "take_step", measure)
+    pretrain(PretrainingArguments(**arguments(max_steps=500, checkpoint_every=1000, log_every=10)), windows(64))
+    before, after = (
+        np.mean([seen[step] for step in range(100, 150)]),
+        np.mean([seen[step] for step in range(450, 500)]),
+    )
+    assert after - before < 4 * 2**20, f"{(after - before) / 2**20:.1f} MiB in 350 steps"
