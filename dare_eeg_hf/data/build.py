@@ -35,6 +35,9 @@ from .storage import window_features
 FILE_BYTES = 500_000_000
 """About how large a Parquet file becomes; a recording is never cut in two."""
 
+MOST_WARNINGS = 5
+"""How many different warnings the closing table shows; recordings.jsonl has them all."""
+
 
 @dataclass
 class BuildResult:
@@ -68,6 +71,8 @@ class BuildResult:
             )
         reasons = sum((Counter(record.rejected) for record in built), Counter())
         lines += [f"  rejected {count:>7}: {reason}" for reason, count in reasons.most_common()]
+        warned = Counter(message for record in built for message in record.warnings)
+        lines += [f"  in {count} recordings: {message}" for message, count in warned.most_common(MOST_WARNINGS)]
         lines += [f"  failed {record.recording}: {record.error}" for record in self.failed]
         lines += [f"  not built yet: {name}" for name in self.missing]
         return "\n".join(lines)
@@ -190,10 +195,12 @@ def _build_alone(corpus: EegCorpus, recording: RecordingFile, output: Path, fing
 
 
 def _pool(num_proc: int) -> ProcessPoolExecutor:
-    # Not fork: torch and its threads do not survive it.
-    return ProcessPoolExecutor(
-        num_proc, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-    )
+    # Not fork, which torch and its threads do not survive; a fork server imports everything once for all workers.
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    if "forkserver" in methods:
+        context.set_forkserver_preload([build_part.__module__])
+    return ProcessPoolExecutor(num_proc, context, initializer=torch.set_num_threads, initargs=(1,))
 
 
 def _assemble(corpus: EegCorpus, result: BuildResult) -> None:
@@ -205,8 +212,9 @@ def _assemble(corpus: EegCorpus, result: BuildResult) -> None:
     if state_file.is_file() and state_file.read_text() == state and (result.output / "data").is_dir():
         return
     state_file.unlink(missing_ok=True)
-    for leftover in (result.output / PARTS_FOLDER).glob(".tmp-*"):
-        leftover.unlink(missing_ok=True)
+    for folder in (result.output, result.output / PARTS_FOLDER):
+        for leftover in folder.glob(".tmp-*"):
+            leftover.unlink(missing_ok=True)
     staging = result.output / ".staging"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()

@@ -16,17 +16,9 @@ TEMPLATE = Path(__file__).with_name("dataset_card.md")
 def render_card(corpus: EegCorpus, records: Sequence[PartRecord], failed: Sequence[PartRecord]) -> str:
     """The README.md of a data set, with the YAML head that the Hub and `load_dataset` read."""
     splits = sorted({record.split for record in records if record.windows})
-    head = {
-        "license": corpus.license,
-        "pretty_name": corpus.title,
-        "tags": ["eeg", "time-series"],
-        "configs": [
-            {
-                "config_name": "default",
-                "data_files": [{"split": split, "path": f"data/{split}-*.parquet"} for split in splits],
-            }
-        ],
-    }
+    # No `configs` on purpose: `load_dataset` finds the splits in the names of the files, and only then does its cache
+    # notice that a folder was built anew. With `configs` it would go on giving the rows of the earlier build.
+    head = {"license": corpus.license, "pretty_name": corpus.title, "tags": ["eeg", "time-series"]}
     montages: Counter = Counter()
     for record in records:
         montages.update(map(tuple, record.channels))

@@ -7,6 +7,7 @@ interrupts a build, a part is there or it is not.
 
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -58,7 +59,7 @@ def build_part(corpus: EegCorpus, recording: RecordingFile, output: Path, finger
         source=_file_state(recording.path),
     )
     table = None
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, _quiet_mne():
         warnings.simplefilter("always")
         try:
             table = _windows_of(corpus, recording, record)
@@ -79,9 +80,8 @@ def build_part(corpus: EegCorpus, recording: RecordingFile, output: Path, finger
 def _without_folder(record: PartRecord, recording: RecordingFile) -> str:
     """The record as JSON that does not tell where the corpus lay on the machine that built it."""
     folder = str(recording.path)[: -len(recording.name)]
-    return json.dumps(asdict(record), ensure_ascii=False, default=float, indent=1).replace(
-        json.dumps(folder)[1:-1], ""
-    )
+    text = json.dumps(asdict(record), ensure_ascii=False, default=float)
+    return text.replace(json.dumps(folder, ensure_ascii=False)[1:-1], "")
 
 
 def _windows_of(corpus: EegCorpus, recording: RecordingFile, record: PartRecord) -> pa.Table:
@@ -110,6 +110,18 @@ def _windows_of(corpus: EegCorpus, recording: RecordingFile, record: PartRecord)
     table = pa.concat_tables([window_features(corpus.label_names).arrow_schema.empty_table(), *tables])
     record.bytes = table.nbytes
     return table
+
+
+@contextmanager
+def _quiet_mne() -> Iterator[None]:
+    """MNE issues each warning and logs it as well; the log would tear the progress bar apart."""
+    logger = logging.getLogger("mne")
+    silent = logging.Filter("nothing")
+    logger.addFilter(silent)
+    try:
+        yield
+    finally:
+        logger.removeFilter(silent)
 
 
 def read_record(output: Path, recording: RecordingFile, fingerprint: str) -> PartRecord | None:
