@@ -38,14 +38,12 @@ def kept_channels(windows: LabelledWindows, share: float, random: np.random.Gene
 def remove_channels(windows: LabelledWindows, share: float, random: np.random.Generator) -> LabelledWindows:
     """Leave channels out, the same in all windows."""
     kept = kept_channels(windows, share, random)
-    fewer = replace(
-        windows, channel_names=tuple(windows.channel_names[i] for i in kept), signals=windows.signals[:, kept]
-    )
-    return fewer.with_signals(fewer.signals)
+    names = tuple(windows.channel_names[i] for i in kept)
+    return replace(windows, channel_names=names, signals=windows.signals[:, kept], features=None, features_of=None)
 
 
 def interpolate_channels(windows: LabelledWindows, share: float, random: np.random.Generator) -> LabelledWindows:
-    """The same channels lost, then filled from the others by spherical splines (MNE): for models that need them all."""
+    """The same channels lost, then filled from the others by spherical splines: for models that need them all."""
     import mne
 
     kept = kept_channels(windows, share, random)
