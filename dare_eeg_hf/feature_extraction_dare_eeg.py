@@ -84,6 +84,13 @@ class EegBatchFeature(BatchFeature):
         self.reports = list(reports)
         super().__init__(data, tensor_type=tensor_type)
 
+    def __getstate__(self) -> dict:
+        return {**super().__getstate__(), "reports": self.reports}
+
+    def __setstate__(self, state: dict) -> None:
+        super().__setstate__(state)
+        self.reports = state["reports"]
+
 
 @dataclass
 class _Input:

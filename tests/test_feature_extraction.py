@@ -1,6 +1,7 @@
 """The signal contract: arrays and MNE objects of any kind become the model's input, or a clear error."""
 
 import json
+import pickle
 import subprocess
 import sys
 import warnings
@@ -16,6 +17,8 @@ import dare_eeg_hf  # noqa: F401  registers the classes
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor, EegWarning
 from dare_eeg_hf.montage import CHANNEL_VOCABULARY, PRETRAINING_CHANNELS
 from dare_eeg_hf.signal_dare_eeg import filter_and_resample, line_frequency
+
+pytestmark = pytest.mark.filterwarnings("ignore:the average of only:dare_eeg_hf.feature_extraction_dare_eeg.EegWarning")
 
 NAMES = ["Fp1", "Fp2", "F3", "F4", "C3", "C4", "P3", "P4", "O1", "O2"]
 
@@ -116,7 +119,14 @@ def test_report_survives_json(extractor):
     assert any("160 to 256 Hz" in step for step in again["steps"])
 
 
-# ---- batches ------------------------------------------------------------------------------------------------------------
+def test_reports_travel_with_the_batch(extractor):
+    batch = extractor(eeg(), NAMES, 256, "uV")
+    again = pickle.loads(pickle.dumps(batch)).to("cpu")
+    assert again.reports == batch.reports
+    assert torch.equal(again["input_values"], batch["input_values"])
+
+
+# ---- batches --------------------------------------------------------------
 
 
 def test_a_mixed_batch_gives_each_input_what_it_gets_alone(extractor):
@@ -233,7 +243,7 @@ def test_offsets_of_unfiltered_amplifiers_do_not_reach_the_model(extractor):
     assert torch.allclose(batch["input_values"], clean["input_values"], atol=2e-6)
 
 
-# ---- MNE ----------------------------------------------------------------------------------------------------------------
+# ---- MNE --------------------------------------------------------------
 
 
 def test_raw_uses_types_and_bads(extractor):
@@ -282,7 +292,7 @@ def test_electrode_names_also_match_decorated_ones():
     assert report.renamed == {"EEG T3-REF": "T3", "EEG CZ-REF": "Cz", "EEG FP1-REF": "Fp1"}
 
 
-# ---- bad input ----------------------------------------------------------------------------------------------------------
+# ---- bad input --------------------------------------------------------------
 
 
 @pytest.mark.parametrize("unit", ["V", "mV", "uV"])
@@ -398,7 +408,7 @@ def test_a_contract_that_contradicts_itself_is_refused(change, message):
         DareEegFeatureExtractor(**change)
 
 
-# ---- saving -------------------------------------------------------------------------------------------------------------
+# ---- saving --------------------------------------------------------------
 
 
 def test_contract_travels_in_preprocessor_config(tmp_path):

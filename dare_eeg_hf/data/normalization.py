@@ -158,9 +158,12 @@ def _match(
             raise ValueError("holds no signals, only annotations (read them with mne.read_annotations)")
         reasons = ", ".join(f"{name} ({why})" for name, why in list(report.dropped.items())[:12])
         more = f" and {len(report.dropped) - 12} more" if len(report.dropped) > 12 else ""
+        example = "rename={recorded: electrode}"
+        if "socket of a numbered grid, not a 10-20 site" in report.dropped.values():
+            # BioSemi numbers its sockets in the order of MNE's montages of the same name.
+            example = "rename=dict(zip(raw.ch_names, mne.channels.make_standard_montage('biosemi64').ch_names))"
         raise ValueError(
-            f"no channel is an electrode of the vocabulary: {reasons}{more}; "
-            "name electrodes with rename={recorded: electrode}"
+            f"no channel is an electrode of the vocabulary: {reasons}{more}; name electrodes, as in {example}"
         )
     return [raw.ch_names.index(usable[index]) for index in match.indices.values()]
 

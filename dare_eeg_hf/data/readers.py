@@ -1,5 +1,7 @@
 """Opening an EEG file of any make as an MNE Raw, by what is in it rather than by what it is called."""
 
+import contextlib
+import io
 import os
 import stat
 import tempfile
@@ -202,7 +204,15 @@ def _read_with_mne(path: Path, name: str, options: dict) -> mne.io.BaseRaw:
         return _read_fif(path, options)
     if name == "EEGLAB":
         return _read_eeglab(path, options)
+    if name == "Persyst":
+        return _read_persyst(path, options)
     return reader(path, verbose="WARNING", **options)
+
+
+def _read_persyst(path: Path, options: dict) -> mne.io.BaseRaw:
+    """MNE prints what it cannot parse of the patient's data; printed text would break a JSON report."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        return mne.io.read_raw_persyst(path, verbose="WARNING", **options)
 
 
 def _read_renamed(path: Path, name: str, extension: str, reader: Callable, options: dict) -> mne.io.BaseRaw:

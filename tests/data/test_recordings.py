@@ -27,6 +27,8 @@ from dare_eeg_hf.data.recordings import (
 )
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 
+pytestmark = pytest.mark.filterwarnings("ignore::dare_eeg_hf.feature_extraction_dare_eeg.EegWarning")
+
 NAMES = "Fp1 Fp2 F7 F3 Fz F4 F8 T7 C3 Cz C4 T8 P7 P3 Pz P4 P8 O1 O2".split()
 RATE = 200
 
@@ -265,9 +267,12 @@ def test_numbers_in_the_wrong_unit_can_be_read_with_the_unit_the_message_names()
     np.testing.assert_allclose(fixed.get_data(), normalize_raw(make_raw()).raw.get_data(), atol=1e-9)
 
 
-def test_a_flat_recording():
+def test_a_flat_recording_is_refused_unless_it_is_a_piece_of_a_verified_one():
+    flat = make_raw(np.zeros((19, 4000)))
     with pytest.raises(RecordingError, match="every channel is flat"):
-        normalize_raw(make_raw(np.zeros((19, 4000))))
+        normalize_raw(flat)
+    raw = normalize_raw(flat, bad_channels=[], verify=False).raw
+    assert raw.ch_names == [name.upper() for name in NAMES]
 
 
 @pytest.mark.parametrize("seconds", [0.4, 1.0, 3.9])
@@ -670,6 +675,16 @@ def test_finding_ends_in_a_folder_that_contains_itself(edf, tmp_path):
     (inside / "again").symlink_to(tmp_path, target_is_directory=True)
     (tmp_path / "notes.txt").write_text("no recording")
     assert find_recordings(tmp_path) == [inside / "rec.edf"]
+
+
+def test_damage_inside_the_data_is_named(tmp_path):
+    path = write_fif(tmp_path)
+    raw = read_raw(path)
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(RecordingError, match=r"rec_raw.fif: its data cannot be read from .* the file is damaged"):
+        normalize_raw(raw)
+    with pytest.raises(RecordingError, match=r"rec_raw.fif"):
+        load_recording(path)
 
 
 def test_a_missing_companion_is_named(tmp_path):
