@@ -18,7 +18,7 @@ from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor, Eeg
 from dare_eeg_hf.montage import CHANNEL_VOCABULARY, PRETRAINING_CHANNELS
 from dare_eeg_hf.signal_dare_eeg import filter_and_resample, line_frequency
 
-pytestmark = pytest.mark.filterwarnings("ignore:the average of only:dare_eeg_hf.feature_extraction_dare_eeg.EegWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:the average of only")
 
 NAMES = ["Fp1", "Fp2", "F3", "F4", "C3", "C4", "P3", "P4", "O1", "O2"]
 
