@@ -19,13 +19,15 @@ from dare_eeg_hf.data.simulation import simulate_recordings
 from dare_eeg_hf.montage import CHANNEL_VOCABULARY
 
 MEASURED = """
-import resource, sys, time
+import sys, time
 import torch
 from transformers import pipeline
 import dare_eeg_hf
 
 def peak_megabytes():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    # Not getrusage: its peak starts with that of the process this one was forked from.
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1000
 
 torch.set_num_threads(int(sys.argv[3]))
 classify = pipeline("eeg-classification", model=sys.argv[1], device="cpu")
