@@ -109,7 +109,8 @@ class PretrainingResult:
     """What a run left behind.
 
     Attributes:
-        output_dir: the run's folder; once finished it is itself a checkpoint that `from_pretrained` loads.
+        output_dir: the run's folder; once completed it is itself a checkpoint that `from_pretrained` loads. What a
+            signal stopped is in its checkpoints only.
         metrics: the last validation's losses (and invariance), or the last training losses without validation data.
         best_step: the step whose weights were kept: the lowest validation loss, or the last step.
         step: optimiser steps done.

@@ -1,9 +1,6 @@
 """One pre-training run: its model, data, files and processes. The recipe that uses it is `pretraining.pretrain`."""
 
-import json
 import logging
-import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -12,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import save_file
-from tqdm.auto import tqdm
 
 from ..configuration_dare_eeg import DareEegConfig
 from ..data.loading import WindowCollator, training_dataloader
@@ -24,10 +20,12 @@ from .checkpointing import CheckpointError, CheckpointStore
 from .hub_push import BackgroundPush
 from .launching import compile_model, make_accelerator
 from .metrics_log import FILE_NAME as METRICS_FILE
-from .metrics_log import MetricsLog
+from .metrics_log import read_metrics
+from .model_export import MODEL_FILES, export_model
 from .model_inputs import model_inputs
 from .processes import ProcessGroup
 from .randomness import derive_seed
+from .run_log import NotFiniteError, RunLog
 from .schedules import parameter_groups, scaled_learning_rate
 from .validation import validation_batches
 
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LOSSES = ("loss", "loss_reconstruction", "loss_anchor", "loss_mask_alignment", "loss_activation")
-MODEL_FILES = ("config.json", "preprocessor_config.json", checkpointing.MODEL_FILE)
 
 
 class PretrainingError(RuntimeError):
@@ -92,11 +89,11 @@ class PretrainingRun:
         self.peak_learning_rate = scaled_learning_rate(
             arguments.learning_rate, self.windows_per_step, arguments.learning_rate_scaling
         )
-        self.metrics_log = MetricsLog(arguments.output_dir / METRICS_FILE if self.processes.is_main else None)
+        names = [*self.loss_names, "gradient_norm"]
+        self.log = RunLog(self.accelerator, self.processes, arguments.output_dir, names, self.windows_per_step)
         if checkpoint is not None:
             self._restore(checkpoint)
-        self._recent: list[torch.Tensor] = []
-        self._push = None
+        self._push: BackgroundPush | None = None
 
     @property
     def windows_per_step(self) -> int:
@@ -219,8 +216,8 @@ class PretrainingRun:
                 logger.warning(
                     "Resuming with %s = %s, which was %s: the run goes on, but not bit for bit.", name, now, before
                 )
-        self.metrics_log.forget_after(self.progress.step)
-        self._say(f"Resuming from {checkpoint} (step {self.progress.step} of {self.total_steps}).")
+        self.log.metrics.forget_after(self.progress.step)
+        self.log.say(f"Resuming from {checkpoint} (step {self.progress.step} of {self.total_steps}).")
 
     def _adapt_position(self, before: dict) -> None:
         """Translate the place in the epoch where batches have another size than when it was saved."""
@@ -236,39 +233,25 @@ class PretrainingRun:
     def __enter__(self) -> "PretrainingRun":
         arguments = self.arguments
         arguments.output_dir.mkdir(parents=True, exist_ok=True)
-        self._start_trackers()
         if self.processes.is_main and arguments.push_to_hub:
             self._push = BackgroundPush(arguments.push_to_hub, arguments.output_dir / ".hub-upload")
         parameters = sum(parameter.numel() for parameter in self.network.parameters() if parameter.requires_grad)
-        self._say(
+        self.log.say(
             f"{parameters / 1e6:.2f} M trained parameters, {self.processes.world_size} process(es) on "
             f"{self.accelerator.device.type}, {self.windows_per_step} windows per step, {self.total_steps} steps, "
             f"learning rate up to {self.peak_learning_rate:g}. Files go to {arguments.output_dir}."
         )
-        self._bar = tqdm(
-            total=self.total_steps, initial=self.progress.step, unit="step", disable=not self.processes.is_main
-        )
-        self._clock, self._clock_step = time.monotonic(), self.progress.step
+        self.log.open(self.progress.step, self.total_steps, asdict(arguments))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self._bar.close()
-        if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
-            # torch raises this wherever the program happens to be when the signal arrives.
-            raise PretrainingError(f"A process that reads the training data died: {error} {self._advice()}") from error
-        self.accelerator.end_training()
+        self.log.close()
         if self._push is not None:
             self._push.close()
             self._push = None
-
-    def _start_trackers(self) -> None:
-        if not self.accelerator.log_with:
-            return
-        simple = {
-            name: value if isinstance(value, (int, float, str, bool)) else str(value)
-            for name, value in asdict(self.arguments).items()
-        }
-        self.accelerator.init_trackers("pretraining", config=simple)
+        if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
+            # torch raises this wherever the program happens to be when the signal arrives.
+            raise PretrainingError(f"A process that reads the training data died: {error} {self._advice()}") from error
 
     def batches_of_each_step(self) -> Iterator[list[dict[str, torch.Tensor]]]:
         """Yield the accumulated batches of each step, epoch after epoch, until the run is complete.
@@ -345,55 +328,34 @@ class PretrainingRun:
     # ---- books ----------------------------------------------------------------------------------------------------
 
     def note_step(self, losses: torch.Tensor, gradient_norm: torch.Tensor, learning_rate: float, momentum: float):
-        """Keep a step's numbers on the device (reading them would make the device wait) and count the step."""
-        self._recent.append(torch.cat([losses, gradient_norm.detach().float().reshape(1)]))
+        """Count the step and hand its numbers to the log."""
         self._rates = {"learning_rate": learning_rate, "momentum": momentum}
         self.progress.step += 1
-        self._bar.update()
+        self.log.note_step(torch.cat([losses, gradient_norm.detach().float().reshape(1)]))
 
     def _collect(self) -> None:
-        """Bring the newest steps' numbers to the CPU, averaged over processes, and make sure that they are numbers.
+        """Read the newest steps' numbers and make sure that they are numbers.
 
         Raises:
             PretrainingError: at the first step whose loss or gradient is not finite.
         """
-        if not self._recent:
-            return
-        rows = torch.stack(self._recent).double().cpu()
-        self._recent.clear()
-        sums = self.processes.sum(rows.flatten().tolist())
-        rows = (torch.tensor(sums, dtype=torch.float64) / self.processes.world_size).view(rows.shape)
-        broken = (~rows.isfinite()).any(1).nonzero().flatten()
-        if len(broken):
-            step = self.progress.step - len(rows) + int(broken[0]) + 1
-            values = dict(zip([*self.loss_names, "gradient_norm"], rows[broken[0]].tolist(), strict=True))
+        try:
+            self.progress.unlogged += self.log.collect()
+        except NotFiniteError as error:
             raise PretrainingError(
-                f"The loss or its gradient stopped being a number in step {step} ({values}). Usual reasons: a window "
-                f"with NaN or huge values, a learning rate too high, or fp16. {self._advice()}"
-            )
-        self.progress.unlogged += rows.tolist()
+                f"The loss or its gradient stopped being a number in step {self.progress.step - error.steps_ago} "
+                f"({error.values}). Usual reasons: a window with NaN or huge values, a learning rate too high, or "
+                f"fp16. {self._advice()}"
+            ) from error
 
     def log_when_due(self) -> None:
-        """Write the mean of the newest steps to metrics.jsonl and the trackers every `log_every` steps."""
-        step = self.progress.step
-        if step % self.arguments.log_every and step != self.total_steps:
+        """Write the mean of the newest steps every `log_every` steps, and at the end."""
+        progress = self.progress
+        if progress.step % self.arguments.log_every and progress.step != self.total_steps:
             return
         self._collect()
-        means = torch.tensor(self.progress.unlogged, dtype=torch.float64).mean(0).tolist()
-        self.progress.unlogged = []
-        now = time.monotonic()
-        speed = (step - self._clock_step) * self.windows_per_step / max(now - self._clock, 1e-9)
-        self._clock, self._clock_step = now, step
-        values = dict(zip([*self.loss_names, "gradient_norm"], means, strict=True))
-        record = {"step": step, "epoch": self.progress.epoch, "split": "train", **values, **self._rates}
-        self._write(record | {"windows_per_second": speed})
-        self._bar.set_postfix({"loss": f"{values['loss']:.4f}", "windows/s": f"{speed:.1f}"}, refresh=False)
-
-    def _write(self, record: dict[str, object]) -> None:
-        self.metrics_log.write(record)
-        split, step = record["split"], record["step"]
-        numbers = {f"{split}/{key}": value for key, value in record.items() if isinstance(value, (int, float))}
-        self.accelerator.log(numbers, step=step)
+        self.log.write_training(progress.step, progress.epoch, progress.unlogged, self._rates)
+        progress.unlogged = []
 
     def validation_is_due(self) -> bool:
         """At every `validate_every` steps (an epoch), and at the end."""
@@ -416,20 +378,19 @@ class PretrainingRun:
     def note_validation(self, metrics: dict[str, object]) -> None:
         """Write what a validation found, and remember whether it is the best so far."""
         progress = self.progress
-        self._write({"step": progress.step, "epoch": progress.epoch, "split": "validation", **metrics})
+        self.log.write({"step": progress.step, "epoch": progress.epoch, "split": "validation", **metrics})
         if metrics.get("collapsed"):
-            self._say(
+            self.log.say(
                 f"Warning: the features of different windows are nearly the same at step {progress.step} (relative "
-                f"std {metrics['feature_std']:.2g}, effective rank {metrics['effective_rank']:.1f}). The encoder may be "
-                "collapsing: look at the mask-alignment loss, the learning rate and the data's amplitude."
+                f"std {metrics['feature_std']:.2g}, effective rank {metrics['effective_rank']:.1f}). The encoder may "
+                "be collapsing: look at the mask-alignment loss, the learning rate and the data's amplitude."
             )
         progress.last_validation = metrics
         if progress.best_loss is None or metrics["loss"] < progress.best_loss:
             progress.best_step, progress.best_loss, progress.validations_since_best = progress.step, metrics["loss"], 0
         else:
             progress.validations_since_best += 1
-        self._clock = time.monotonic()
-        self._clock_step = progress.step
+        self.log.restart_clock(progress.step)
 
     def patience_is_over(self) -> bool:
         """Whether the last validations brought nothing better."""
@@ -472,54 +433,36 @@ class PretrainingRun:
         if failed:
             raise PretrainingError(f"{error or 'The first process could not save.'} {self._advice()}") from error
         if self._push is not None:
-            files = [path / name for name in MODEL_FILES] + [self.metrics_log.file]
+            files = [path / name for name in MODEL_FILES] + [self.log.metrics.file]
             self._push.submit([file for file in files if file.is_file()], f"Step {self.progress.step}")
 
     def finish(self) -> tuple[dict[str, object], int]:
-        """Put the best model into the run's folder as a complete checkpoint; return its metrics and step."""
+        """Put a completed run's best model into its folder as a complete checkpoint; return its metrics and step."""
         progress = self.progress
         best_step = progress.best_step if progress.best_step in self.store.steps() else progress.step
         self.processes.wait()
-        metrics = progress.last_validation or self._last_training_losses()
-        if self.processes.is_main and self.store.path(best_step).is_dir():
-            self._export(self.store.path(best_step))
-            self._say(f"The model of step {best_step} is in {self.arguments.output_dir}.")
+        file = self.arguments.output_dir / METRICS_FILE
+        records = read_metrics(file) if file.exists() and not progress.last_validation else [{}]
+        metrics = progress.last_validation or records[-1]
+        completed = self.stopped_by in (None, "patience")
+        if completed and self.processes.is_main and self.store.path(best_step).is_dir():
+            export_model(self.store.path(best_step), self.arguments.output_dir, self._card_facts())
+            self.log.say(f"The model of step {best_step} is in {self.arguments.output_dir}.")
             if self._push is not None:
                 files = [file for file in self.arguments.output_dir.iterdir() if file.is_file()]
                 self._push.submit(files, f"The model of step {best_step} of {progress.step}")
         self.processes.wait()
         return metrics, best_step
 
-    def _export(self, checkpoint: Path) -> None:
-        from ..hub.cards import write_model_card
-
-        output = self.arguments.output_dir
-        for name in MODEL_FILES:
-            temporary = output / f".{name}.new"
-            shutil.copyfile(checkpoint / name, temporary)
-            checkpointing.sync(temporary)
-            temporary.replace(output / name)
-        arguments = {
-            name: value
-            for name, value in asdict(self.arguments).items()
-            if name not in ("corpora", "license", "output_dir")
-        }
-        facts = {"license": self.arguments.license, "arguments": arguments}
-        if self.arguments.corpora:
-            facts["corpora"] = self.arguments.corpora
-        write_model_card(output, run=facts)
-
-    def _last_training_losses(self) -> dict[str, float]:
-        file = self.arguments.output_dir / METRICS_FILE
-        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-        return json.loads(lines[-1]) if lines else {}
+    def _card_facts(self) -> dict[str, object]:
+        """What the model card says about the run."""
+        left_out = ("corpora", "license", "output_dir")
+        settings = {name: value for name, value in asdict(self.arguments).items() if name not in left_out}
+        facts = {"license": self.arguments.license, "arguments": settings}
+        return {**facts, "corpora": self.arguments.corpora} if self.arguments.corpora else facts
 
     def _advice(self) -> str:
         good = self.store.latest()
         if good is None:
             return "No checkpoint was saved yet."
         return f"The last good checkpoint is {good}; once the reason is gone, the same command with --resume goes on."
-
-    def _say(self, message: str) -> None:
-        if self.processes.is_main:
-            tqdm.write(message)

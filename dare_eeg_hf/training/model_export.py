@@ -1,0 +1,26 @@
+"""A run's best checkpoint, put into the run's folder as a model that `from_pretrained` loads."""
+
+import shutil
+from pathlib import Path
+
+from .checkpointing import MODEL_FILE, sync
+
+MODEL_FILES = ("config.json", "preprocessor_config.json", MODEL_FILE)
+
+
+def export_model(checkpoint: Path, output_dir: Path, facts: dict[str, object]) -> None:
+    """Copy a checkpoint's model files, each in one move, and write the model card.
+
+    Args:
+        checkpoint: folder of the checkpoint.
+        output_dir: the run's folder.
+        facts: what the card should say, as `hub.cards.write_model_card` takes it.
+    """
+    from ..hub.cards import write_model_card
+
+    for name in MODEL_FILES:
+        temporary = output_dir / f".{name}.new"
+        shutil.copyfile(checkpoint / name, temporary)
+        sync(temporary)
+        temporary.replace(output_dir / name)
+    write_model_card(output_dir, run=facts)
