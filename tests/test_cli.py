@@ -1,0 +1,149 @@
+"""`dare-eeg` as people type it: help that teaches, tables, folders, resumption, and errors as one sentence."""
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+
+import mne
+import numpy as np
+import pytest
+from transformers import pipeline
+
+from dare_eeg_hf.cli import build_parser, main
+
+
+def test_help_of_every_command_has_examples(capsys):
+    with pytest.raises(SystemExit) as exit_information:
+        main(["--help"])
+    assert exit_information.value.code == 0
+    overview = capsys.readouterr().out
+    for command in ("inspect", "predict", "embed", "convert", "publish", "benchmark"):
+        assert command in overview
+        if command == "benchmark":
+            continue  # its help is the evaluation's own
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert f"dare-eeg {command} " in capsys.readouterr().out.split("examples:")[1]
+
+
+def test_predict_prints_the_pipelines_table(eyes_classifier, eyes_recordings, capsys):
+    assert main(["predict", str(eyes_classifier), str(eyes_recordings[1])]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    expected = pipeline("eeg-classification", model=str(eyes_classifier))(eyes_recordings[1])
+    assert [float(row["onset"]) for row in rows] == [window["onset"] for window in expected]
+    assert [row["label"] for row in rows] == [window["label"] for window in expected]
+    np.testing.assert_allclose(
+        [float(row["score"]) for row in rows], [window["score"] for window in expected], atol=1e-6
+    )
+
+    assert main(["predict", str(eyes_classifier), str(eyes_recordings[1]), "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == expected
+
+
+def test_predict_fills_a_folder_and_goes_on_where_it_stopped(eyes_classifier, eyes_recordings, tmp_path, capsys):
+    source = eyes_recordings[0].parents[1]
+    command = ["predict", str(eyes_classifier), str(source), "--output", str(tmp_path), "--annotations", "--figures"]
+    assert main(command) == 0
+    written = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*"))
+    assert written[:3] == ["S001/S001R01.csv", "S001/S001R01.png", "S001/S001R01_annotations.csv"]
+    assert len(written) == 12
+    assert len(mne.read_annotations(tmp_path / "S001" / "S001R02_annotations.csv")) >= 1
+
+    (tmp_path / "S002" / "S002R01.csv").unlink()
+    before = (tmp_path / "S001" / "S001R01.csv").stat().st_mtime_ns
+    capsys.readouterr()
+    assert main(command) == 0
+    assert capsys.readouterr().err.count("skipped") == 3
+    assert (tmp_path / "S002" / "S002R01.csv").exists()
+    assert (tmp_path / "S001" / "S001R01.csv").stat().st_mtime_ns == before
+    assert main([*command, "--overwrite"]) == 0
+    assert (tmp_path / "S001" / "S001R01.csv").stat().st_mtime_ns > before
+
+
+def test_embed_writes_features_that_numpy_reads(eyes_classifier, eyes_recordings, tmp_path):
+    options = ["--output", str(tmp_path), "--window-seconds", "10", "--pooling", "none"]
+    assert main(["embed", str(eyes_classifier), str(eyes_recordings[0]), *options]) == 0
+    features = np.load(tmp_path / "S001R01.npz", allow_pickle=False)
+    assert features["features"].shape == (7, 40, 64)
+    assert features["partial"].tolist() == [False] * 6 + [True]
+
+
+def test_inspect_reports_draws_and_speaks_json(eyes_recordings, tmp_path, capsys):
+    path = str(eyes_recordings[0])
+    assert main(["inspect", path, "--figures", str(tmp_path)]) == 0
+    report = capsys.readouterr().out
+    assert "kept (19)" in report
+    assert "average reference over 19 channels" in report
+    assert {figure.name for figure in tmp_path.iterdir()} == {"S001R01_traces.png", "S001R01_spectrum.png"}
+    assert main(["inspect", path, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["sampling_rate"] == 160
+
+
+def test_a_broken_recording_does_not_stop_the_others(eyes_classifier, eyes_recordings, tmp_path, capsys):
+    shutil.copy(eyes_recordings[0], tmp_path / "good.edf")
+    (tmp_path / "broken.edf").write_bytes(eyes_recordings[0].read_bytes()[:500])
+    assert main(["predict", str(eyes_classifier), str(tmp_path), "--output", str(tmp_path / "out")]) == 1
+    errors = capsys.readouterr().err
+    assert "broken.edf" in errors
+    assert "1 of 2 recordings failed" in errors
+    assert "Traceback" not in errors
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.csv"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "{model}", "nowhere.edf"], "There is no file or folder nowhere.edf"),
+        (["predict", "no/such/model", "{recording}"], "There is no folder no/such/model"),
+        (["predict", "{empty}", "{recording}"], "has no config.json"),
+        (["predict", "{model}", "{empty}"], "There is no EEG recording in"),
+        (["predict", "{model}", "{recording}", "--overlap", "1"], "overlap must be at least 0 and below 1"),
+        (["predict", "{model}", "{recording}", "--figures"], "need --output"),
+        (["convert", "{recording}", "{empty}/out", "--config", "{recording}"], "error:"),
+        (["publish", "{empty}", "somebody/something", "--dry-run"], "no Parquet file"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_status_one(
+    arguments, message, eyes_classifier, eyes_recordings, tmp_path, capsys
+):
+    places = {"model": eyes_classifier, "recording": eyes_recordings[0], "empty": tmp_path}
+    assert main([argument.format(**places) for argument in arguments]) == 1
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    assert "Traceback" not in captured.err
+
+
+def test_a_bad_command_line_is_status_two(capsys):
+    for arguments in ([], ["predict"], ["inspect", "x.edf", "--nonsense"], ["unknown"]):
+        with pytest.raises(SystemExit) as exit_information:
+            main(arguments)
+        assert exit_information.value.code == 2
+    assert "--nonsense" in capsys.readouterr().err
+
+
+def test_a_pipe_that_closes_early_is_no_error(eyes_classifier, eyes_recordings):
+    command = [sys.executable, "-m", "dare_eeg_hf.cli", "predict", str(eyes_classifier), str(eyes_recordings[0])]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.wait(timeout=120)
+    assert "Traceback" not in errors
+    assert "Broken pipe" not in errors
+
+
+def test_weights_that_are_no_weights_are_named(eyes_classifier, eyes_recordings, tmp_path, capsys):
+    broken = tmp_path / "broken"
+    shutil.copytree(eyes_classifier, broken)
+    (broken / "model.safetensors").write_bytes(b"\x00" * 100)
+    assert main(["predict", str(broken), str(eyes_recordings[0])]) == 1
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_the_parser_knows_the_arguments_of_publish():
+    options = build_parser().parse_args(["publish", "runs/base", "me/base", "--tag", "v1", "--dry-run"])
+    assert (options.repo_id, options.tag, options.dry_run, options.public) == ("me/base", "v1", True, False)
