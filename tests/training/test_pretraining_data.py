@@ -1,0 +1,172 @@
+"""From recordings to training windows: nothing of a subject on both sides, flags and files that mean what they say."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from dare_eeg_hf import DareEegConfig
+from dare_eeg_hf.data.simulation import simulate_recordings
+from dare_eeg_hf.training.command_line import argument_help, parse_assignments
+from dare_eeg_hf.training.model_inputs import model_inputs
+from dare_eeg_hf.training.pretraining import PretrainingArguments
+from dare_eeg_hf.training.pretraining_data import (
+    describe,
+    is_prepared,
+    open_windows,
+    prepare_windows,
+    split_by_subject,
+)
+from dare_eeg_hf.training.step_masks import step_masks
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recordings")
+    montage = ["Fp1", "Fp2", "F3", "F4", "C3", "C4", "P3", "P4", "O1", "O2"]
+    simulate_recordings(folder, subjects=3, seconds=16, montage=montage)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def example():
+    spec = importlib.util.spec_from_file_location("pretrain_example", ROOT / "examples" / "pretrain.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_example_takes_a_folder_of_recordings_to_a_model(recordings, tmp_path, tiny_config, example, capsys):
+    sizes = {**tiny_config, "patch_size": 64, "window_size": 1024}
+    fields = [f"{name}={value}" for name, value in sizes.items()]
+    command = ["--data", str(recordings), "--output", str(tmp_path / "run"), "--set", *fields]
+    command += ["--epochs", "1", "--batch-size", "4", "--validation-fraction", "0.3", "--trackers", "--cpu"]
+    assert example.main(command) == 0
+    assert f"is in {tmp_path / 'run'}" in capsys.readouterr().out
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["hidden_size"] == 16
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert {row["split"] for row in rows} == {"train", "validation"}
+    assert "recordings" in (tmp_path / "run" / "README.md").read_text()
+
+    assert example.main(command) == 1
+    assert "already holds a run" in capsys.readouterr().err
+    assert example.main([*command, "--resume"]) == 0
+
+
+def test_validation_subjects_are_never_trained_on(recordings, tmp_path):
+    train, none = open_windows(prepare_windows(recordings, tmp_path / "windows"))
+    assert none is None
+    assert is_prepared(tmp_path / "windows")
+    assert not is_prepared(recordings)
+    kept, held_out = split_by_subject(train, 0.3)
+    assert set(kept["subject"]) | set(held_out["subject"]) == {"S001", "S002", "S003"}
+    assert not set(kept["subject"]) & set(held_out["subject"])
+    assert len(kept) + len(held_out) == len(train)
+    again = split_by_subject(train, 0.3)[1]
+    assert set(again["subject"]) == set(held_out["subject"])
+
+    alone = train.filter(lambda subject: subject == "S001", input_columns="subject")
+    kept, held_out = split_by_subject(alone, 0.3)
+    assert len(set(kept["recording"])) == len(set(held_out["recording"])) == 1
+    assert not set(kept["recording"]) & set(held_out["recording"])
+
+    single = alone.filter(lambda name: name.endswith("R01.edf"), input_columns="recording")
+    assert split_by_subject(single, 0.3)[1] is None
+    assert split_by_subject(train, 0)[1] is None
+    with pytest.raises(ValueError, match="validation_fraction"):
+        split_by_subject(train, 1.5)
+    [facts] = describe([train])
+    assert (facts["subjects"], facts["recordings"], facts["windows"]) == (3, 6, len(train))
+
+
+def test_a_path_that_is_nothing_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match="neither a folder"):
+        open_windows(tmp_path / "nothing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="no EEG recordings"):
+        prepare_windows(tmp_path / "empty", tmp_path / "windows")
+
+
+def test_flags_go_before_the_file_and_the_file_before_the_defaults(example, tmp_path):
+    file = tmp_path / "settings.yaml"
+    file.write_text("preset: light\nbatch-size: 5\nseed: 3\ndata: [a/b]\nconfig:\n  mask_scope: sample\n")
+    command = ["--config", str(file), "--seed", "4", "--output", str(tmp_path), "--set", "target_probability=0.3"]
+    data, arguments = example.parse(command)
+    assert data.data == ["a/b"]
+    assert (arguments.preset, arguments.batch_size, arguments.seed, arguments.epochs) == ("light", 5, 4, 200)
+    assert arguments.config == {"mask_scope": "sample", "target_probability": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("presett: nano", "presett"), ("- nano", "name: value"), ("epochs: 0", "epochs")]
+)
+def test_mistakes_in_a_file_are_named(example, tmp_path, capsys, content, message):
+    file = tmp_path / "settings.yaml"
+    file.write_text(content)
+    with pytest.raises(SystemExit):
+        example.parse(["--config", str(file), "--data", "a/b", "--output", str(tmp_path)])
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "examples" / "configs").glob("*.yaml")), ids=lambda file: file.stem)
+def test_settings_files_are_understood(example, file, tmp_path):
+    if file.stem == "fsdp2":
+        from accelerate.commands.config.config_args import load_config_from_file
+
+        assert load_config_from_file(str(file)).fsdp_config["fsdp_version"] == 2
+        return
+    _, arguments = example.parse(["--config", str(file), "--data", "a/b", "--output", str(tmp_path)])
+    DareEegConfig.from_preset(arguments.preset, **arguments.config)
+
+
+def test_every_argument_is_explained():
+    assert set(argument_help(PretrainingArguments)) == set(PretrainingArguments.__dataclass_fields__)
+    with pytest.raises(ValueError, match="FIELD=VALUE"):
+        parse_assignments(["mask_scope"])
+
+
+def batch(names, config, masked=()):
+    ids = torch.tensor([config.channel_names.index(name) for name in names]).expand(3, -1)
+    mask = torch.ones(3, len(names), dtype=torch.bool)
+    for window, channel in masked:
+        mask[window, channel] = False
+    values = torch.randn(3, len(names), 128)
+    return {"input_values": values, "channel_ids": ids, "channel_mask": mask, "patch_mask": torch.ones(3, 8).bool()}
+
+
+def test_only_channels_of_the_pretraining_montage_reach_the_model():
+    config = DareEegConfig.from_preset("nano")
+    found = model_inputs(batch(["C3", "AF7", "CZ", "PO5"], config), config)
+    assert [config.channel_names[number] for number in found["channel_ids"]] == ["C3", "CZ"]
+    assert found["input_values"].shape == (3, 2, 128)
+    assert found.keys() == {"input_values", "channel_ids"}, "masks that mask nothing are left out"
+    padded = batch(["C3", "CZ", "C4"], config, masked=[(1, 2)])
+    found = model_inputs(padded, config)
+    assert found["channel_mask"].tolist()[1] == [True, True, False]
+    assert found["input_values"][1, 2].abs().max() == 0
+    with pytest.raises(ValueError, match="pretraining_channel_names"):
+        model_inputs(batch(["AF7", "AF8"], config), config)
+
+
+@pytest.mark.parametrize("scope", ["batch", "sample"])
+@pytest.mark.parametrize("shares", [(12, 12), (6,) * 4, (1,) * 24], ids=["two", "four", "twenty-four"])
+def test_a_windows_mask_does_not_depend_on_how_windows_are_shared(scope, shares):
+    config = DareEegConfig.from_preset("nano", mask_scope=scope)
+    where = {"seed": 1, "purpose": "training", "step": 7}
+
+    def masks(count, rank):
+        return step_masks(config, {"input_values": torch.zeros(count, 20, 1024)}, rank=rank, **where)
+
+    whole = masks(24, 0)
+    parts = [masks(count, rank) for rank, count in enumerate(shares)]
+    for name in ("context_mask", "second_context_mask", "target_mask"):
+        joined = torch.cat([getattr(part, name).expand(shares[0], -1, -1) for part in parts])
+        assert torch.equal(joined, getattr(whole, name).expand(24, -1, -1))
+    where["step"] = 8
+    assert not torch.equal(masks(24, 0).context_mask, whole.context_mask)
+    if scope == "sample":
+        assert len(torch.unique(whole.context_mask, dim=0)) == 24
