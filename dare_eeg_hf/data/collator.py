@@ -61,12 +61,9 @@ class WindowCollator:
         with warnings.catch_warnings():
             # The signals are views of a read-only file; they are only copied from.
             warnings.filterwarnings("ignore", message=".*not writable.*")
-            for number, signal in enumerate(signals):
-                place = (
-                    input_values[number] if complete else input_values[number, : channels[number], : samples[number]]
-                )
-                place.copy_(torch.from_numpy(signal))
-                channel_ids[number, : channels[number]] = ids[number]
+            for number, (place, signal) in enumerate(zip(input_values.unbind(), signals, strict=True)):
+                (place if complete else place[: len(signal), : signal.shape[1]]).copy_(torch.from_numpy(signal))
+                channel_ids[number, : len(signal)] = ids[number]
         for number, row in enumerate(rows):
             if row["unit"] != "mV":
                 input_values[number] *= MILLIVOLTS[row["unit"]]
