@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from transformers.feature_extraction_utils import BatchFeature, FeatureExtractionMixin
 
-from .montage import CHANNEL_VOCABULARY, match_channels, normalize_channel_name
+from .montage import CHANNEL_VOCABULARY, list_by_reason, match_channels, normalize_channel_name
 from .signal_dare_eeg import (
     FLAT_MICROVOLTS,
     MICROVOLTS,
@@ -266,7 +266,7 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
                 f"several channels claim the same electrode ({clashes}): rename them or leave all but one out"
             )
         if not match.indices:
-            reasons = ", ".join(f"{name} ({reason})" for name, reason in (item.excluded | match.dropped).items())
+            reasons = list_by_reason(item.excluded | match.dropped)
             raise ValueError(
                 f"none of the {len(item.names)} channels is an electrode of the model's vocabulary: {reasons}"
             )
@@ -320,8 +320,7 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
         if item.unit != self.unit:
             report.steps.append(f"unit {item.unit} to {self.unit}")
         if report.dropped:
-            dropped = ", ".join(f"{name} ({reason})" for name, reason in report.dropped.items())
-            report.warn(f"dropped {dropped}")
+            report.warn(f"dropped {list_by_reason(report.dropped)}")
         return signal
 
     def _check_amplitudes(self, inputs: list[_Input], spreads: list[tuple], reports: list[SignalReport]) -> None:

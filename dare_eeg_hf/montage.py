@@ -181,6 +181,18 @@ class ChannelMatch:
     references: set[str] = field(default_factory=set)
 
 
+def list_by_reason(dropped: Mapping[str, str], limit: int = 12) -> str:
+    """Readable text of channels and reasons: `ECG1, ECG2 (ECG); A1, A2 and 14 more (ear or mastoid)`."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in dropped.items():
+        reasons.setdefault(reason, []).append(name)
+    parts = []
+    for reason, names in reasons.items():
+        more = f" and {len(names) - limit} more" if len(names) > limit else ""
+        parts.append(f"{', '.join(names[:limit])}{more} ({reason})")
+    return "; ".join(parts)
+
+
 def match_channels(
     names: Sequence[str], vocabulary: Iterable[str] = CHANNEL_VOCABULARY, rename: Mapping[str, str] | None = None
 ) -> ChannelMatch:

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import signal_dare_eeg
 from ..feature_extraction_dare_eeg import NORMALIZED_MARK, DareEegFeatureExtractor, amplitude_statistics
-from ..montage import match_channels
+from ..montage import list_by_reason, match_channels
 from ..signal_dare_eeg import MICROVOLTS, canonical_unit, check_amplitude, spread
 from .errors import RecordingError
 from .quality import BROKEN_SHARE, bridge_broken_samples, find_bad_channels, find_broken_samples, runs
@@ -156,14 +156,13 @@ def _match(
     if not match.indices:
         if not raw.ch_names:
             raise ValueError("holds no signals, only annotations (read them with mne.read_annotations)")
-        reasons = ", ".join(f"{name} ({why})" for name, why in list(report.dropped.items())[:12])
-        more = f" and {len(report.dropped) - 12} more" if len(report.dropped) > 12 else ""
         example = "rename={recorded: electrode}"
         if "socket of a numbered grid, not a 10-20 site" in report.dropped.values():
             # BioSemi numbers its sockets in the order of MNE's montages of the same name.
             example = "rename=dict(zip(raw.ch_names, mne.channels.make_standard_montage('biosemi64').ch_names))"
         raise ValueError(
-            f"no channel is an electrode of the vocabulary: {reasons}{more}; name electrodes, as in {example}"
+            f"no channel is an electrode of the vocabulary: {list_by_reason(report.dropped)}; "
+            f"name electrodes, as in {example}"
         )
     return [raw.ch_names.index(usable[index]) for index in match.indices.values()]
 
@@ -179,8 +178,7 @@ def _repair(signal: np.ndarray, report: RecordingReport) -> list[tuple[int, int]
         for index in np.flatnonzero(share > BROKEN_SHARE)
     }
     if len(report.bad) == len(signal):
-        listed = "; ".join(f"{name}: {why}" for name, why in report.bad.items())
-        raise ValueError(f"no channel is usable: {listed}")
+        raise ValueError(f"no channel is usable: {list_by_reason(report.bad)}")
     bridge_broken_samples(signal, broken)
     few = (share > 0) & (share <= BROKEN_SHARE)
     report.repaired = {report.channels[index]: int(broken[index].sum()) for index in np.flatnonzero(few)}
@@ -232,7 +230,7 @@ def _leave_out_bad(
     report.flat = [name for name, why in report.bad.items() if why == "flat"]
     if not report.bad:
         return signal
-    listed = ", ".join(f"{name} ({why})" for name, why in report.bad.items())
+    listed = list_by_reason(report.bad)
     if len(report.bad) == len(names):
         raise ValueError(f"every channel is bad: {listed}")
     report.warn(f"bad channels left out: {listed}")

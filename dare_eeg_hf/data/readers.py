@@ -110,8 +110,9 @@ def read_raw(
     except Exception as error:
         # Readers fail on damaged files in every way there is (struct, unicode, index, memory, ...): one exception for
         # all.
-        # MNE's CNT reader puts a traceback into its message; what counts is the last line of it.
-        reason = " ".join(str(error).rpartition("RuntimeError: ")[2].split()) or type(error).__name__
+        # MNE's CNT reader puts a traceback and a warning into its message; what counts stands between them.
+        reason = str(error).rpartition("RuntimeError: ")[2].partition("WARNING:")[0]
+        reason = " ".join(reason.split()).rstrip(".") or type(error).__name__
         raise RecordingError(f"{path}: cannot be read as {name}: {reason}{_remedy(name, path, reason)}") from error
 
 

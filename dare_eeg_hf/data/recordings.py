@@ -63,12 +63,16 @@ def load_recording(
     return Recording(raw, report)
 
 
-def find_recordings(root: str | os.PathLike) -> list[Path]:
+def find_recordings(root: str | os.PathLike, tables: bool = False) -> list[Path]:
     """List the recordings under a folder, sorted by path.
 
     In a BIDS data set these are the `*_eeg.*` files of its subjects. Elsewhere they are all files with the extension
     of an EEG format, and tables (CSV, MAT, NPZ, ...) that have a sidecar; companions of a recording (.vmrk, .fdt, ...)
     are not listed. Links to folders are followed, each folder once, so that loops end.
+
+    Args:
+        root: a folder, or one file.
+        tables: also list tables that have no sidecar of their own.
 
     Raises:
         RecordingError: the path does not exist or cannot be read.
@@ -79,7 +83,7 @@ def find_recordings(root: str | os.PathLike) -> list[Path]:
         return [root]
     bids = is_bids_root(root)
     known = tuple(extension for extensions, _ in FORMATS.values() for extension in extensions)
-    tables = tuple(extension for extensions in TABLE_FORMATS.values() for extension in extensions)
+    table = tuple(extension for extensions in TABLE_FORMATS.values() for extension in extensions)
     found, seen = [], set()
     for folder, folders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
@@ -93,7 +97,7 @@ def find_recordings(root: str | os.PathLike) -> list[Path]:
             folders[:] = [name for name in folders if name.startswith("sub-")]
         for name in sorted(files):
             path, lowered = Path(folder) / name, name.lower()
-            if lowered.endswith(known) or (lowered.endswith(tables) and _is_described(path)):
+            if lowered.endswith(known) or (lowered.endswith(table) and (tables or _is_described(path))):
                 recordings.append(name)
         for name in recordings:
             path = Path(folder) / name
@@ -181,11 +185,11 @@ def main(arguments: list[str] | None = None) -> int:
     files, failures, reports = [], {}, []
     for path in args.paths:
         try:
-            files += find_recordings(path)
+            files += find_recordings(path, tables=args.sidecar is not None)
         except RecordingError as error:
             failures[path] = str(error)
     if not files and not failures:
-        parser.error(f"no recordings in {', '.join(args.paths)}")
+        parser.error(f"no recordings in {', '.join(args.paths)} (tables such as CSV files need a sidecar: --sidecar)")
     several = len(files) > 1
     for name, value in (("--plot", args.plot), ("--output", args.output)):
         if several and value and Path(value).suffix:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..feature_extraction_dare_eeg import SignalReport
+from ..montage import list_by_reason
 
 
 @dataclass
@@ -53,10 +54,11 @@ class RecordingReport(SignalReport):
         # What merely lost a prefix or changed case needs no list; the JSON has it in full.
         notable = [f"{old} -> {new}" for old, new in self.renamed.items() if new not in old.upper()]
         lines += _entry(f"renamed ({len(renamed)})", notable or [*renamed[:3], *["..."] * (len(renamed) > 3)])
-        lines += _entry(f"dropped ({len(self.dropped)})", [f"{name} ({why})" for name, why in self.dropped.items()])
-        lines += _entry(f"bad ({len(self.bad)})", [f"{name} ({why})" for name, why in self.bad.items()])
+        lines += _entry(f"dropped ({len(self.dropped)})", [list_by_reason(self.dropped)] if self.dropped else [])
+        lines += _entry(f"bad ({len(self.bad)})", [list_by_reason(self.bad)] if self.bad else [])
         lines += _entry(f"interpolated ({len(self.interpolated)})", self.interpolated)
-        lines += _entry(f"missing ({len(self.missing)})", self.missing)
+        missing = self.missing if len(self.missing) <= 20 else [*self.missing[:3], "..."]
+        lines += _entry(f"missing ({len(self.missing)})", missing)
         lines += _entry("repaired samples", [f"{name}: {count}" for name, count in self.repaired.items()])
         lines += _entry("unit", [self.unit_rescaling] if self.unit_rescaling else [])
         lines += _entry("steps", self.steps, separator="; ")

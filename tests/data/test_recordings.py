@@ -314,7 +314,7 @@ def test_other_signals_are_told_apart(tmp_path):
 
 def test_no_electrode_names_at_all():
     raw = make_raw(names=[f"{n}" for n in range(19)])
-    with pytest.raises(RecordingError, match=r"no channel is an electrode.*0 \(unknown name\).*rename="):
+    with pytest.raises(RecordingError, match=r"no channel is an electrode.*0, 1, 2.*\(unknown name\).*rename="):
         normalize_raw(raw)
     renamed, report = normalize_raw(raw, rename={str(n): name for n, name in enumerate(NAMES)})
     assert renamed.ch_names == [name.upper() for name in NAMES]
@@ -531,6 +531,9 @@ def test_a_sidecar_of_the_folder_serves_all_its_tables(tmp_path):
     assert find_recordings(tmp_path) == []
     (tmp_path / "recordings.json").write_text(json.dumps(describe()))
     assert [path.name for path in find_recordings(tmp_path)] == ["a.csv", "b.csv"]
+    (tmp_path / "recordings.json").rename(tmp_path / "described.json")
+    assert main([str(tmp_path), "--sidecar", str(tmp_path / "described.json")]) == 0
+    (tmp_path / "described.json").rename(tmp_path / "recordings.json")
     assert read_raw(tmp_path / "b.csv").ch_names == NAMES
 
 
