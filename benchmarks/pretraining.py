@@ -29,7 +29,7 @@ import torch
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
 from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining
 from dare_eeg_hf.training.estimate import StepShape, training_flops
-from dare_eeg_hf.training.launching import compile_model
+from dare_eeg_hf.training.launching import checkpoint_activations, compile_model
 from dare_eeg_hf.training.schedules import parameter_groups
 from dare_eeg_hf.training.step_masks import step_masks
 
@@ -45,7 +45,7 @@ class PretrainingStep:
         self.config = DareEegConfig.from_preset(preset)
         self.model = DareEegForPreTraining(self.config).to(device).train()
         if checkpointing:
-            self.model.gradient_checkpointing_enable({"use_reentrant": False})
+            checkpoint_activations(self.model)
         compile_model(self.model, compiling)
         self.optimizer = torch.optim.AdamW(parameter_groups(self.model.named_parameters(), 1e-6), lr=1e-4, fused=True)
         channels = len(self.config.pretraining_channel_names)

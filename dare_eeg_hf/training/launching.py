@@ -1,5 +1,6 @@
 """From how the program was launched to an Accelerator that does what was asked, or a message why it cannot."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +10,13 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, DistributedType
+from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 if TYPE_CHECKING:
     from .pretraining import PretrainingArguments
+
+logger = logging.getLogger(__name__)
 
 TWO_PROCESSES_ON_CPU = (
     "ACCELERATE_USE_CPU=1 python -m torch.distributed.run --nproc_per_node 2 examples/pretrain.py ..."
@@ -43,6 +47,9 @@ def make_accelerator(arguments: "PretrainingArguments") -> Accelerator:
         kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)],
     )
     check_launch(accelerator)
+    on_cpu = accelerator.device.type == "cpu"
+    if on_cpu and accelerator.mixed_precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        logger.warning("This CPU has no bf16 instructions: bf16 will be many times slower than float32 here.")
     return accelerator
 
 
@@ -75,6 +82,12 @@ def make_deterministic() -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # only needed to find bugs, and slow
     torch.backends.cudnn.benchmark = False
+
+
+def checkpoint_activations(network: PreTrainedModel) -> None:
+    """Recompute each block's activations in the backward pass; the method was renamed in Transformers 5.23."""
+    enable = getattr(network, "activation_checkpointing_enable", network.gradient_checkpointing_enable)
+    enable({"use_reentrant": False})
 
 
 def compile_model(network: torch.nn.Module, how: str) -> None:

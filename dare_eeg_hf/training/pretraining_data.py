@@ -1,6 +1,7 @@
 """From what a user has (a folder of recordings, or windows prepared earlier) to training and validation windows."""
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,7 +58,8 @@ def prepare_windows(source: str | Path, cache: str | Path, feature_extractor=Non
         ValueError: when no recording could be read.
     """
     result = build(RecordingsFolder(feature_extractor), source, cache, num_proc=num_proc)
-    print(result)
+    if os.environ.get("RANK", "0") == "0":  # the other processes find it done and need not say so again
+        print(result)
     if not any(record.windows for record in result.records if record.error is None):
         raise ValueError(f"No window could be cut from {source}; the reasons stand above, file by file.")
     return Path(cache)

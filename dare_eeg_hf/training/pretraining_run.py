@@ -18,7 +18,7 @@ from ..modeling_dare_eeg import DareEegForPreTraining
 from . import checkpointing
 from .checkpointing import CheckpointError, CheckpointStore
 from .hub_push import BackgroundPush
-from .launching import compile_model, make_accelerator
+from .launching import checkpoint_activations, compile_model, make_accelerator
 from .metrics_log import FILE_NAME as METRICS_FILE
 from .metrics_log import read_metrics
 from .model_export import MODEL_FILES, export_model
@@ -130,7 +130,7 @@ class PretrainingRun:
         if not network.config.use_mask_alignment:
             network.contrastive_projection.requires_grad_(False)  # nothing would give it a gradient
         if arguments.gradient_checkpointing:
-            network.gradient_checkpointing_enable({"use_reentrant": False})
+            checkpoint_activations(network)
         network.to(self.accelerator.device)
         compile_model(network, arguments.compile)
         optimizer = torch.optim.AdamW(

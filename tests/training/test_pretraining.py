@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import time
 from pathlib import Path
 
@@ -167,14 +168,15 @@ def test_killed_run_resumes_bit_for_bit(arguments, windows_folder, training_proc
         assert json.loads((tmp_path / "whole" / f"result-{rank}.json").read_text())["world_size"] == processes
 
 
-@pytest.mark.parametrize("scope", ["batch", "sample"])
+@pytest.mark.parametrize(("scope", "accumulation"), [("batch", 2), ("sample", 1)])
 def test_two_processes_take_the_same_steps_as_one_with_twice_the_batch(
-    arguments, windows_folder, training_process, tmp_path, tiny_config, scope
+    arguments, windows_folder, training_process, tmp_path, tiny_config, scope, accumulation
 ):
     """Negatives are gathered with gradient, masks belong to windows: ten steps agree within rounding."""
     data = {"train": [windows_folder(32)], "validation": windows_folder(8, seed=1)}
     config = tiny_config | {"mask_scope": scope}
-    common = arguments(max_steps=10, config=config, validate_every=10, checkpoint_every=10)
+    steps = {"max_steps": 10, "validate_every": 10, "checkpoint_every": 10}
+    common = arguments(**steps, config=config, accumulation_steps=accumulation)
     one = training_process({**common, "batch_size": 8, "output_dir": tmp_path / "one"}, **data)
     two = training_process({**common, "batch_size": 4, "output_dir": tmp_path / "two"}, **data, processes=2)
     assert one.succeeded, one.output
@@ -187,3 +189,41 @@ def test_two_processes_take_the_same_steps_as_one_with_twice_the_batch(
     for key, value in weights_one.items():
         difference = (value.double() - weights_two[key].double()).abs().max().item()
         assert difference < 1e-5, key
+
+
+def test_streamed_data_resume_bit_for_bit(arguments, windows, tmp_path):
+    stream = windows(30).to_iterable_dataset(num_shards=3)
+    common = arguments(checkpoint_every=1, num_workers=1, validate_every=6)
+    run({**common, "output_dir": tmp_path / "whole"}, stream, windows(8, seed=1).to_iterable_dataset())
+    broken = tmp_path / "broken"
+    shutil.copytree(tmp_path / "whole", broken)
+    for folder in (broken / "checkpoints").iterdir():
+        if int(folder.name[5:]) > 5:
+            shutil.rmtree(folder)
+    run({**common, "output_dir": broken, "resume": True}, stream, windows(8, seed=1).to_iterable_dataset())
+    assert_same_run(tmp_path / "whole", broken, 12)
+
+
+def test_corpora_of_different_montages_are_mixed(arguments, windows):
+    few = windows(12, seed=5, channels=("C3", "CZ", "C4", "PZ"))
+    result = run(
+        arguments(max_steps=6),
+        [windows(16), few],
+        [windows(6, seed=1), windows(3, seed=2, channels=("C3", "C4", "OZ"))],
+    )
+    assert result.step == 6
+    assert result.metrics["loss"] > 0
+
+
+def test_gradient_checkpointing_and_compiled_blocks_change_nothing_but_rounding(
+    arguments, windows, tmp_path, tiny_config
+):
+    config = tiny_config | {"reconstructor_num_hidden_layers": 2}
+    common = arguments(config=config, max_steps=3)
+    run({**common, "output_dir": tmp_path / "plain"}, windows(16))
+    run({**common, "output_dir": tmp_path / "checkpointed", "gradient_checkpointing": True}, windows(16))
+    run({**common, "output_dir": tmp_path / "compiled", "compile": "regional"}, windows(16))
+    plain = losses(tmp_path / "plain")
+    for name in ("checkpointed", "compiled"):
+        for expected, found in zip(plain, losses(tmp_path / name), strict=True):
+            assert found["loss"] == pytest.approx(expected["loss"], abs=1e-4), name

@@ -203,6 +203,28 @@ def test_a_hub_that_fails_never_stops_training(arguments, windows, monkeypatch, 
         assert BrokenHub.asked >= 2, "it tried again"
 
 
+def test_checkpoints_reach_the_hub_while_training_and_the_model_at_the_end(
+    arguments, windows, monkeypatch, hub_server
+):
+    api = hub_push.HfApi(endpoint=hub_server.url, token="hf_loopback")
+    monkeypatch.setattr(hub_push, "HfApi", lambda: api)
+    monkeypatch.setattr(hub_push, "FIRST_PAUSE", 0.05)
+    hub_server.faults.fail_commits = 1
+    result = pretrain(PretrainingArguments(**arguments(push_to_hub="someone/eeg")), windows(16))
+    there = set(api.list_repo_files("someone/eeg"))
+    assert {"config.json", "model.safetensors", "preprocessor_config.json", "README.md", "metrics.jsonl"} <= there
+    assert not any("optimizer" in name or "checkpoints" in name for name in there)
+    assert not (result.output_dir / ".hub-upload").exists()
+
+
+def test_ctrl_c_saves_and_ends_well(arguments, windows_folder, training_process):
+    stopped = training_process(arguments(checkpoint_every=100), train=[windows_folder(16)], kill_at=3, signal="SIGINT")
+    assert stopped.succeeded, stopped.output
+    assert json.loads((stopped.run_folder / "result-0.json").read_text())["by"] == "SIGINT"
+    assert (stopped.run_folder / "checkpoints" / "step-00000003" / "manifest.json").is_file()
+    assert "Traceback" not in stopped.output
+
+
 def test_unequal_shards_still_end(arguments, windows_folder, training_process):
     """17 windows cannot be shared equally by two processes; and a stream has no length at all."""
     done = training_process(
