@@ -37,12 +37,14 @@ class GuineaBissau(EegCorpus):
     label_names = ("Control", "Epilepsy")
     tried_on = "the real recordings of 22 subjects"
 
+    def companions(self, recording):
+        """The table above the folder of signals."""
+        return [recording.path.parents[1] / "metadata_guineabissau.csv"]
+
     def label(self, recording):
-        """The group of the subject, from the table above the folder of signals."""
-        groups = labels_from_table(
-            recording.path.parents[1] / "metadata_guineabissau.csv", key="subject.id", label="Group"
-        )
-        return groups[recording.subject]
+        """The group of the subject."""
+        (table,) = self.companions(recording)
+        return labels_from_table(table, key="subject.id", label="Group")[recording.subject]
 
 
 if __name__ == "__main__":

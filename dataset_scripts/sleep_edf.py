@@ -66,10 +66,14 @@ class SleepEdf(EegCorpus):
         """A download needs the hypnograms as well."""
         return super().wanted(name) or name.endswith("-Hypnogram.edf")
 
+    def companions(self, recording):
+        """The hypnogram, whose last letter tells who scored it."""
+        return sorted(recording.path.parent.glob(f"{recording.path.name[:7]}?-Hypnogram.edf"))
+
     def segments(self, recording):
         """The two derivations with the stages of the hypnogram beside the recording."""
         raw = mne.io.read_raw_edf(recording.path, include=list(self.electrode_names), verbose="error")
-        hypnograms = sorted(recording.path.parent.glob(f"{recording.path.name[:7]}?-Hypnogram.edf"))
+        hypnograms = self.companions(recording)
         if len(hypnograms) != 1:
             raise ValueError(f"{recording.name} needs one hypnogram beside it; there are {len(hypnograms)}")
         yield Segment(raw.set_annotations(mne.read_annotations(hypnograms[0]), verbose="error"))

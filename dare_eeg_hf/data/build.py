@@ -109,7 +109,7 @@ def build(
         recordings = recordings[shard[0] :: shard[1]]
     fingerprint = corpus.fingerprint()
     (output / PARTS_FOLDER).mkdir(parents=True, exist_ok=True)
-    records = {recording.name: read_record(output, recording, fingerprint) for recording in recordings}
+    records = {recording.name: read_record(corpus, recording, output, fingerprint) for recording in recordings}
     done = {name for name, record in records.items() if record is not None and record.error is None}
     todo = [recording for recording in recordings if recording.name not in done]
     progress = tqdm(
@@ -144,6 +144,9 @@ def merge(
         folders: the outputs of the shards, where they are not `output` itself.
         subjects: only these.
 
+    The files of the corpus must be the same here as where the shards were built, their times of change included
+    (a shared file system, or copies made with `rsync -a`).
+
     Raises:
         FileNotFoundError: if a folder holds no parts, or the source holds no recordings.
     """
@@ -151,7 +154,7 @@ def merge(
     take_parts(output, [Path(folder) for folder in folders])
     fingerprint = corpus.fingerprint()
     recordings = corpus.recordings(source, subjects)
-    records = [(recording, read_record(output, recording, fingerprint)) for recording in recordings]
+    records = [(recording, read_record(corpus, recording, output, fingerprint)) for recording in recordings]
     result = BuildResult(
         output,
         [record for _, record in records if record is not None],

@@ -137,7 +137,7 @@ def _push(corpus: EegCorpus, options: argparse.Namespace) -> None:
     # The Hub stands above the data in the package; only this command needs it.
     from huggingface_hub import HfApi
 
-    from dare_eeg_hf.hub.publishing import publish_dataset
+    from dare_eeg_hf.hub.publishing import PublishingError, publish_dataset
 
     api = HfApi()
     if (
@@ -149,7 +149,11 @@ def _push(corpus: EegCorpus, options: argparse.Namespace) -> None:
             f"{options.push_to_hub} is public, and the terms of {corpus.title} do not allow passing it on; "
             "make the repository private, or choose another"
         )
-    print(publish_dataset(options.output, options.push_to_hub, private=not getattr(options, "public", False), api=api))
+    private = not getattr(options, "public", False)
+    try:
+        print(publish_dataset(options.output, options.push_to_hub, private=private, api=api))
+    except PublishingError as error:
+        raise ValueError(f"not uploaded: {error}") from error
 
 
 def _positive(text: str) -> int:

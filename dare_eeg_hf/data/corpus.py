@@ -21,6 +21,8 @@ from .recordings import Recording, normalize_raw, read_raw
 from .storage import MILLIVOLTS
 from .windows import Event, Rejection, Windows, cut_windows
 
+COMPANIONS = (".fdt", ".vmrk", ".eeg", ".json", ".mat", ".rec")
+
 
 @dataclass(frozen=True)
 class RecordingFile:
@@ -144,6 +146,10 @@ class EegCorpus:
     def identify(self, name: str, groups: dict[str, str]) -> dict[str, str]:
         """Subject, session and run of a file, out of what `name_pattern` found in its name."""
         return groups
+
+    def companions(self, recording: RecordingFile) -> list[Path]:
+        """Files that may belong to a recording; when one of them changes, the recording is built anew."""
+        return [recording.path.with_suffix(suffix) for suffix in COMPANIONS]
 
     def split(self, recording: RecordingFile) -> str:
         """The split of a recording; all recordings of a subject must have the same."""

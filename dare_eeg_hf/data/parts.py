@@ -37,7 +37,7 @@ class PartRecord:
     subject: str
     split: str
     fingerprint: str
-    source: list[int]
+    source: list[list[int]]
     windows: int = 0
     seconds: float = 0.0
     bytes: int = 0
@@ -56,7 +56,7 @@ def build_part(corpus: EegCorpus, recording: RecordingFile, output: Path, finger
         subject=recording.subject,
         split=corpus.split(recording),
         fingerprint=fingerprint,
-        source=_file_state(recording.path),
+        source=_file_states(corpus, recording),
     )
     table = None
     with warnings.catch_warnings(record=True) as caught, _quiet_mne():
@@ -124,14 +124,14 @@ def _quiet_mne() -> Iterator[None]:
         logger.removeFilter(silent)
 
 
-def read_record(output: Path, recording: RecordingFile, fingerprint: str) -> PartRecord | None:
+def read_record(corpus: EegCorpus, recording: RecordingFile, output: Path, fingerprint: str) -> PartRecord | None:
     """The record of a part that was built with these settings from the file as it is now; None where there is none."""
     data, note = part_paths(output, recording.name)
     try:
         record = PartRecord(**json.loads(note.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
         return None
-    current = record.fingerprint == fingerprint and record.source == _file_state(recording.path)
+    current = record.fingerprint == fingerprint and record.source == _file_states(corpus, recording)
     return record if current and (record.error is not None or data.is_file()) else None
 
 
@@ -208,10 +208,14 @@ def write_groups(writer: pq.ParquetWriter, tables: Iterator[pa.Table] | Sequence
         writer.write_table(pa.concat_tables(waiting).combine_chunks())
 
 
-def _file_state(path: Path) -> list[int]:
-    """Size and time of change: a file that was exchanged is built anew."""
-    try:
-        state = path.stat()
-    except OSError:
-        return []
-    return [state.st_size, state.st_mtime_ns]
+def _file_states(corpus: EegCorpus, recording: RecordingFile) -> list[list[int]]:
+    """Size and time of change of a recording and its companions: what was exchanged is built anew."""
+    states = []
+    for path in (recording.path, *corpus.companions(recording)):
+        try:
+            state = path.stat()
+        except OSError:
+            states.append([])
+        else:
+            states.append([state.st_size, state.st_mtime_ns])
+    return states
