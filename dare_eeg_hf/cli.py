@@ -29,20 +29,23 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="`dare-eeg COMMAND --help` explains a command with examples. Results are for research, not diagnoses.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_inspect, _add_predict, _add_embed, _add_convert, _add_publish, _add_benchmark):
+    for add in (_add_inspect, _add_predict, _add_embed, _add_convert, _add_publish):
         add(commands)
+    commands.add_parser("benchmark", help="compare models and baselines on labelled recordings")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    options, rest = build_parser().parse_known_args(arguments)
-    if rest and options.command != "benchmark":
-        build_parser().parse_args(arguments)  # says which argument is unknown and exits with status 2
-    options.rest = rest
     _quieten_libraries()
     try:
+        if arguments[:1] == ["benchmark"]:
+            # The evaluation has a command line of its own, --help included.
+            from .evaluation import benchmark
+
+            return benchmark.main(arguments[1:])
+        options = build_parser().parse_args(arguments)
         return options.run(options)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -156,7 +159,7 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overlap", type=float, default=0.0, help="share of a window the next one repeats (default: 0)"
     )
-    parser.add_argument("--batch-size", type=int, default=16, help="windows per pass through the model (default: 16)")
+    parser.add_argument("--batch-size", type=int, help="windows per pass (default: 1 on a CPU, 16 elsewhere)")
     parser.add_argument("--device", help="cpu, cuda, mps, ... (default: a GPU if there is one)")
     parser.add_argument("--revision", help="version of a model on the Hub: a tag, branch or commit")
     parser.add_argument("--overwrite", action="store_true", help="redo recordings whose result exists already")
@@ -336,7 +339,7 @@ def _for_each_recording(given: Sequence[Path], process: Callable[[Path, Path], N
     return EXIT_BAD_INPUT if failed else 0
 
 
-# ---- convert, publish, benchmark -------------------------------------------------------------------------
+# ---- convert and publish -----------------------------------------------------------------------------------
 
 
 def _add_convert(commands) -> None:
@@ -370,24 +373,6 @@ def _add_publish(commands) -> None:
         publishing.run,
     )
     publishing.configure_parser(parser)
-
-
-def _add_benchmark(commands) -> None:
-    parser = _add_command(
-        commands,
-        "benchmark",
-        "compare models on labelled recordings",
-        "Evaluate models and baselines on labelled windows; all arguments go to the evaluation.",
-        "  dare-eeg benchmark --help",
-        _run_benchmark,
-    )
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-
-
-def _run_benchmark(options: argparse.Namespace) -> int:
-    from .evaluation import benchmark
-
-    return benchmark.main([*options.rest, *options.arguments])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """The pipelines: every kind of input, windows and padding, heads, bounded memory, and what becomes of the answers."""
 
 import json
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import mne
 import numpy as np
@@ -264,6 +266,20 @@ def test_progress_bar_counts_windows(classify, eyes_recordings, capsys):
     assert "16/16" in capsys.readouterr().err
     classify(eyes_recordings[0], progress=False)
     assert capsys.readouterr().err == ""
+
+
+def test_the_examples_run_as_their_first_lines_say(eyes_classifier, eyes_recordings, tmp_path, capsys):
+    examples = Path(__file__).parents[1] / "examples"
+    arguments = ["--model", str(eyes_classifier), "--recording", str(eyes_recordings[1]), "--output", str(tmp_path)]
+    runpy.run_path(str(examples / "predict.py"))["main"](arguments)
+    assert "eyes closed" in capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} == {"S001R02.csv", "S001R02.png", "S001R02_annotations.csv"}
+
+    folder, output = str(eyes_recordings[0].parents[1]), str(tmp_path / "features.npz")
+    arguments = ["--model", str(eyes_classifier), "--recordings", folder, "--output", output]
+    runpy.run_path(str(examples / "extract_features.py"))["main"](arguments)
+    assert "S001R02.edf is most like S002R02.edf" in capsys.readouterr().out
+    assert np.load(output, allow_pickle=False)["features"].shape == (64, 64)
 
 
 # ---- what becomes of the answers

@@ -1,0 +1,49 @@
+"""Label a recording with a fine-tuned model, and keep the answer beside it as a table, annotations and a figure.
+
+python examples/predict.py --model runs/probe --recording recordings/S001R02.edf --output results/
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import mne
+from transformers import pipeline
+
+import dare_eeg_hf  # noqa: F401  (registers the models and pipelines)
+from dare_eeg_hf.predictions import save_predictions, to_annotations
+from dare_eeg_hf.visualization import plot_predictions
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, help="folder of a fine-tuned checkpoint, or its id on the Hub")
+    parser.add_argument("--recording", type=Path, required=True, help="an EEG file")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--overlap", type=float, default=0.5, help="of neighbouring windows (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    options.output.mkdir(parents=True, exist_ok=True)
+
+    classify = pipeline("eeg-classification", model=options.model)
+    windows = classify(options.recording, overlap=options.overlap)
+
+    save_predictions(windows, options.output / f"{options.recording.stem}.csv")
+    annotations: mne.Annotations = to_annotations(windows)
+    annotations.save(options.output / f"{options.recording.stem}_annotations.csv", overwrite=True)
+    labels = list(windows[0]["scores"])
+    figure = plot_predictions(
+        [window["onset"] for window in windows],
+        [[window["scores"][label] for label in labels] for window in windows],
+        labels,
+        window_seconds=[window["duration"] for window in windows],
+    )
+    figure.savefig(options.output / f"{options.recording.stem}.png", dpi=150)
+    for annotation in annotations:
+        end = annotation["onset"] + annotation["duration"]
+        print(f"{annotation['onset']:8.1f} s to {end:8.1f} s  {annotation['description']}")
+
+
+if __name__ == "__main__":
+    main()
