@@ -48,6 +48,7 @@ class EegTask:
         read_source: reads the corpus as distributed; None where only a prepared data set is read.
         split: windows to folds.
         align: Euclidean alignment per session (no labels; unlabelled test windows are used).
+        leave_out: numbers of subjects that this task must not touch, such as those kept for a final evaluation.
     """
 
     name: str
@@ -59,6 +60,7 @@ class EegTask:
     split: Callable[[LabelledWindows], list[Fold]]
     read_source: Callable[[EegTask, Path], LabelledWindows] | None = None
     align: bool = False
+    leave_out: tuple[str, ...] = ()
 
     def find(self, data_root: Path | str) -> list[Path]:
         """The folders of this task's data.
@@ -102,6 +104,7 @@ class EegTask:
             )
         else:
             windows = self.read_source(self, folder)
+        windows = windows.select(~np.isin(subject_numbers(windows), self.leave_out)) if self.leave_out else windows
         return align_windows(windows) if self.align else windows
 
     def folds(self, windows: LabelledWindows) -> list[Fold]:
@@ -323,13 +326,13 @@ def read_tapping(task: EegTask, folder: Path) -> LabelledWindows:
 # ---- protocols of single tasks
 
 
-def _without_published_test_subjects(windows: LabelledWindows) -> LabelledWindows:
-    return windows.select(~np.isin(windows.subjects, ["32", "33", "34", "35"]))
+PUBLISHED_TEST_SUBJECTS = ("32", "33", "34", "35")
+"""EEGMAT: kept away from everything but the published split."""
 
 
-def read_mental_arithmetic_development(task: EegTask, folder: Path) -> LabelledWindows:
-    """EEGMAT without the published test subjects 32-35, which are kept for a final evaluation."""
-    return _without_published_test_subjects(read_mental_arithmetic(task, folder))
+def subject_numbers(windows: LabelledWindows) -> np.ndarray:
+    """(W,) the two last digits of each subject's name, however a data set writes it."""
+    return np.array([re.sub(r"\D", "", subject)[-2:] for subject in windows.subjects])
 
 
 def by_subjects(n_folds: int) -> Callable[[LabelledWindows], list[Fold]]:
@@ -356,7 +359,7 @@ def eegmat_published(windows: LabelledWindows) -> list[Fold]:
     """Subjects 00-27 train, 28-31 validation, 32-35 test."""
     number = [f"{i:02d}" for i in range(36)]
     parts = {"train": number[:28], "validation": number[28:32], "test": number[32:]}
-    return fixed_split(windows.subjects, parts)
+    return fixed_split(subject_numbers(windows), parts)
 
 
 def published_parts(windows: LabelledWindows) -> list[Fold]:
@@ -411,7 +414,8 @@ _ALL = [
         5.0,
         "8-fold cross-validation grouped by subject",
         by_subjects(8),
-        read_mental_arithmetic_development,
+        read_mental_arithmetic,
+        leave_out=PUBLISHED_TEST_SUBJECTS,
     ),
     EegTask(
         "mental-arithmetic-published",
@@ -495,7 +499,7 @@ _ALL = [
         "tuev",
         "Events (TUEV)",
         ("tuev",),
-        ("SPSW", "GPED", "PLED", "EYEM", "ARTF", "BCKG"),
+        ("spsw", "gped", "pled", "eyem", "artf", "bckg"),
         5.0,
         "published train and evaluation parts",
         published_parts,
@@ -504,7 +508,7 @@ _ALL = [
         "bcic-2a",
         "Motor imagery, 4 classes (BCIC IV 2a)",
         ("bcic_2a",),
-        ("left hand", "right hand", "feet", "tongue"),
+        ("left_hand", "right_hand", "feet", "tongue"),
         4.0,
         "leave one subject out, Euclidean alignment per session",
         one_subject_out,
@@ -514,7 +518,7 @@ _ALL = [
         "bcic-2b",
         "Motor imagery, 3 electrodes (BCIC IV 2b)",
         ("bcic_2b",),
-        ("left hand", "right hand"),
+        ("left_hand", "right_hand"),
         4.0,
         "leave one subject out, Euclidean alignment per session",
         one_subject_out,
@@ -533,7 +537,7 @@ _ALL = [
         "sleep-edf",
         "Sleep stages (Sleep-EDF)",
         ("sleep_edf",),
-        ("W", "N1", "N2", "N3", "REM"),
+        ("W", "N1", "N2", "N3", "R"),
         30.0,
         "10-fold cross-validation grouped by subject",
         by_subjects(10),
@@ -542,8 +546,8 @@ _ALL = [
         "workload",
         "Cognitive workload (pBCI, MATB)",
         ("pbci_workload",),
-        ("easy", "medium", "difficult"),
-        4.0,
+        ("rest", "easy", "medium", "difficult"),
+        2.0,
         "per subject, each session tested after the sessions before it",
         sessions_in_order,
     ),

@@ -1,0 +1,38 @@
+"""The five cases really differ in the objective only, run to the end, and are not repeated."""
+
+import json
+
+import pytest
+
+from dare_eeg_hf import DareEegConfig
+from dare_eeg_hf.evaluation import ablations
+from dare_eeg_hf.evaluation.ablations import CASES, run_ablations
+
+
+def test_cases_are_the_papers():
+    assert len(CASES) == 5
+    everything_on = DareEegConfig()
+    for case, switches in CASES.items():
+        off = DareEegConfig(**switches)
+        assert all(getattr(everything_on, name) and not getattr(off, name) for name in switches), case
+        assert len(switches) == (case != "all on")
+
+
+def test_two_cases_under_one_budget(corpus_root, tmp_path, monkeypatch):
+    chosen = {"cases": ["all on", "without mask alignment"], "seeds": [0]}
+    budget = {"preset": "nano", "max_steps": 2, "batch_size": 8}
+    recordings = str(corpus_root / "eegmmidb")
+    table = run_ablations(recordings, corpus_root, "eyes-eegmmidb", tmp_path, **chosen, budget=budget)
+    records = json.loads((tmp_path / "ablations.json").read_text())
+    assert [record["inputs"]["case"] for record in records] == chosen["cases"]
+    for record in records:
+        assert 0 <= record["balanced_accuracy"] <= 1
+        assert -1 <= record["similarity"] <= 1
+        assert record["inputs"]["max_steps"] == 2
+        assert f"| {record['inputs']['case']} |" in table
+    saved = [
+        DareEegConfig.from_pretrained(tmp_path / name) for name in ("all-on-seed0", "without-mask-alignment-seed0")
+    ]
+    assert [config.use_mask_alignment for config in saved] == [True, False]
+    monkeypatch.setattr(ablations, "pretrain", lambda *_: pytest.fail("pre-trained again"))
+    assert run_ablations(recordings, corpus_root, "eyes-eegmmidb", tmp_path, **chosen, budget=budget) == table

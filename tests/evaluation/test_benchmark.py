@@ -1,0 +1,199 @@
+"""The benchmark on real EDF files: repeatable to the digit, resumable, honest about leakage and failures."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dare_eeg_hf.data.simulation import simulate_recordings
+from dare_eeg_hf.evaluation import benchmark
+from dare_eeg_hf.evaluation.benchmark import Cell, evaluate_cell, plan_cells, run_benchmark, run_cell
+from dare_eeg_hf.evaluation.protocols import Fold, LeakageError, check_folds
+from dare_eeg_hf.evaluation.tasks import TASKS
+from dare_eeg_hf.training.labelled_windows import LabelledWindows
+
+TASK = "eyes-eegmmidb"
+QUICK = {"epochs": 3}
+
+
+@pytest.fixture(scope="module")
+def finished(corpus_root, tiny_checkpoint, tmp_path_factory):
+    """A whole benchmark with two workers."""
+    output = tmp_path_factory.mktemp("benchmark")
+    models = ["chance", "band-power", "riemann", tiny_checkpoint, f"random:{tiny_checkpoint}"]
+    records, failures = run_benchmark(
+        [TASK], models, ["probe"], [0, 1], corpus_root, output, workers=2, settings=QUICK
+    )
+    assert failures == {}
+    return output, models, records
+
+
+def test_table_reports_every_model_and_simulated_alpha_is_found(finished):
+    output, _, records = finished
+    table = (output / "table.md").read_text()
+    for name in ("chance", "band power", "Riemannian", "tiny-encoder", "random-tiny-encoder"):
+        assert f"| {name}" in table
+    scores = {(r["inputs"]["model"], r["inputs"]["seed"]): r["metrics"]["balanced_accuracy"] for r in records}
+    assert scores["chance", 0] == 0.5
+    assert scores["band-power", 0] > 0.9  # alpha with closed eyes, across subjects
+    assert ("chance", 1) not in scores  # nothing random, one seed
+    assert set(records[0]["metrics"]["per_subject_balanced_accuracy"]) == {"S001", "S002", "S003", "S004"}
+    assert "seconds" in (output / "costs.md").read_text()
+    assert "seconds" not in table
+    assert all(record["costs"]["peak_megabytes"] > 50 for record in records)
+
+
+def test_run_again_from_nothing_gives_the_same_table_to_the_last_digit(finished, corpus_root, tmp_path):
+    output, models, _ = finished
+    run_benchmark([TASK], models, ["probe"], [0, 1], corpus_root, tmp_path, workers=1, settings=QUICK)
+    for name in ("table.md", "results.json"):
+        assert (tmp_path / name).read_bytes() == (output / name).read_bytes(), name
+
+
+def test_finished_cells_are_not_computed_again_and_a_changed_setting_is(finished, monkeypatch):
+    output, _, _ = finished
+    cell = Cell(TASK, "band-power", "", 0)
+    stored = json.loads((output / "cells" / cell.file_name).read_text())
+    monkeypatch.setattr(benchmark, "evaluate_cell", lambda *_: pytest.fail("computed again"))
+    assert run_cell(cell, output, QUICK) == stored
+    assert run_cell(cell, output, {"epochs": 99}) == stored  # fine-tuning's settings do not concern this baseline
+    computed = []
+    monkeypatch.setattr(benchmark, "evaluate_cell", lambda *a: computed.append(a[0]) or {"metrics": {}})
+    own = next(c for c in plan_cells([TASK], ["random:nano"], ["probe"], [5]))
+    run_cell(own, output, QUICK)
+    run_cell(own, output, QUICK)
+    run_cell(own, output, {"epochs": 4})
+    assert computed == [own, own]
+
+
+def test_an_interrupted_cell_leaves_no_half_file(finished, monkeypatch):
+    output, _, _ = finished
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(benchmark, "evaluate_cell", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_cell(Cell(TASK, "eegnet", "", 0), output, QUICK)
+    assert all(json.loads(path.read_text()) for path in (output / "cells").iterdir())
+
+
+def test_labels_shuffled_within_subjects_give_chance(finished, tiny_checkpoint):
+    """The whole protocol, from windows to score: with labels that mean nothing nothing may be found."""
+    output, _, _ = finished
+    windows = LabelledWindows.load(output / "windows" / f"{TASK}.npz")
+    scores = []
+    for seed in range(6):
+        random = np.random.default_rng(seed)
+        labels = windows.labels.copy()
+        for subject in np.unique(windows.subjects):
+            here = np.flatnonzero(windows.subjects == subject)
+            labels[here] = random.permutation(labels[here])
+        shuffled = windows.with_labels(labels)
+        for model, mode in (("band-power", ""), ("riemann", ""), (tiny_checkpoint, "probe")):
+            checkpoint = model if mode else None
+            result = evaluate_cell(Cell(TASK, model, mode, seed), shuffled, QUICK, checkpoint, output / "features")
+            scores.append(result["metrics"]["balanced_accuracy"])
+    assert abs(np.mean(scores) - 0.5) < 0.06, scores  # 18 scores of 64 windows: standard error about 0.02
+
+
+def test_a_leaking_protocol_is_refused_before_anything_is_trained(finished, monkeypatch):
+    output, _, _ = finished
+    windows = LabelledWindows.load(output / "windows" / f"{TASK}.npz")
+    everything = np.random.default_rng(0).permutation(len(windows))
+    thirds = np.array_split(everything, 3)
+    leaking = replace(TASKS[TASK], split=lambda w: check_folds([Fold("leak", *thirds)], w.subjects))
+    monkeypatch.setitem(TASKS, TASK, leaking)
+    monkeypatch.setattr(benchmark, "fit_contestant", lambda *_: pytest.fail("trained"))
+    with pytest.raises(LeakageError, match="subject S00"):
+        evaluate_cell(Cell(TASK, "band-power", "", 0), windows, QUICK, None, output / "features")
+
+
+def test_a_failing_cell_is_listed_and_the_others_finish(corpus_root, tmp_path):
+    records, failures = run_benchmark(
+        [TASK], ["chance", "random:nano"], ["probe"], [0], corpus_root, tmp_path, settings={"batch_size": -1}
+    )
+    assert [record["inputs"]["model"] for record in records] == ["chance"]
+    assert "batch_size must be positive" in failures[f"{TASK}__random-nano__probe__seed0"]
+    assert "Failed: " in (tmp_path / "table.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--tasks", "nonsense"], "there is no task 'nonsense'"),
+        (["--tasks", TASK, "--models", "no/such/model-here"], "is no baseline"),
+        (["--tasks", "tuab"], "needs one of the folders tuab"),
+    ],
+)
+def test_mistakes_on_the_command_line(arguments, message, corpus_root, tmp_path, capsys):
+    options = ["--data-root", str(corpus_root), "--output", str(tmp_path / "out"), *arguments]
+    assert benchmark.main(options) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_help_lists_tasks():
+    done = subprocess.run(
+        [sys.executable, "-m", "dare_eeg_hf.evaluation.benchmark", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert all(name in done.stdout for name in TASKS)
+
+
+def test_a_prepared_data_set_gives_the_windows_of_its_files_and_published_test_subjects_stay_out(tmp_path):
+    """A task reads Parquet made by the corpus's script as well as the files it was made from."""
+    names = "Fp1 Fp2 F3 F4 F7 F8 T7 T8 C3 C4 P7 P8 P3 P4 O1 O2 Fz Cz Pz".split()
+    files = simulate_recordings(tmp_path / "simulated", subjects=2, montage=names, sampling_rate=250, seconds=15)
+    source = tmp_path / "files" / "eegmat"
+    source.mkdir(parents=True)
+    for path, name in zip(files, ("Subject00_1", "Subject00_2", "Subject32_1", "Subject32_2"), strict=True):
+        shutil.copy(path, source / f"{name}.edf")
+    prepared = tmp_path / "prepared" / "mental_arithmetic"
+    script = Path(__file__).resolve().parents[2] / "dataset_scripts" / "mental_arithmetic.py"
+    command = [sys.executable, script, "--source", source, "--output", prepared, "--num-proc", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert any(prepared.rglob("*.parquet")), done.stderr
+
+    task = TASKS["mental-arithmetic"]
+    from_files, from_rows = task.load(tmp_path / "files"), task.load(tmp_path / "prepared")
+    assert len(from_files) == len(from_rows) == 6
+    assert {subject[-2:] for subject in from_rows.subjects} == {"00"}
+    assert {subject[-2:] for subject in TASKS["mental-arithmetic-published"].load(tmp_path / "files").subjects} == {
+        "00",
+        "32",
+    }
+    order = [from_rows.channel_names.index(name) for name in from_files.channel_names]
+    for label in (0, 1):
+        first = from_files.signals[from_files.labels == label]
+        second = from_rows.signals[from_rows.labels == label][:, order]
+        np.testing.assert_allclose(second, first, atol=2e-3 * np.abs(first).max())
+
+
+def test_across_devices_trains_on_one_and_tests_on_the_other(shared):
+    task = TASKS["eyes-across-devices"]
+    windows = task.load(shared("data"))
+    assert set(windows.channel_names) == set("AF3 AF4 F3 F4 F7 F8 FC5 FC6 O1 O2 P7 P8 T7 T8".split())
+    np.testing.assert_allclose(windows.signals.mean(axis=1), 0, atol=1e-6)
+    folds = task.folds(windows)
+    assert len(folds) == 2
+    emotiv = np.char.startswith(windows.subjects, "GB")
+    assert not emotiv[folds[0].fit].any()
+    assert emotiv[folds[0].test].all()
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "folds"), [("fists-feet", [44, 46], 6), ("tapping", [208, 208], 1), ("eyes-eegmmidb", None, 4)]
+)
+def test_tasks_on_real_recordings(name, classes, folds, shared):
+    windows = TASKS[name].load(shared("data"))
+    assert len(TASKS[name].folds(windows)) == folds
+    assert classes is None or np.bincount(windows.labels).tolist() == classes
+    microvolts = windows.signals * {"mV": 1e3, "uV": 1.0}[windows.unit]
+    assert 3 < np.median(microvolts.std(axis=-1)) < 100
