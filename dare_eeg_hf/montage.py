@@ -54,8 +54,8 @@ _REFERENCE = re.compile(
     # What is subtracted from a monopolar channel: a named or common reference, an average, the ears or the mastoids.
     rf"^(?P<site>[^-:/]+?)\s*[-_:/]\s*(?P<reference>{_COMMON}|\(?(?:{_EARS})\)?(?:/2)?)$"
 )
-_RUNNING_NUMBER = re.compile(r"^(?P<site>.+?)-(?P<number>\d+)$")
-_PREFIX = re.compile(r"^(?:EEG|POL|CHAN(?:NEL)?|CH|ELECTRODE)[\s:_.-]+(?=\S)")
+_RUNNING_NUMBER = re.compile(r"^(?P<site>.+?)(?:-\d+)*-(?P<number>\d+)$")
+_PREFIX = re.compile(r"^(?:(?:EEG|POL|CHAN(?:NEL)?|CH|ELECTRODE)[\s:_.-]+)+(?=\S)")
 _DERIVATION = re.compile(r"^([A-Z]{1,3}\d{0,2}P?)\s*[-/:_]\s*([A-Z]{1,3}\d{0,2}P?)$")
 _GRID_SOCKET = re.compile(r"[A-I]\d{1,3}")
 _EAR_DIFFERENCE = re.compile(r"^[AM][12]\s*[-/:_]\s*[AM][12]$")
@@ -99,6 +99,8 @@ def parse_channel_name(name: str) -> ChannelName:
 
     Nothing is taken off a bipolar derivation: `FP1-F7` stays `FP1-F7`, because it is not the electrode `FP1`.
     """
+    if len(str(name)) > 200:  # no format has such names, and they would keep the patterns below busy
+        return ChannelName(str(name).upper())
     cleaned = re.sub(r"[\x00-\x1f\s]+", " ", str(name)).strip().strip(".'\"").strip().upper()
     cleaned = _PREFIX.sub("", cleaned)
     match = _REFERENCE.match(cleaned)

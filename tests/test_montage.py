@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dare_eeg_hf import montage
 from dare_eeg_hf.montage import (
@@ -107,6 +109,19 @@ def test_what_is_no_electrode_of_the_vocabulary_is_named(recorded, kind):
     match = match_channels([recorded, "Cz"])
     assert match.indices == {"CZ": 1}
     assert match.dropped == {recorded: kind}
+
+
+@given(st.text(max_size=60) | st.from_regex(r"(EEG |POL )*[A-Za-z]{1,3}[0-9]{0,2}(-[A-Za-z0-9]{1,4})*"))
+def test_any_text_is_a_name(name):
+    normalised = normalize_channel_name(name)
+    assert normalize_channel_name(normalised) == normalised
+    is_electrode = describe_channel(name) == "EEG"
+    assert is_electrode == (normalised in CHANNEL_VOCABULARY)
+    assert bool(match_channels([name]).indices) == is_electrode
+
+
+def test_a_very_long_name_takes_no_time():
+    assert describe_channel("Fp1" + "-1" * 50_000 + "!") == "unknown name"
 
 
 def test_bipolar_derivations_keep_both_names():

@@ -115,6 +115,8 @@ def _scalp_signal(
 ) -> np.ndarray:
     """Scalp channels as (channels, samples) float32 in microvolts."""
     picks = _match(raw, extractor, rename, report)
+    if raw.n_times < 2:
+        raise ValueError("holds no samples")
     if unit != "V":
         report.unit_rescaling = f"the numbers of the file were taken as {unit}, not as the volts it claims"
     signal = np.empty((len(picks), raw.n_times), np.float32)

@@ -120,10 +120,11 @@ def _to_raw(signal: np.ndarray, names: list[str], sidecar: dict[str, Any]) -> mn
 
 def _read_text(path: Path, sidecar: dict[str, Any]) -> mne.io.RawArray:
     header = sidecar.get("header", _has_header(path))
-    delimiter = sidecar.get("delimiter")
+    delimiter = sidecar.get("delimiter") or _guess_delimiter(path)
     frame = pd.read_csv(
         path,
-        sep=delimiter or _guess_delimiter(path),
+        sep=delimiter,
+        decimal="," if delimiter == ";" else ".",  # where columns are parted by semicolons, numbers often have commas
         header=0 if header else None,
         skipinitialspace=True,
         encoding_errors="replace",

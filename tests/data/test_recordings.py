@@ -502,6 +502,18 @@ def test_columns_can_be_named_or_numbered(tmp_path):
     np.testing.assert_allclose(raw.get_data() * 1e6, make_eeg()[[2, 0]], atol=1e-6)
 
 
+def test_semicolons_with_decimal_commas(tmp_path):
+    frame = pd.DataFrame(make_eeg(seconds=5).T, columns=NAMES)
+    frame.to_csv(tmp_path / "x.csv", sep=";", decimal=",", index=False)
+    np.testing.assert_allclose(read_raw(tmp_path / "x.csv", describe()).get_data() * 1e6, frame.T, atol=1e-6)
+
+
+def test_a_table_without_rows(tmp_path):
+    (tmp_path / "x.csv").write_text(",".join(NAMES) + "\n")
+    with pytest.raises(RecordingError, match=r"x\.csv: holds no samples"):
+        load_recording(tmp_path / "x.csv", sidecar=describe())
+
+
 SIDECAR_ERRORS = {
     "none": (None, "needs a sidecar"),
     "no rate": ({"unit": "uV", "channel_names": NAMES}, "lacks sampling_rate"),
