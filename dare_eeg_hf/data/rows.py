@@ -36,7 +36,7 @@ class TableRows:
         self._rates = table.column("sampling_rate").to_numpy()
         units = table.column("unit").combine_chunks().dictionary_encode()
         self._unit_names, self._unit_numbers = units.dictionary.to_pylist(), units.indices.to_numpy()
-        self._labels = table.column("label").to_pylist() if "label" in table.column_names else None
+        self._labels = table.column("label").fill_null(-1).to_numpy() if "label" in table.column_names else None
         stored = table.column("signal_dtype").unique().to_pylist()
         if stored not in ([SIGNAL_DTYPE], []):
             raise ValueError(f"the rows store {stored}; this version of dare_eeg_hf reads {SIGNAL_DTYPE!r}")
@@ -50,6 +50,7 @@ class TableRows:
         offsets, data = self._buffers[chunk]
         place = number - self._starts[chunk]
         names = self.montages[self.montage_numbers[number]]
+        label = -1 if self._labels is None else int(self._labels[number])
         return {
             "signal": data[offsets[place] : offsets[place + 1]].view("<f2").reshape(len(names), -1),
             "signal_dtype": SIGNAL_DTYPE,
@@ -57,7 +58,7 @@ class TableRows:
             "channel_names": names,
             "sampling_rate": float(self._rates[number]),
             "unit": self._unit_names[self._unit_numbers[number]],
-            "label": None if self._labels is None else self._labels[number],
+            "label": None if label < 0 else label,
         }
 
 

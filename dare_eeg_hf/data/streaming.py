@@ -104,7 +104,8 @@ class WindowStream(torch.utils.data.IterableDataset):
         buffer: list[Row] = []
         for table in _take_turns([iter(file.iter(batch_size=READ_ROWS)) for file in files], OPEN_FILES):
             for row in self._unlabelled(TableRows(table)):
-                buffer.append(row)
+                # A view would keep the whole table alive for one row of it.
+                buffer.append(row | {"signal": row["signal"].copy()})
                 if len(buffer) > BUFFER_ROWS:
                     place = int(rng.integers(len(buffer)))
                     buffer[place], buffer[-1] = buffer[-1], buffer[place]
