@@ -232,7 +232,9 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
     # -- reading what the user gave
 
     def _read_inputs(self, signal, channel_names, sampling_rate, unit) -> list[_Input]:
-        many = isinstance(signal, list | tuple) and len(signal) > 0 and (_is_mne(signal[0]) or np.ndim(signal[0]) >= 2)
+        many = (
+            isinstance(signal, list | tuple) and len(signal) > 0 and (_is_mne(signal[0]) or _dimensions(signal[0]) > 1)
+        )
         signals = list(signal) if many else [signal]
         if many and channel_names is not None and not isinstance(channel_names[0], str):
             if len(channel_names) != len(signals):
@@ -467,6 +469,10 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
                 channel_mask[row, [report.channels.index(name) for name in report.flat]] = False
         data = {"input_values": values, "channel_ids": ids, "channel_mask": channel_mask, "patch_mask": patch_mask}
         return EegBatchFeature(data, return_tensors, reports)
+
+
+def _dimensions(thing: Any) -> int:
+    return thing.ndim if hasattr(thing, "ndim") else np.ndim(thing)
 
 
 def _is_mne(thing: Any) -> bool:

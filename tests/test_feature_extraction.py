@@ -99,6 +99,7 @@ def test_numpy_and_torch_of_any_type_agree(extractor, dtype):
 def test_a_tensor_with_gradient_in_half_precision(extractor):
     tensor = torch.from_numpy(eeg()).to(torch.float16).requires_grad_()
     assert extractor(tensor, NAMES, 256, "uV")["input_values"].isfinite().all()
+    assert extractor([tensor, tensor], NAMES, 256, "uV")["input_values"].shape[0] == 2
 
 
 def test_unknown_channels_are_dropped_by_name_never_filled(extractor):

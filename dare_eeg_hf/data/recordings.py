@@ -148,7 +148,10 @@ def build_parser() -> argparse.ArgumentParser:
         "  python -m dare_eeg_hf.data.recordings S001R01.edf\n"
         "  python -m dare_eeg_hf.data.recordings recordings/ --json > report.json\n"
         "  python -m dare_eeg_hf.data.recordings S001R01.edf --plot S001R01.png --output S001R01_raw.fif\n"
-        "  python -m dare_eeg_hf.data.recordings muse.csv --sidecar muse.json\n",
+        "  python -m dare_eeg_hf.data.recordings muse.csv --sidecar muse.json\n"
+        "where muse.json may say\n"
+        '  {"sampling_rate": 256, "unit": "uV", "channel_names": ["TP9", "AF7", "AF8", "TP10"]}\n'
+        "(all entries: the documentation of dare_eeg_hf.data.tables)",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
