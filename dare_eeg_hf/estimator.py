@@ -128,7 +128,7 @@ class DareEegClassifier(ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y holds one class, {self.classes_[0]!r}; a classifier needs two or more")
+            raise ValueError(f"y holds one class, '{self.classes_[0]}'; a classifier needs two or more")
         self.electrode_names_, self.electrode_rate_ = names, rate
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         windows = LabelledWindows.from_arrays(

@@ -176,8 +176,8 @@ class EEGNetClassifier(ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         sampling_rate: float,
-        epochs: int = 100,
-        patience: int = 15,
+        epochs: int = 50,
+        patience: int = 10,
         batch_size: int = 64,
         learning_rate: float = 1e-3,
         dropout: float = 0.25,

@@ -16,17 +16,20 @@ import argparse
 import hashlib
 import json
 import logging
-import os
 import sys
 import warnings
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
+from transformers.utils import logging as transformers_logging
 
 from dare_eeg_hf.evaluation.benchmark_report import write_report
 from dare_eeg_hf.evaluation.contestants import (
@@ -111,7 +114,7 @@ def run_cell(cell: Cell, output: Path, settings: dict) -> dict:
         stored = json.loads(file.read_text(encoding="utf-8"))
         if stored["inputs"] == inputs:
             return stored
-    with measured_costs() as costs:
+    with one_thread(), measured_costs() as costs:
         result = evaluate_cell(cell, windows, settings, checkpoint, output / "features")
     record = {"inputs": inputs, **result, "costs": costs}
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -157,16 +160,40 @@ def prepare_tasks(tasks: Sequence[str], data_root: Path, output: Path) -> None:
             TASKS[task].load(data_root).save(windows_file(output, task))
 
 
-def _start_worker() -> None:
-    """One thread per worker: several would wait for each other, and sums would depend on their number."""
-    import torch
-
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for every library: workers would wait for each other's, and sums depend on their number."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _start_worker() -> None:
+    """Keep the workers from writing over the main process's progress bar."""
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
-    from transformers.utils import logging as transformers_logging
-
     transformers_logging.disable_progress_bar()
+
+
+def _outcomes(cells: Sequence[Cell], output: Path, settings: dict, workers: int) -> Iterator[tuple[Cell, Future]]:
+    """Each cell with its outcome, as they come; one worker is this process itself."""
+    if workers == 1:
+        for cell in cells:
+            future: Future = Future()
+            try:
+                future.set_result(run_cell(cell, output, settings))
+            except Exception as error:
+                future.set_exception(error)
+            yield cell, future
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker) as pool:
+        running = {pool.submit(run_cell, cell, output, settings): cell for cell in cells}
+        for future in as_completed(running):
+            yield running[future], future
 
 
 def run_benchmark(
@@ -207,19 +234,13 @@ def run_benchmark(
     cells = plan_cells(tasks, models, modes, seeds)
     records: dict[Cell, dict] = {}
     failures: dict[str, str] = {}
-    # Environment, not an initialiser: BLAS reads it when numpy is imported.
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    os.environ.update({name: os.environ.get(name, value) for name, value in threads.items()})
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker) as pool:
-        running = {pool.submit(run_cell, cell, output, settings or {}): cell for cell in cells}
-        bar = tqdm(as_completed(running), total=len(cells), desc="cells", unit="cell")
-        for future in bar:
-            cell = running[future]
-            try:
-                records[cell] = future.result()
-                bar.set_postfix_str(f"{cell.task} {short_name(cell.model)} {cell.mode}", refresh=False)
-            except Exception as error:
-                failures[cell.file_name.removesuffix(".json")] = f"{type(error).__name__}: {error}"
+    bar = tqdm(_outcomes(cells, output, settings or {}, workers), total=len(cells), desc="cells", unit="cell")
+    for cell, future in bar:
+        bar.set_postfix_str(f"{cell.task} {short_name(cell.model)} {cell.mode}", refresh=False)
+        if error := future.exception():
+            failures[cell.file_name.removesuffix(".json")] = f"{type(error).__name__}: {error}"
+        else:
+            records[cell] = future.result()
     finished = [records[cell] for cell in cells if cell in records]
     write_report(finished, failures, output)
     return finished, failures
