@@ -175,6 +175,9 @@ class DareEegConfig(PreTrainedConfig):
             1.0, 1.0 and 0.25): Largest L2 norm of each output's weights in the respective layer.
         probe_hidden_size (`int`, *optional*, defaults to 16):
             Features the probe makes of each time patch.
+        normalize_probe_features (`bool`, *optional*, defaults to `False`):
+            Standardise each of the encoder's features before the probe (batch normalisation without parameters). The
+            paper's probe does not; without it, features that vary little beside their mean are learned very slowly.
         probe_dropout (`float`, *optional*, defaults to 0.5):
             Dropout on the encoder's features.
         freeze_encoder (`bool`, *optional*, defaults to `True`):
@@ -250,6 +253,7 @@ class DareEegConfig(PreTrainedConfig):
     probe_max_norm: float | int = 1.0
     classifier_max_norm: float | int = 0.25
     probe_hidden_size: int = 16
+    normalize_probe_features: bool = False
     probe_dropout: float | int = 0.5
     freeze_encoder: bool = True
     label_smoothing: float | int = 0.0

@@ -1029,8 +1029,10 @@ class DareEegProbe(nn.Module):
     def __init__(self, config: DareEegConfig):
         super().__init__()
         self.num_patches = config.num_patches
-        self.dropout = nn.Dropout(config.probe_dropout)
         features = config.num_summary_tokens * config.hidden_size
+        # The encoder's features may vary by a thousandth of their mean, so epsilon must be far below a millionth.
+        self.norm = nn.BatchNorm1d(features, eps=1e-10, affine=False) if config.normalize_probe_features else None
+        self.dropout = nn.Dropout(config.probe_dropout)
         self.fc1 = MaxNormLinear(features, config.probe_hidden_size, config.probe_max_norm)
         self.fc2 = MaxNormLinear(
             config.num_patches * config.probe_hidden_size, config.num_labels, config.classifier_max_norm
@@ -1047,6 +1049,8 @@ class DareEegProbe(nn.Module):
                 f"This classifier reads windows of {self.num_patches} time patches, got {features.shape[1]}; cut or "
                 "pad the recording to windows of config.window_size samples."
             )
+        if self.norm is not None:
+            features = self.norm(features.transpose(1, 2)).transpose(1, 2)
         hidden = self.fc1(self.dropout(features))
         if patch_mask is not None:
             hidden = hidden * patch_mask[..., None]

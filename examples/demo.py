@@ -106,7 +106,7 @@ def join_test_recording(fold: Fold) -> Path:
     """Write one recording of a person never seen: eyes open, then closed."""
     subject = fold.test_subjects[0]
     paths = sorted(path for path in find_recordings(fold.labelled) if subject_of(path, EYES) == subject)
-    raws = [mne.io.read_raw(path, preload=True, verbose="error").crop(0, 59.99) for path in paths]
+    raws = [mne.io.read_raw(path, preload=True, verbose="error").crop(0, 60, include_tmax=False) for path in paths]
     joined = mne.concatenate_raws(raws, verbose="error")
     joined.set_annotations(None)
     output = fold.output / f"{subject}_open_then_closed.edf"
@@ -171,7 +171,7 @@ def main() -> None:
     figures = options.output / "figures"
     figures.mkdir(exist_ok=True)
     recording = join_test_recording(folds[-1])
-    run("predict.py", folds[-1].output / "classifier", recording, "--output", figures, "--figures")
+    run("predict.py", "--model", folds[-1].output / "classifier", "--recording", recording, "--output", figures)
     draw(folds[-1], figures)
 
     print_table(results)

@@ -93,6 +93,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=defaults.epochs)
     parser.add_argument("--batch-size", type=int, default=defaults.batch_size)
     parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate)
+    parser.add_argument(
+        "--normalize-features",
+        action=argparse.BooleanOptionalAction,
+        default=defaults.normalize_features,
+        help="standardise the encoder's features before the probe; the paper's probe does not",
+    )
     parser.add_argument("--label-smoothing", type=float, default=defaults.label_smoothing)
     parser.add_argument("--layer-decay", type=float, default=defaults.layer_decay, help="mode full, per block")
     parser.add_argument("--patience", type=int, default=defaults.patience, help="epochs; 0 never stops early")

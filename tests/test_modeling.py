@@ -443,6 +443,32 @@ def test_features_kept_from_an_earlier_run_give_the_same_logits(tiny_config):
     assert torch.equal(model.classify_features(features), model(windows(), CHANNEL_IDS).logits)
 
 
+def test_normalised_features_are_learned_however_small_they_vary(tiny_config, tmp_path):
+    """Features that differ by a thousandth of their mean, as an encoder's may: the plain probe cannot tell them apart."""
+    config = DareEegConfig(**{**tiny_config.to_dict(), "normalize_probe_features": True, "probe_dropout": 0.0})
+    labels = torch.arange(32) % 2
+    features = 1.0 + 1e-3 * (torch.randn(32, 8, 32, generator=generator()) + labels[:, None, None])
+
+    def accuracy_after_training(config):
+        torch.manual_seed(0)
+        model = DareEegForSequenceClassification(config)
+        optimizer = torch.optim.AdamW(model.probe.parameters(), lr=1e-2)
+        for _ in range(30):
+            loss = torch.nn.functional.cross_entropy(model.classify_features(features), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        model.eval()
+        return model, (model.classify_features(features).argmax(-1) == labels).float().mean()
+
+    model, accuracy = accuracy_after_training(config)
+    assert accuracy > 0.95
+    assert accuracy_after_training(tiny_config)[1] < 0.75
+    model.save_pretrained(tmp_path)
+    loaded = DareEegForSequenceClassification.from_pretrained(tmp_path).eval()
+    assert torch.equal(loaded.classify_features(features), model.classify_features(features))
+
+
 @pytest.mark.parametrize(
     ("problem_type", "num_labels", "labels"),
     [

@@ -25,6 +25,7 @@ def build_classifier(
     spatial_projection: bool | None = None,
     spectral_projection: bool = False,
     projected_channel_names: Sequence[str] | None = None,
+    normalize_features: bool = True,
     label_smoothing: float = 0.0,
 ) -> tuple[DareEegForSequenceClassification, DareEegFeatureExtractor]:
     """An encoder with a fresh adapter and probe for these windows, and the extractor that feeds it.
@@ -37,6 +38,7 @@ def build_classifier(
             where fewer than half of the electrodes have a place in the vocabulary (the others are then left out).
         spectral_projection: learn a temporal filter per channel.
         projected_channel_names: positions the spatial projection maps to; see `DareEegConfig`.
+        normalize_features: standardise the encoder's features before the probe.
         label_smoothing: of the loss, remembered by the checkpoint.
 
     Raises:
@@ -68,6 +70,7 @@ def build_classifier(
         "use_spatial_projection": spatial_projection,
         "use_spectral_projection": spectral_projection,
         "projected_channel_names": None if projected_channel_names is None else list(projected_channel_names),
+        "normalize_probe_features": normalize_features,
         "label_smoothing": label_smoothing,
         "id2label": dict(enumerate(windows.label_names)),
         "label2id": {name: index for index, name in enumerate(windows.label_names)},

@@ -55,6 +55,8 @@ class FinetuningArguments:
         warmup_fraction: share of the steps over which the learning rate rises.
         patience: epochs without improvement on validation before stopping; 0 never stops early.
         class_weights: weigh classes by the inverse of their frequency in the training windows.
+        normalize_features: standardise the encoder's features before the probe. The paper's probe does not; without
+            it, a probe on few windows hardly learns from features that vary little beside their mean.
         label_smoothing: of the training loss.
         layer_decay: factor of the learning rate per block, in mode "full".
         spatial_projection: learn a projection of the electrodes; None: where fewer than half of them are known.
@@ -76,6 +78,7 @@ class FinetuningArguments:
     warmup_fraction: float = 0.2
     patience: int = 20
     class_weights: bool = True
+    normalize_features: bool = True
     label_smoothing: float = 0.0
     layer_decay: float = 0.75
     spatial_projection: bool | None = None
@@ -157,7 +160,8 @@ def finetune(
             spatial_projection=False if arguments.mode == "linear" else arguments.spatial_projection,
             spectral_projection=arguments.spectral_projection,
             projected_channel_names=arguments.projected_channel_names,
-            label_smoothing=arguments.label_smoothing,
+            normalize_features=arguments.normalize_features,
+        label_smoothing=arguments.label_smoothing,
         )
         choose_trained_parameters(model, arguments)
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
