@@ -215,15 +215,22 @@ def test_corpora_of_different_montages_are_mixed(arguments, windows):
     assert result.metrics["loss"] > 0
 
 
-def test_gradient_checkpointing_and_compiled_blocks_change_nothing_but_rounding(
-    arguments, windows, tmp_path, tiny_config
-):
-    config = tiny_config | {"reconstructor_num_hidden_layers": 2}
-    common = arguments(config=config, max_steps=3)
-    run({**common, "output_dir": tmp_path / "plain"}, windows(16))
-    run({**common, "output_dir": tmp_path / "checkpointed", "gradient_checkpointing": True}, windows(16))
-    run({**common, "output_dir": tmp_path / "compiled", "compile": "regional"}, windows(16))
-    plain = losses(tmp_path / "plain")
-    for name in ("checkpointed", "compiled"):
-        for expected, found in zip(plain, losses(tmp_path / name), strict=True):
-            assert found["loss"] == pytest.approx(expected["loss"], abs=1e-4), name
+def test_gradient_checkpointing_changes_nothing_but_rounding(arguments, windows, tmp_path):
+    run({**arguments(max_steps=3), "output_dir": tmp_path / "plain"}, windows(16))
+    run({**arguments(max_steps=3), "output_dir": tmp_path / "less", "gradient_checkpointing": True}, windows(16))
+    for expected, found in zip(losses(tmp_path / "plain"), losses(tmp_path / "less"), strict=True):
+        assert found["loss"] == pytest.approx(expected["loss"], abs=1e-5)
+
+
+def test_regional_compiling_compiles_the_blocks_in_place(tiny_config):
+    """Names of weights stay what they are. (benchmarks/pretraining.py --compile regional runs the compiled blocks;
+    compiling takes minutes on a small machine.)"""
+    from dare_eeg_hf import DareEegConfig, DareEegForPreTraining
+    from dare_eeg_hf.training.launching import compile_model
+
+    network = DareEegForPreTraining(DareEegConfig(**tiny_config))
+    names = list(network.state_dict())
+    compile_model(network, "regional")
+    compiled = [type(module).__name__ for module in network.modules() if module._compiled_call_impl is not None]
+    assert compiled == ["DareEegLayer"] * 4, "encoder, momentum encoder, predictor, reconstructor"
+    assert list(network.state_dict()) == names
