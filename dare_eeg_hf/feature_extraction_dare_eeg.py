@@ -175,6 +175,11 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
         if electrode_names is not None and len(set(self.electrode_names)) < len(self.electrode_names):
             raise ValueError(f"electrode_names holds a name twice: {self.electrode_names}")
 
+    @property
+    def normalized_description(self) -> str:
+        """The `info["description"]` of an MNE Raw that `normalize_raw` brought to the band of this contract."""
+        return f"{NORMALIZED_MARK}: {self.highpass}-{self.lowpass} Hz"
+
     def __call__(
         self,
         signal: Any,
@@ -247,8 +252,10 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
             raise ValueError(f"{len(signals)} signals but {len(rates)} sampling rates")
         inputs = []
         for batch, (one, own_names, rate) in enumerate(zip(signals, names, rates, strict=True)):
-            read = _read_mne if _is_mne(one) else _read_array
-            inputs += read(one, own_names, rate, unit, batch)
+            if _is_mne(one):
+                inputs += _read_mne(one, own_names, rate, unit, batch, self.normalized_description)
+            else:
+                inputs += _read_array(one, own_names, rate, unit, batch)
         return inputs
 
     def _select_channels(self, item: _Input) -> tuple[list[int], dict[str, Any]]:
@@ -479,8 +486,8 @@ def _is_mne(thing: Any) -> bool:
     return hasattr(thing, "get_data") and hasattr(thing, "ch_names") and hasattr(thing, "info")
 
 
-def _read_mne(instance: Any, channel_names, sampling_rate, unit, batch: int) -> list[_Input]:
-    """An MNE Raw (one input) or Epochs (one per epoch)."""
+def _read_mne(instance: Any, channel_names, sampling_rate, unit, batch: int, description: str) -> list[_Input]:
+    """An MNE Raw (one input) or Epochs (one per epoch); with this `description` it fulfils the contract already."""
     if channel_names is not None or sampling_rate is not None or unit is not None:
         raise ValueError(
             "an MNE object brings its own channel names, sampling rate and unit (volts): do not pass them"
@@ -489,7 +496,7 @@ def _read_mne(instance: Any, channel_names, sampling_rate, unit, batch: int) -> 
     excluded = {name: f"channel type {kind}" for name, kind in types.items() if kind != "eeg"}
     excluded |= dict.fromkeys(instance.info["bads"], "marked bad")
     data = instance.get_data()
-    normalised = (instance.info.get("description") or "").startswith(NORMALIZED_MARK)
+    normalised = instance.info.get("description") == description
     continuous = data.ndim == 2 and not normalised
     signals = data[None] if data.ndim == 2 else data
     rate = float(instance.info["sfreq"])

@@ -11,7 +11,7 @@ import mne
 import numpy as np
 
 from .. import signal_dare_eeg
-from ..feature_extraction_dare_eeg import NORMALIZED_MARK, DareEegFeatureExtractor, amplitude_statistics
+from ..feature_extraction_dare_eeg import DareEegFeatureExtractor, amplitude_statistics
 from ..montage import list_by_reason, match_channels
 from ..signal_dare_eeg import MICROVOLTS, canonical_unit, check_amplitude, spread
 from .errors import RecordingError
@@ -49,7 +49,7 @@ def normalize_raw(
     as MNE has them.
 
     Args:
-        raw: any MNE Raw; it is not changed.
+        raw: any MNE Raw; it is not changed. One that was normalised to this contract is not filtered again.
         feature_extractor: holds the contract; the default one if not given.
         interpolate: channels of the vocabulary to fill by spherical splines where they are missing or bad; `"bad"`
             among them stands for all bad channels. Everything else stays missing.
@@ -84,8 +84,11 @@ def normalize_raw(
         if line_frequency == "auto":
             line_frequency = signal_dare_eeg.line_frequency(signal, report.sampling_rate)
         report.line_frequency = line_frequency
+        again = raw.info["description"] == extractor.normalized_description
+        if again and bad_channels == "detect":
+            bad_channels = raw.info["bads"]
         pieces = _pieces(raw)
-        signal, lengths = _filter_pieces(signal, pieces, extractor, report)
+        signal, lengths = _filter_pieces(signal, pieces, extractor, report, filtered=not again)
         signal = _leave_out_bad(signal, bad_channels, raw.info["bads"], extractor, report)
         signal = _interpolate(signal, list(interpolate), extractor, report)
         if extractor.reference == "average":
@@ -201,12 +204,18 @@ def _describe_amplitude(signal: np.ndarray, unit: str, verify: bool, report: Rec
 
 
 def _filter_pieces(
-    signal: np.ndarray, pieces: list[tuple[int, int]], extractor: DareEegFeatureExtractor, report: RecordingReport
+    signal: np.ndarray,
+    pieces: list[tuple[int, int]],
+    extractor: DareEegFeatureExtractor,
+    report: RecordingReport,
+    filtered: bool,
 ) -> tuple[np.ndarray, list[int]]:
     """Filter and resample each uninterrupted piece alone; returns (channels, samples) and the pieces' new lengths."""
     report.pieces = len(pieces)
     done = [
-        extractor.filter_and_resample(signal[:, start:stop], report.sampling_rate, report, notch=report.line_frequency)
+        extractor.filter_and_resample(
+            signal[:, start:stop], report.sampling_rate, report, filtered=filtered, notch=report.line_frequency
+        )
         for start, stop in pieces
     ]
     report.steps = list(dict.fromkeys(report.steps))
@@ -301,8 +310,7 @@ def _to_raw(
     signal: np.ndarray, names: list[str], extractor: DareEegFeatureExtractor, source: mne.io.BaseRaw
 ) -> mne.io.RawArray:
     info = _info_with_positions(tuple(names), float(extractor.sampling_rate)).copy()
-    band = f"{extractor.highpass}-{extractor.lowpass} Hz, {extractor.reference} reference"
-    info["description"] = f"{NORMALIZED_MARK}: {band}"
+    info["description"] = extractor.normalized_description
     info["line_freq"] = source.info["line_freq"]
     raw = mne.io.RawArray(signal * np.float64(1e-6), info, copy=None, verbose="ERROR")
     raw.set_meas_date(source.info["meas_date"])

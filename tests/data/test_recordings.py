@@ -783,9 +783,15 @@ def test_saving_elsewhere_is_refused(recording, tmp_path):
         save_recording(recording.raw, tmp_path / "x.pkl")
 
 
-def test_a_saved_fif_is_not_filtered_again(recording, tmp_path):
-    saved = read_raw(save_recording(recording.raw, tmp_path / "x_raw.fif"))
-    assert "not filtered" in DareEegFeatureExtractor()(saved).reports[0].steps
+def test_a_saved_fif_is_not_filtered_again_under_the_same_contract(recording, tmp_path):
+    path = save_recording(recording.raw, tmp_path / "x_raw.fif")
+    again, report = load_recording(path)
+    assert report.steps == ["not filtered", "average reference over 19 channels"]
+    np.testing.assert_allclose(again.get_data(), recording.raw.get_data(), atol=1e-11)
+    assert "not filtered" in DareEegFeatureExtractor()(read_raw(path)).reports[0].steps
+    narrower = DareEegFeatureExtractor(lowpass=40.0)
+    assert "low-pass 40 Hz" in load_recording(path, narrower).report.steps
+    assert "low-pass 40 Hz" in narrower(read_raw(path)).reports[0].steps
 
 
 def test_command_reports_goes_on_past_broken_files_and_fails(edf, tmp_path, capsys):
