@@ -22,7 +22,7 @@ import re
 from pathlib import Path
 
 from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.corpus import EegCorpus
+from dare_eeg_hf.data.corpus import EegCorpus, recording_name
 from dare_eeg_hf.data.recordings import find_recordings
 from dare_eeg_hf.data.windows import events_from_annotations, label_from_name, labels_from_table
 
@@ -87,7 +87,7 @@ class Recordings(EegCorpus):
 
     def files(self, source):
         """Everything that is an EEG recording, or is called so."""
-        return ((path, path.relative_to(source).as_posix()) for path in find_recordings(source))
+        return ((path, recording_name(path, source)) for path in find_recordings(source))
 
     def identify(self, name, groups):
         """The subject and session, by the rules of BIDS, of the user, or of common sense."""

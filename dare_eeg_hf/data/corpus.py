@@ -60,6 +60,11 @@ def raw_from_array(
     return mne.io.RawArray(np.asarray(signal, dtype=np.float64) * MILLIVOLTS[unit] / 1e3, info, verbose="error")
 
 
+def recording_name(path: Path, source: Path) -> str:
+    """The path inside the source, with `/`; bytes that are no text become `\\xff` and the like."""
+    return os.fsencode(path.relative_to(source).as_posix()).decode("utf-8", "backslashreplace")
+
+
 class EegCorpus:
     """Base class of the corpora in `dataset_scripts/`: a subclass fills in what is below and overrides what differs.
 
@@ -140,7 +145,7 @@ class EegCorpus:
             folders[:] = [] if real in seen else [name for name in folders if not name.startswith(".")]
             for name in names if real not in seen else ():
                 path = Path(folder, name)
-                yield path, path.relative_to(source).as_posix()
+                yield path, recording_name(path, source)
             seen.add(real)
 
     def identify(self, name: str, groups: dict[str, str]) -> dict[str, str]:

@@ -79,9 +79,10 @@ def build_part(corpus: EegCorpus, recording: RecordingFile, output: Path, finger
 
 def _without_folder(record: PartRecord, recording: RecordingFile) -> str:
     """The record as JSON that does not tell where the corpus lay on the machine that built it."""
-    folder = str(recording.path)[: -len(recording.name)]
+    folder = f"{recording.path.parents[recording.name.count('/')]}/"
     text = json.dumps(asdict(record), ensure_ascii=False, default=float)
-    return text.replace(json.dumps(folder, ensure_ascii=False)[1:-1], "")
+    text = text.replace(json.dumps(folder, ensure_ascii=False)[1:-1], "")
+    return text.encode("utf-8", "replace").decode()
 
 
 def _windows_of(corpus: EegCorpus, recording: RecordingFile, record: PartRecord) -> pa.Table:
@@ -138,7 +139,7 @@ def read_record(corpus: EegCorpus, recording: RecordingFile, output: Path, finge
 def part_paths(output: Path, name: str) -> tuple[Path, Path]:
     """Paths of the windows and of the record of a recording. No name of a recording leads out of the folder."""
     readable = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[-60:]
-    key = f"{readable}-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
+    key = f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
     return output / PARTS_FOLDER / f"{key}.parquet", output / PARTS_FOLDER / f"{key}.json"
 
 

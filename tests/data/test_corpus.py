@@ -231,6 +231,10 @@ def test_broken_files_are_reported_and_stop_nothing(tmp_path, built):
     locked.write_bytes(whole)
     locked.chmod(0)
     os.mkdir(tmp_path / "in" / "S022R01.edf")
+    latin = os.fsdecode(os.fsencode(tmp_path / "in") + b"/M\xfcller")
+    os.mkdir(latin)
+    Path(latin, "S023R01.edf").write_bytes(whole)
+    Path(latin, "S024R01.edf").write_bytes(b"")
 
     result = build(Simulated(), tmp_path / "in", tmp_path / "out")
     failed = {record.recording: record.error for record in result.failed}
@@ -239,10 +243,11 @@ def test_broken_files_are_reported_and_stop_nothing(tmp_path, built):
         assert any(word.lower() in error.lower() for word in message.split("|")), (kind, error)
         assert str(tmp_path) not in error
     assert "S020R01.edf" in failed
+    assert "empty" in failed[r"M\xfcller/S024R01.edf"]
     if os.geteuid() != 0:
         assert "ermission" in failed["S021R01.edf"]
     rows = load_dataset(str(tmp_path / "out"), split="train")
-    assert {"S001/S001R01.edf", "S001/S001R02.edf"} <= set(rows["recording"])
+    assert {"S001/S001R01.edf", "S001/S001R02.edf", r"M\xfcller/S023R01.edf"} <= set(rows["recording"])
     assert not result.complete
     assert "failed S005/S005R01.edf" in str(result)
     assert "S005/S005R01.edf" in (tmp_path / "out" / "README.md").read_text()
