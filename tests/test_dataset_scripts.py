@@ -18,8 +18,9 @@ from scipy.io import loadmat, savemat
 
 from dare_eeg_hf.data.build import build
 from dare_eeg_hf.data.command import main
+from dare_eeg_hf.data.corpus import RecordingFile
 from dare_eeg_hf.data.simulation import simulate_recordings
-from dare_eeg_hf.data.windows import decode_signal
+from dare_eeg_hf.data.windows import Rejection, decode_signal
 
 SCRIPTS = Path(__file__).parents[1] / "dataset_scripts"
 CLASSES = {
@@ -376,8 +377,6 @@ def test_any_folder_with_classes_from_names_annotations_or_a_table(tmp_path, cap
 def test_shares_of_subjects_go_into_validation_and_test(tmp_path):
     corpus = corpus_of("recordings")
     corpus.validation, corpus.test = 0.2, 0.3
-    from dare_eeg_hf.data.corpus import RecordingFile
-
     splits = Counter(corpus.split(RecordingFile(Path("x"), "x", f"sub-{number:04d}")) for number in range(2000))
     assert splits["train"] == pytest.approx(1000, abs=100)
     assert splits["validation"] == pytest.approx(400, abs=80)
@@ -517,6 +516,47 @@ def test_real_eegmmidb_has_more_alpha_with_eyes_closed(tmp_path, shared):
     for subject in ("S001", "S002", "S003", "S004"):
         closed = np.mean(shares[subject, names.str2int("eyes_closed")])
         assert closed > 1.5 * np.mean(shares[subject, names.str2int("eyes_open")])
+
+
+def test_real_eegmmidb_runs_have_fifteen_movements_of_the_right_kind(tmp_path, shared):
+    source = shared("data/eegmmidb/S001")
+    for run in ("03", "04", "05", "06"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / f"S001R{run}.edf").symlink_to(source / f"S001R{run}.edf")
+    corpus = corpus_of("physionet_mi")
+    corpus.rejection = Rejection(None, None, None)
+    build(corpus, tmp_path / "in", tmp_path / "out")
+    rows = load_dataset(str(tmp_path / "out"), split="train")
+    names = rows.features["label"]
+    assert len(rows[0]["channel_names"]) == 60
+    for run, kinds in {
+        "03": {"left_fist", "right_fist"},
+        "04": {"imagined_left_fist", "imagined_right_fist"},
+        "05": {"both_fists", "both_feet"},
+        "06": {"imagined_both_fists", "imagined_both_feet"},
+    }.items():
+        labels = Counter(
+            names.int2str(label)
+            for recording, label in zip(rows["recording"], rows["label"], strict=True)
+            if recording == f"S001R{run}.edf"
+        )
+        assert set(labels) == {"rest", *kinds}
+        assert sum(labels[kind] for kind in kinds) == 15
+        raw = mne.io.read_raw_edf(source / f"S001R{run}.edf", verbose="error")
+        first = {"T1": 0, "T2": 1}[next(text for text in raw.annotations.description if text != "T0")]
+        expected = corpus.events(raw, RecordingFile(source, "", "S001", run=run))[1].label
+        assert expected in kinds
+        assert (expected in {"left_fist", "imagined_left_fist", "both_fists", "imagined_both_fists"}) == (first == 0)
+
+
+def test_the_real_eeglab_sample_becomes_windows(tmp_path, shared):
+    out = ["--source", str(shared("data/eeglab-visual-attention")), "--output", str(tmp_path), "--num-proc", "1"]
+    events = ["--labels", "target", "--events", "square=target", "--tmin", "-0.2", "--tmax", "0.8"]
+    assert main(corpus_of("recordings"), [*out, *events]) == 0
+    rows = load_dataset(str(tmp_path), split="train")
+    assert 70 <= len(rows) <= 80
+    assert 25 <= len(rows[0]["channel_names"]) <= 30
+    assert "EOG1" not in rows[0]["channel_names"]
 
 
 @pytest.mark.parametrize(
