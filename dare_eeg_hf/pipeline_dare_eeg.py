@@ -25,7 +25,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
 
-from .feature_extraction_dare_eeg import NORMALIZED_MARK, line_frequency
+from .signal_dare_eeg import line_frequency
 
 logger = logging.get_logger(__name__)
 
@@ -557,7 +557,7 @@ def _open_raw(raw, feature_extractor) -> Recording:
     A Raw that is not normalised yet goes through the package's cleaning where that is installed. A classifier adapted
     to the electrodes of one data set needs all of them, good or bad, and only its feature extractor knows which.
     """
-    normalised = (raw.info.get("description") or "").startswith(NORMALIZED_MARK)
+    normalised = raw.info.get("description") == feature_extractor.normalized_description
     rate = float(raw.info["sfreq"])
     if not normalised and feature_extractor.electrode_names is None:
         try:
