@@ -208,10 +208,10 @@ def filter_and_resample(
         filtered = fft.irfft(spectrum, new_padded, axis=-1)
         offset = pad // down * up
         result[start : start + rows] = filtered[:, offset : offset + new_samples]
-        if highpass:
+        if highpass and samples < 10 * rate:
             # The point reflection holds the ends at zero, and a short signal as a whole away from it.
             result[start : start + rows] -= result[start : start + rows].mean(axis=-1, keepdims=True)
-        else:
+        elif not highpass:
             result[start : start + rows] += mean
     return result
 
