@@ -37,6 +37,9 @@ from dare_eeg_hf.training.randomness import generator_for
 
 MODES = ("probe", "linear", "full", "lora")
 PREDICTION_BATCH = 128
+STEPS_PER_EPOCH, SMALLEST_BATCH = 8, 8
+"""Few windows are cut into smaller batches, as far as this, so that an epoch has this many steps."""
+STANDARDIZATION_WINDOWS = 512
 
 logger = logging.getLogger(__name__)
 
@@ -49,11 +52,12 @@ class FinetuningArguments:
         output_dir: where the classifier is saved; None keeps it in memory.
         mode: "probe", "linear", "full" or "lora".
         epochs: passes over the training windows, at most.
-        batch_size: windows per step, over all processes.
+        batch_size: windows per step, over all processes; fewer where an epoch would have less than eight steps.
         learning_rate: maximum of the OneCycle schedule (of the head, in mode "full").
         weight_decay: of matrices.
         warmup_fraction: share of the steps over which the learning rate rises.
-        patience: epochs without improvement on validation before stopping; 0 never stops early.
+        patience: epochs without improvement on validation before stopping, not before the learning rate has
+            reached its maximum; 0 never stops early.
         class_weights: weigh classes by the inverse of their frequency in the training windows.
         normalize_features: standardise the encoder's features before the probe. The paper's probe does not; without
             it, a probe on few windows hardly learns from features that vary little beside their mean.
@@ -161,7 +165,7 @@ def finetune(
             spectral_projection=arguments.spectral_projection,
             projected_channel_names=arguments.projected_channel_names,
             normalize_features=arguments.normalize_features,
-        label_smoothing=arguments.label_smoothing,
+            label_smoothing=arguments.label_smoothing,
         )
         choose_trained_parameters(model, arguments)
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -234,6 +238,28 @@ def classifier_inputs(
 def can_keep_features(model: DareEegForSequenceClassification) -> bool:
     """True where nothing that is trained comes before or in the encoder."""
     return not model.adapter.is_active and not any(p.requires_grad for p in model.dare_eeg.parameters())
+
+
+@torch.no_grad()
+def standardize_features(
+    model: DareEegForSequenceClassification, inputs: dict[str, torch.Tensor], device: torch.device | str
+) -> None:
+    """Fit the probe's standardisation before training, to kept features or to those of a share of the windows.
+
+    What training changes in the encoder later, the probe's weights make up for.
+    """
+    if "features" in inputs:
+        model.fit_feature_standardization(inputs["features"].to(device), inputs["patch_mask"].to(device))
+        return
+    count = len(inputs["input_values"])
+    chosen = torch.linspace(0, count - 1, min(count, STANDARDIZATION_WINDOWS)).long()
+    model.eval()
+    features = []
+    for part in chosen.split(PREDICTION_BATCH):
+        batch = {name: values[part].to(device) for name, values in inputs.items()}
+        features.append(model.extract_features(**batch).last_hidden_state)
+    patch_mask = None if model.adapter.is_active else inputs["patch_mask"][chosen].to(device)
+    model.fit_feature_standardization(torch.cat(features), patch_mask)
 
 
 def choose_trained_parameters(model: DareEegForSequenceClassification, arguments: FinetuningArguments) -> None:
@@ -314,7 +340,10 @@ class TrainingLoop:
         )
         self.module, self.optimizer = accelerator.prepare(wrapped, optimizer)
         self.wrapped = accelerator.unwrap_model(self.module)
-        batch_size = min(arguments.batch_size, len(train_labels))
+        if arguments.normalize_features:
+            standardize_features(model, train_inputs, accelerator.device)
+        batch_size = min(arguments.batch_size, max(len(train_labels) // STEPS_PER_EPOCH, SMALLEST_BATCH))
+        batch_size = min(batch_size, len(train_labels))
         self.steps_per_epoch = max(len(train_labels) // batch_size, 1)
         self.batch_size = batch_size
         total = self.steps_per_epoch * arguments.epochs
@@ -347,7 +376,8 @@ class TrainingLoop:
                     "validation_balanced_accuracy": record["balanced_accuracy"],
                 }
                 self._best_state = self._trained_state()
-            if self.arguments.patience and since_best >= self.arguments.patience:
+            warm = epoch >= self.arguments.warmup_fraction * self.arguments.epochs
+            if self.arguments.patience and warm and since_best >= self.arguments.patience:
                 break
 
     def _improves(self, record: dict) -> bool:
