@@ -176,8 +176,9 @@ class DareEegConfig(PreTrainedConfig):
         probe_hidden_size (`int`, *optional*, defaults to 16):
             Features the probe makes of each time patch.
         normalize_probe_features (`bool`, *optional*, defaults to `False`):
-            Standardise each of the encoder's features before the probe (batch normalisation without parameters). The
-            paper's probe does not; without it, features that vary little beside their mean are learned very slowly.
+            Standardise each of the encoder's features before the probe, with the mean and deviation given to
+            `DareEegForSequenceClassification.fit_feature_standardization`. The paper's probe does not; without it,
+            features that vary little beside their mean are learned very slowly.
         probe_dropout (`float`, *optional*, defaults to 0.5):
             Dropout on the encoder's features.
         freeze_encoder (`bool`, *optional*, defaults to `True`):

@@ -1023,6 +1023,31 @@ class DareEegAdapter(nn.Module):
         return F.interpolate(projected, size=self.window_size, mode="linear", align_corners=False)
 
 
+class FeatureStandardization(nn.Module):
+    """Shifts and scales each feature to zero mean and unit variance over the windows it was fitted to.
+
+    A fixed map rather than batch normalisation: an encoder's features may vary by a thousandth of their mean, which
+    running averages reach only after hundreds of steps.
+    """
+
+    def __init__(self, num_features: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(num_features))
+        self.register_buffer("scale", torch.ones(num_features))
+
+    @torch.no_grad()
+    def fit(self, features: torch.Tensor) -> None:
+        """Take mean and scale from features `(..., num_features)`; features that never vary are only shifted."""
+        features = features.flatten(0, -2).double()
+        deviation = features.std(0, correction=0)
+        self.mean.copy_(features.mean(0))
+        self.scale.copy_(torch.where(deviation > 0, 1 / deviation, 1.0))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Map `(..., num_features)` to the same shape."""
+        return (features - self.mean) * self.scale
+
+
 class DareEegProbe(nn.Module):
     """The linear probe: a max-norm map of each time patch, flattened over time, and a max-norm map to the classes."""
 
@@ -1030,8 +1055,7 @@ class DareEegProbe(nn.Module):
         super().__init__()
         self.num_patches = config.num_patches
         features = config.num_summary_tokens * config.hidden_size
-        # The encoder's features may vary by a thousandth of their mean, so epsilon must be far below a millionth.
-        self.norm = nn.BatchNorm1d(features, eps=1e-10, affine=False) if config.normalize_probe_features else None
+        self.standardization = FeatureStandardization(features) if config.normalize_probe_features else None
         self.dropout = nn.Dropout(config.probe_dropout)
         self.fc1 = MaxNormLinear(features, config.probe_hidden_size, config.probe_max_norm)
         self.fc2 = MaxNormLinear(
@@ -1049,8 +1073,8 @@ class DareEegProbe(nn.Module):
                 f"This classifier reads windows of {self.num_patches} time patches, got {features.shape[1]}; cut or "
                 "pad the recording to windows of config.window_size samples."
             )
-        if self.norm is not None:
-            features = self.norm(features.transpose(1, 2)).transpose(1, 2)
+        if self.standardization is not None:
+            features = self.standardization(features)
         hidden = self.fc1(self.dropout(features))
         if patch_mask is not None:
             hidden = hidden * patch_mask[..., None]
@@ -1100,6 +1124,19 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
             input_values = self.adapter(input_values.to(self.dtype))
             channel_ids, channel_mask, patch_mask = self.adapter.channel_ids, None, None
         return self.dare_eeg(input_values, channel_ids, channel_mask, patch_mask, **kwargs)
+
+    def fit_feature_standardization(
+        self, last_hidden_state: torch.Tensor, patch_mask: torch.Tensor | None = None
+    ) -> None:
+        """Fit the probe's standardisation to encoder output `(B, N * S, D)` of training windows.
+
+        Raises:
+            ValueError: If the configuration does not ask for it (`normalize_probe_features`).
+        """
+        if self.probe.standardization is None:
+            raise ValueError("The probe takes features as they are; set config.normalize_probe_features=True.")
+        features = last_hidden_state.unflatten(1, (-1, self.config.num_summary_tokens)).flatten(2)
+        self.probe.standardization.fit(features if patch_mask is None else features[patch_mask])
 
     def classify_features(
         self, last_hidden_state: torch.Tensor, patch_mask: torch.Tensor | None = None

@@ -444,7 +444,7 @@ def test_features_kept_from_an_earlier_run_give_the_same_logits(tiny_config):
 
 
 def test_normalised_features_are_learned_however_small_they_vary(tiny_config, tmp_path):
-    """Features that differ by a thousandth of their mean, as an encoder's may: the plain probe cannot tell them apart."""
+    """An encoder's features may differ by a thousandth of their mean; the plain probe cannot tell them apart."""
     config = DareEegConfig(**{**tiny_config.to_dict(), "normalize_probe_features": True, "probe_dropout": 0.0})
     labels = torch.arange(32) % 2
     features = 1.0 + 1e-3 * (torch.randn(32, 8, 32, generator=generator()) + labels[:, None, None])
@@ -452,6 +452,8 @@ def test_normalised_features_are_learned_however_small_they_vary(tiny_config, tm
     def accuracy_after_training(config):
         torch.manual_seed(0)
         model = DareEegForSequenceClassification(config)
+        if config.normalize_probe_features:
+            model.fit_feature_standardization(features)
         optimizer = torch.optim.AdamW(model.probe.parameters(), lr=1e-2)
         for _ in range(30):
             loss = torch.nn.functional.cross_entropy(model.classify_features(features), labels)
@@ -464,6 +466,8 @@ def test_normalised_features_are_learned_however_small_they_vary(tiny_config, tm
     model, accuracy = accuracy_after_training(config)
     assert accuracy > 0.95
     assert accuracy_after_training(tiny_config)[1] < 0.75
+    with pytest.raises(ValueError, match="normalize_probe_features=True"):
+        DareEegForSequenceClassification(tiny_config).fit_feature_standardization(features)
     model.save_pretrained(tmp_path)
     loaded = DareEegForSequenceClassification.from_pretrained(tmp_path).eval()
     assert torch.equal(loaded.classify_features(features), model.classify_features(features))
