@@ -141,20 +141,17 @@ def activation_bytes(
 ) -> float:
     """What the backward pass keeps of the forward pass, roughly (attention weights are recomputed, not kept).
 
-    A block keeps, for each token, its input, two normalised copies, query, key and value, the attention's output, and
-    three tensors of the MLP; with gradient checkpointing its input alone, and one block's worth while it recomputes.
+    With gradient checkpointing each block keeps its input alone, and one block at a time is kept whole while it is
+    computed again.
     """
     shape = shape or step_shape(config)
     views = 2 if config.use_mask_alignment else 1
     summary = config.num_summary_tokens
-    tokens = {
-        config.num_hidden_layers: views * shape.kept * (shape.visible + summary),
-        "predictor": shape.patches * summary,
-        "reconstructor": shape.patches * summary + shape.targets,
-    }
+    context = shape.patches * summary
+    lengths = (views * shape.kept * (shape.visible + summary), context, context + shape.targets)
     layers = (config.num_hidden_layers, config.predictor_num_hidden_layers, config.reconstructor_num_hidden_layers)
-    lengths = list(tokens.values())
-    # input, two norms, q k v, rotated q and k, attention output, second residual, and the MLP's 3 (hidden, GELU's input, output)
+    # Ten tensors of width D (input, two norms, query, key, value, the rotated two, attention's output, second residual)
+    # and two of the MLP's width (before and after the GELU).
     per_token = (10 + 2 * config.mlp_ratio) * config.hidden_size * bytes_per_value
     inputs = config.hidden_size * bytes_per_value
     if gradient_checkpointing:
