@@ -150,7 +150,7 @@ def activation_bytes(
     context = shape.patches * summary
     lengths = (views * shape.kept * (shape.visible + summary), context, context + shape.targets)
     layers = (config.num_hidden_layers, config.predictor_num_hidden_layers, config.reconstructor_num_hidden_layers)
-    # Ten tensors of width D (input, two norms, query, key, value, the rotated two, attention's output, second residual)
+    # Ten tensors of width D (input, two norms, query, key, value, the rotated two, attention, second residual, output)
     # and two of the MLP's width (before and after the GELU).
     per_token = (10 + 2 * config.mlp_ratio) * config.hidden_size * bytes_per_value
     inputs = config.hidden_size * bytes_per_value
