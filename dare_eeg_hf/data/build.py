@@ -104,7 +104,7 @@ def build(
         FileNotFoundError: if the source holds no recordings.
     """
     output = Path(output)
-    recordings = corpus.recordings(source, subjects)
+    recordings = corpus.recordings(Path(source).absolute(), subjects)
     if shard is not None:
         recordings = recordings[shard[0] :: shard[1]]
     fingerprint = corpus.fingerprint()
@@ -153,7 +153,7 @@ def merge(
     output = Path(output)
     take_parts(output, [Path(folder) for folder in folders])
     fingerprint = corpus.fingerprint()
-    recordings = corpus.recordings(source, subjects)
+    recordings = corpus.recordings(Path(source).absolute(), subjects)
     records = [(recording, read_record(corpus, recording, output, fingerprint)) for recording in recordings]
     result = BuildResult(
         output,
