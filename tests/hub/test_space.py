@@ -52,7 +52,7 @@ def running_space(folder: Path, model: str):
         )
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(240):
+        for _ in range(600):
             assert process.poll() is None, log.read_text()
             with contextlib.suppress(requests.ConnectionError):
                 requests.get(address, timeout=5).raise_for_status()
