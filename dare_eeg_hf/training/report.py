@@ -122,9 +122,8 @@ def _reconstruction(run: Path, data: str | Path | None) -> dict[str, object]:
         return {"reconstruction": None, "scalp": None}
     figure, scalp, count = drawn
     folder = _model_folder(run)
-    step = CheckpointStore(run / "checkpoints").latest() if folder == run else folder
     scalp = None if scalp is None else _image(scalp)
-    return {"reconstruction": _image(figure), "scalp": scalp, "windows_shown": count, "at": step}
+    return {"reconstruction": _image(figure), "scalp": scalp, "windows_shown": count}
 
 
 def draw_reconstruction(run: Path, data: str | Path | None = None) -> tuple[Figure, Figure | None, int] | None:
