@@ -121,7 +121,6 @@ def _reconstruction(run: Path, data: str | Path | None) -> dict[str, object]:
     if drawn is None:
         return {"reconstruction": None, "scalp": None}
     figure, scalp, count = drawn
-    folder = _model_folder(run)
     scalp = None if scalp is None else _image(scalp)
     return {"reconstruction": _image(figure), "scalp": scalp, "windows_shown": count}
 
