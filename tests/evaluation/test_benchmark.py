@@ -90,7 +90,7 @@ def test_labels_shuffled_within_subjects_give_chance(finished, tiny_checkpoint):
     output, _, _ = finished
     windows = LabelledWindows.load(output / "windows" / f"{TASK}.npz")
     scores = []
-    for seed in range(6):
+    for seed in range(3):
         random = np.random.default_rng(seed)
         labels = windows.labels.copy()
         for subject in np.unique(windows.subjects):
@@ -101,7 +101,7 @@ def test_labels_shuffled_within_subjects_give_chance(finished, tiny_checkpoint):
             checkpoint = model if mode else None
             result = evaluate_cell(Cell(TASK, model, mode, seed), shuffled, QUICK, checkpoint, output / "features")
             scores.append(result["metrics"]["balanced_accuracy"])
-    assert abs(np.mean(scores) - 0.5) < 0.06, scores  # 18 scores of 64 windows: standard error about 0.02
+    assert abs(np.mean(scores) - 0.5) < 0.08, scores  # 9 scores of 64 windows: standard error about 0.02
 
 
 def test_a_leaking_protocol_is_refused_before_anything_is_trained(finished, monkeypatch):
