@@ -114,7 +114,8 @@ def remember_facts(folder: Path, run: dict | None = None, evaluation: list[dict]
     path = folder / FACTS_NAME
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     run = {**_finetuning_facts(folder), **kept.get("run", {}), **(run or {})}
-    evaluation = kept.get("evaluation", []) if evaluation is None else evaluation
+    if evaluation is None:
+        evaluation = kept.get("evaluation") or _test_results(folder)
     for result in evaluation:
         missing = {"dataset", "metric", "value"} - result.keys()
         if missing:
@@ -133,6 +134,19 @@ def _finetuning_facts(folder: Path) -> dict:
     corpus = {"name": "fine-tuning data, not named"}
     corpus |= {"subjects": len(facts["training_subjects"]), "windows": facts["training_windows"]}
     return {"arguments": facts["arguments"], "corpora": [corpus]}
+
+
+def _test_results(folder: Path) -> list[dict]:
+    """What fine-tuning has measured on the subjects it held out."""
+    path = folder / "test_results.json"
+    if not path.is_file():
+        return []
+    measured = json.loads(path.read_text(encoding="utf-8"))
+    row = {"dataset": "Fine-tuning data, not named", "dataset_id": "unnamed", "split": "held-out subjects"}
+    names = ("balanced_accuracy", "cohen_kappa", "auroc")
+    return [
+        row | {"metric": name, "value": round(measured[name], 4)} for name in names if measured.get(name) is not None
+    ]
 
 
 def results_of_benchmark(results: Path, folder: Path) -> list[dict]:

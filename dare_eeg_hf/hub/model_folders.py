@@ -21,7 +21,8 @@ def write_model_folder(root: Path, preset: str) -> Path:
     folder = root / f"dare-eeg-{preset}"
     folder.mkdir(parents=True, exist_ok=True)
     config = DareEegConfig.from_preset(preset, architectures=["DareEegForPreTraining"]).to_dict()
-    config.pop("transformers_version", None)
+    for name in ("transformers_version", "_name_or_path"):  # of this machine, not of the model
+        config.pop(name, None)
     preprocessor_config = DareEegFeatureExtractor().to_dict()
     (folder / "config.json").write_bytes(as_json(hub_config(config)))
     (folder / "preprocessor_config.json").write_bytes(as_json(hub_preprocessor_config(preprocessor_config)))
