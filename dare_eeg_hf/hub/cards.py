@@ -5,6 +5,7 @@ later call, after an evaluation or when publishing, adds to them and writes the 
 """
 
 import argparse
+import hashlib
 import html
 import io
 import json
@@ -115,14 +116,26 @@ def remember_facts(folder: Path, run: dict | None = None, evaluation: list[dict]
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     run = {**_finetuning_facts(folder), **kept.get("run", {}), **(run or {})}
     if evaluation is None:
-        evaluation = kept.get("evaluation") or _test_results(folder)
+        # Results of weights that have been replaced since then are not results of these.
+        of_these_weights = kept.get("weights") == _digest(folder)
+        evaluation = (kept.get("evaluation") if of_these_weights else None) or _test_results(folder)
     for result in evaluation:
         missing = {"dataset", "metric", "value"} - result.keys()
         if missing:
             raise ValueError(f"An evaluation result lacks {', '.join(sorted(missing))}: {result}")
     if "arguments" in run:
         run["arguments"] = {key: _last_name_of_path(value) for key, value in run["arguments"].items()}
-    return {"run": run, "evaluation": evaluation}
+    return {"run": run, "evaluation": evaluation, "weights": _digest(folder)}
+
+
+def _digest(folder: Path) -> str:
+    """SHA-256 over the folder's safetensors files."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def _finetuning_facts(folder: Path) -> dict:

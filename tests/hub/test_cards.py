@@ -71,6 +71,12 @@ def test_what_a_run_told_is_remembered_when_results_come_later(folder):
     assert 'from_pretrained("org/tiny")' in card.text
 
 
+def test_results_of_weights_that_were_replaced_are_dropped(folder):
+    assert "Toy corpus" in write_model_card(folder, evaluation=[RESULT]).read_text()
+    DareEegForPreTraining(DareEegConfig.from_pretrained(folder)).save_pretrained(folder)
+    assert "Toy corpus" not in write_model_card(folder).read_text()
+
+
 def test_absolute_paths_of_arguments_are_shortened(folder):
     path = write_model_card(folder, run={"arguments": {"data": ["/home/ada/eeg"], "output_dir": Path("/mnt/runs/7")}})
     assert "| output_dir | 7 |" in path.read_text()
