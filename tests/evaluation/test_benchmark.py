@@ -118,10 +118,16 @@ def test_a_leaking_protocol_is_refused_before_anything_is_trained(finished, monk
 
 def test_a_failing_cell_is_listed_and_the_others_finish(corpus_root, tmp_path):
     records, failures = run_benchmark(
-        [TASK], ["chance", "random:nano"], ["probe"], [0], corpus_root, tmp_path, settings={"batch_size": -1}
+        [TASK],
+        ["chance", "random:nano"],
+        ["probe"],
+        [0],
+        corpus_root,
+        tmp_path,
+        settings={"projected_channel_names": ["NOWHERE"]},
     )
     assert [record["inputs"]["model"] for record in records] == ["chance"]
-    assert "batch_size must be positive" in failures[f"{TASK}__random-nano__probe__seed0"]
+    assert "NOWHERE" in failures[f"{TASK}__random-nano__probe__seed0"]
     assert "Failed: " in (tmp_path / "table.md").read_text()
 
 
@@ -152,7 +158,9 @@ def test_help_lists_tasks():
 def test_a_prepared_data_set_gives_the_windows_of_its_files_and_published_test_subjects_stay_out(tmp_path):
     """A task reads Parquet made by the corpus's script as well as the files it was made from."""
     names = "Fp1 Fp2 F3 F4 F7 F8 T7 T8 C3 C4 P7 P8 P3 P4 O1 O2 Fz Cz Pz".split()
-    files = simulate_recordings(tmp_path / "simulated", subjects=2, montage=names, sampling_rate=250, seconds=15)
+    files = simulate_recordings(
+        tmp_path / "simulated", subjects=2, montage=names, sampling_rate=250, seconds=15, line_frequency=50
+    )
     source = tmp_path / "files" / "eegmat"
     source.mkdir(parents=True)
     for path, name in zip(files, ("Subject00_1", "Subject00_2", "Subject32_1", "Subject32_2"), strict=True):
@@ -175,7 +183,8 @@ def test_a_prepared_data_set_gives_the_windows_of_its_files_and_published_test_s
     for label in (0, 1):
         first = from_files.signals[from_files.labels == label]
         second = from_rows.signals[from_rows.labels == label][:, order]
-        np.testing.assert_allclose(second, first, atol=2e-3 * np.abs(first).max())
+        # The same signal: the script knows the mains frequency, the task finds it, and rows are float16.
+        assert np.corrcoef(first.ravel(), second.ravel())[0, 1] > 0.99
 
 
 def test_across_devices_trains_on_one_and_tests_on_the_other(shared):
