@@ -104,6 +104,10 @@ class DareEegConfig(PreTrainedConfig):
             Epsilon of the layer normalisations that have parameters.
         initializer_range (`float`, *optional*, defaults to 0.02):
             Standard deviation of the (truncated) normal initialisation.
+        patch_initializer_range (`float`, *optional*):
+            Standard deviation of the patch projection's initialisation; `initializer_range` where it is not given, as
+            published. EEG in millivolts is so small that its tokens then start at a tenth of the channel embeddings,
+            and on small data sets the encoder may learn to ignore the signal; 0.5 makes both start alike.
         rotary_theta (`float`, *optional*, defaults to 10000.0):
             Base of the rotary position embedding on time (predictor and reconstructor).
         rotary_interpolation_factor (`float`, *optional*, defaults to 2.0):
@@ -209,6 +213,7 @@ class DareEegConfig(PreTrainedConfig):
     hidden_act: str = "gelu"
     layer_norm_eps: float | int = 1e-6
     initializer_range: float | int = 0.02
+    patch_initializer_range: float | int | None = None
     rotary_theta: float | int = 10000.0
     rotary_interpolation_factor: float | int = 2.0
 
@@ -346,8 +351,9 @@ class DareEegConfig(PreTrainedConfig):
                 f"the nearest are {self.window_size // self.patch_size * self.patch_size} and "
                 f"{(self.window_size // self.patch_size + 1) * self.patch_size}."
             )
-        if self.electrode_sampling_rate is not None and self.electrode_sampling_rate <= 0:
-            raise ValueError(f"electrode_sampling_rate must be positive, got {self.electrode_sampling_rate}.")
+        for name in ("electrode_sampling_rate", "patch_initializer_range"):
+            if getattr(self, name) is not None and getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}.")
 
     def validate_objective(self):
         """Check probabilities, loss weights and choices."""

@@ -267,12 +267,16 @@ class DareEegBlocks(nn.ModuleList):
         return hidden_states if num_outputs is None else hidden_states[:, -num_outputs:]
 
 
+class PatchProjection(nn.Linear):
+    """Linear map from a patch's samples to its token; a class of its own because it has its own initialisation."""
+
+
 class DareEegEmbeddings(nn.Module):
     """Tokens of single-channel patches, and the learned summary tokens."""
 
     def __init__(self, config: DareEegConfig):
         super().__init__()
-        self.patch_projection = nn.Linear(config.patch_size, config.hidden_size)
+        self.patch_projection = PatchProjection(config.patch_size, config.hidden_size)
         self.channel_embeddings = nn.Embedding(len(config.channel_names), config.hidden_size)
         self.summary_tokens = nn.Parameter(torch.empty(config.num_summary_tokens, config.hidden_size))
 
@@ -368,6 +372,8 @@ class DareEegPreTrainedModel(PreTrainedModel):
         elif isinstance(module, MaxNormLinear):
             # The probe is no part of the pre-trained networks and starts as a plain linear layer does.
             init.kaiming_uniform_(module.weight, a=5**0.5)
+        elif isinstance(module, PatchProjection):
+            init.trunc_normal_(module.weight, std=self.config.patch_initializer_range or std, a=-2.0, b=2.0)
         elif isinstance(module, (nn.Linear, nn.Conv1d)):
             init.trunc_normal_(module.weight, std=std, a=-2.0, b=2.0)
         elif isinstance(module, DareEegEmbeddings):

@@ -92,7 +92,7 @@ def run_fold(fold: Fold, pretraining_steps: int, seed: int) -> dict[str, float]:
         "pretrain.py",
         *("--data", fold.pretraining, "--output", pretrained, "--preset", "nano", "--num-proc", 2),
         *("--max-steps", pretraining_steps, "--batch-size", 32, "--learning-rate", 2e-3, "--seed", seed),
-        *("--validate-every", max(1, pretraining_steps // 4), "--resume"),
+        *("--validate-every", max(1, pretraining_steps // 4), "--set", "patch_initializer_range=0.5", "--resume"),
     )
     run(
         "finetune.py",

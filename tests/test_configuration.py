@@ -68,6 +68,7 @@ def test_round_trip_through_json(preset, tmp_path):
         ({"spectral_kernel_size": 16}, "must be odd"),
         ({"spatial_projection_channels": [0]}, "must be positive"),
         ({"electrode_sampling_rate": -1}, "electrode_sampling_rate must be positive"),
+        ({"patch_initializer_range": 0}, "patch_initializer_range must be positive"),
         ({"probe_dropout": 1.0}, "below 1"),
     ],
 )

@@ -575,8 +575,9 @@ def test_every_parameter_is_initialised():
         for name, tensor in model.state_dict().items():
             assert torch.isfinite(tensor).all(), name
     # the last is a classifier; of the pre-training model, check the rules of the method
-    model = DareEegForPreTraining(DareEegConfig.from_preset("base"))
+    model = DareEegForPreTraining(DareEegConfig.from_preset("base", patch_initializer_range=0.5))
     model.requires_grad_(False)
+    assert model.online_encoder.embeddings.patch_projection.weight.std() == pytest.approx(0.5, rel=0.03)
     for depth, layer in enumerate(model.predictor.layers, start=1):
         assert layer.mlp.fc1.weight.std() == pytest.approx(0.02, rel=0.03)
         assert layer.mlp.fc2.weight.std() == pytest.approx(0.02 / (2 * depth) ** 0.5, rel=0.03)
