@@ -3,13 +3,14 @@
 import csv
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import mne
 import numpy as np
+
+from .atomic_files import replacing
 
 
 def merge_predictions(predictions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -67,7 +68,8 @@ def save_predictions(predictions: Sequence[Mapping[str, Any]], path: str | os.Pa
     path = Path(path)
     if path.suffix not in (".csv", ".json"):
         raise ValueError(f"{path.name}: predictions are saved as .csv or .json.")
-    with _complete_or_absent(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         if path.suffix == ".json":
             json.dump(list(predictions), file, indent=1, allow_nan=False)
         else:
@@ -86,21 +88,10 @@ def save_features(features: Mapping[str, Any], path: str | os.PathLike) -> Path:
     path = Path(path)
     if path.suffix != ".npz":
         raise ValueError(f"{path.name}: features are saved as .npz.")
-    with _complete_or_absent(path) as unfinished, unfinished.open("wb") as file:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as unfinished, unfinished.open("wb") as file:
         np.savez_compressed(file, **{key: np.asarray(value) for key, value in features.items()})
     return path
-
-
-@contextmanager
-def _complete_or_absent(path: Path) -> Iterator[Path]:
-    """Give a name to write to; it becomes `path` on success and vanishes on failure."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield unfinished
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def flatten_prediction(prediction: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from dare_eeg_hf import DareEegConfig
+from dare_eeg_hf.atomic_files import write_text
 from dare_eeg_hf.evaluation.metrics import classification_metrics
 from dare_eeg_hf.evaluation.protocols import Fold, check_fold, fixed_split
 from dare_eeg_hf.evaluation.tasks import ARITHMETIC, EYES, read_labelled_recordings, read_prepared
@@ -29,7 +30,6 @@ from dare_eeg_hf.training.finetuning import (
     FinetuningResult,
     finetune,
     predict_probabilities,
-    write_atomically,
 )
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
 
@@ -135,7 +135,7 @@ def main() -> None:
         random = finetune(config, train, validation, FinetuningArguments(**settings))
         metrics["random_encoder"] = evaluate(random, test, options.euclidean_alignment)["balanced_accuracy"]
     if result.output_dir is not None:
-        write_atomically(options.output / "test_results.json", json.dumps(metrics, indent=2) + "\n")
+        write_text(options.output / "test_results.json", json.dumps(metrics, indent=2) + "\n")
 
     low, high = metrics["confidence_intervals"]["balanced_accuracy"]
     people = ", ".join(sorted(set(test.subjects)))

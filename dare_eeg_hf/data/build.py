@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import torch
 from tqdm import tqdm
 
+from ..atomic_files import TEMPORARY_PREFIX, write_text
 from .card import render_card
 from .corpus import EegCorpus, RecordingFile
 from .parts import (
@@ -25,7 +26,6 @@ from .parts import (
     build_part,
     part_paths,
     read_record,
-    replacing,
     table_writer,
     take_parts,
     write_groups,
@@ -216,7 +216,7 @@ def _assemble(corpus: EegCorpus, result: BuildResult) -> None:
         return
     state_file.unlink(missing_ok=True)
     for folder in (result.output, result.output / PARTS_FOLDER):
-        for leftover in folder.glob(".tmp-*"):
+        for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
             leftover.unlink(missing_ok=True)
     staging = result.output / ".staging"
     shutil.rmtree(staging, ignore_errors=True)
@@ -230,10 +230,8 @@ def _assemble(corpus: EegCorpus, result: BuildResult) -> None:
                 write_groups(writer, _tables(result.output, group))
     shutil.rmtree(result.output / "data", ignore_errors=True)
     staging.rename(result.output / "data")
-    with replacing(result.output / "recordings.jsonl") as temporary:
-        temporary.write_text("".join(_public_line(record) for record in records), encoding="utf-8")
-    with replacing(result.output / "README.md") as temporary:
-        temporary.write_text(render_card(corpus, records, result.failed), encoding="utf-8")
+    write_text(result.output / "recordings.jsonl", "".join(_public_line(record) for record in records))
+    write_text(result.output / "README.md", render_card(corpus, records, result.failed))
     state_file.write_text(state)
 
 

@@ -8,10 +8,8 @@ interrupts a build, a part is there or it is not.
 import hashlib
 import json
 import logging
-import os
 import re
 import shutil
-import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,6 +20,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..atomic_files import replacing, write_text
 from .corpus import EegCorpus, RecordingFile
 from .storage import window_features
 
@@ -72,8 +71,7 @@ def build_part(corpus: EegCorpus, recording: RecordingFile, output: Path, finger
     if table is not None:
         with replacing(data) as temporary, table_writer(temporary, table.schema) as writer:
             write_groups(writer, [table])
-    with replacing(note) as temporary:
-        temporary.write_text(_without_folder(record, recording), encoding="utf-8")
+    write_text(note, _without_folder(record, recording))
     return PartRecord(**json.loads(note.read_text(encoding="utf-8")))
 
 
@@ -163,20 +161,6 @@ def _is_better(target: Path, path: Path) -> bool:
         return json.loads((target / path.with_suffix(".json").name).read_text(encoding="utf-8"))["error"] is None
     except (FileNotFoundError, ValueError, KeyError):
         return False
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name in the same folder; what is written there takes the place of `path` when all went well."""
-    handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def table_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:

@@ -17,6 +17,7 @@ from pathlib import Path
 import mne
 from tqdm import tqdm
 
+from ..atomic_files import replacing
 from ..feature_extraction_dare_eeg import DareEegFeatureExtractor
 from .bids import is_bids_root
 from .errors import RecordingError, RecordingWarning
@@ -248,8 +249,8 @@ def _write(args: argparse.Namespace, file: Path, recording: Recording, single: b
         target = target if single and target.suffix else target / f"{file.stem}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
         figure = plot_recording(read_raw(file, args.sidecar), recording.raw, file.name)
-        figure.savefig(target.with_name(f".{target.name}"), format=target.suffix[1:] or "png")
-        os.replace(target.with_name(f".{target.name}"), target)
+        with replacing(target) as temporary:
+            figure.savefig(temporary, format=target.suffix[1:] or "png")
 
 
 if __name__ == "__main__":

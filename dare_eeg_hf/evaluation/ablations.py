@@ -18,11 +18,11 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from dare_eeg_hf.atomic_files import write_json, write_text
 from dare_eeg_hf.configuration_dare_eeg import PRESETS
 from dare_eeg_hf.evaluation.benchmark import Cell, evaluate_cell, prepare_tasks, windows_file
 from dare_eeg_hf.evaluation.benchmark_report import mean_and_spread
 from dare_eeg_hf.evaluation.tasks import TASKS
-from dare_eeg_hf.training.finetuning import write_atomically
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
 from dare_eeg_hf.training.pretraining import PretrainingArguments, pretrain
 from dare_eeg_hf.training.pretraining_data import is_prepared, open_windows, prepare_windows, split_by_subject
@@ -72,7 +72,7 @@ def run_case(case: str, seed: int, data: str, task: str, output: Path, budget: d
         "effective_rank": pretrained.metrics["effective_rank"],
         "invariance": curve,
     }
-    write_atomically(file, json.dumps(record, indent=1) + "\n")
+    write_json(file, record)
     return record
 
 
@@ -129,8 +129,8 @@ def run_ablations(
         run_case(case, seed, data, task, output, budget) for case, seed in tqdm(runs, desc="ablations", unit="run")
     ]
     table = markdown_table(records, task)
-    write_atomically(output / "ablations.json", json.dumps(records, indent=1) + "\n")
-    write_atomically(output / "ablations.md", table)
+    write_json(output / "ablations.json", records)
+    write_text(output / "ablations.md", table)
     return table
 
 

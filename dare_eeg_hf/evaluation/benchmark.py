@@ -31,6 +31,7 @@ from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 from transformers.utils import logging as transformers_logging
 
+from dare_eeg_hf.atomic_files import write_json
 from dare_eeg_hf.evaluation.benchmark_report import write_report
 from dare_eeg_hf.evaluation.contestants import (
     BASELINES,
@@ -45,7 +46,7 @@ from dare_eeg_hf.evaluation.costs import measured_costs
 from dare_eeg_hf.evaluation.metrics import classification_metrics
 from dare_eeg_hf.evaluation.protocols import statistics_over_subjects
 from dare_eeg_hf.evaluation.tasks import TASKS
-from dare_eeg_hf.training.finetuning import MODES, FinetuningArguments, write_atomically
+from dare_eeg_hf.training.finetuning import MODES, FinetuningArguments
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
 
 
@@ -118,7 +119,7 @@ def run_cell(cell: Cell, output: Path, settings: dict) -> dict:
         result = evaluate_cell(cell, windows, settings, checkpoint, output / "features")
     record = {"inputs": inputs, **result, "costs": costs}
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, json.dumps(record, indent=1) + "\n")
+    write_json(file, record)
     return record
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from dare_eeg_hf.atomic_files import write_json, write_text
 from dare_eeg_hf.evaluation.tasks import TASKS
-from dare_eeg_hf.training.finetuning import write_atomically
 
 METRICS = ("balanced_accuracy", "cohen_kappa", "weighted_f1", "auroc", "auprc")
 NAMES = {
@@ -112,6 +111,6 @@ def write_report(records: Sequence[dict], failures: dict[str, str], output: Path
     """Write table.md, results.json (both free of timings) and costs.md."""
     output.mkdir(parents=True, exist_ok=True)
     without_costs = [{k: v for k, v in record.items() if k != "costs"} for record in records]
-    write_atomically(output / "results.json", json.dumps(without_costs, indent=1) + "\n")
-    write_atomically(output / "table.md", markdown_table(records, failures))
-    write_atomically(output / "costs.md", costs_table(records))
+    write_json(output / "results.json", without_costs)
+    write_text(output / "table.md", markdown_table(records, failures))
+    write_text(output / "costs.md", costs_table(records))

@@ -7,7 +7,6 @@ with random weights (SIZE is a preset, or a checkpoint whose size is taken), or 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import tempfile
 from collections.abc import Callable
@@ -20,6 +19,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from dare_eeg_hf.atomic_files import replacing
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
 from dare_eeg_hf.evaluation.baselines import EEGNetClassifier, band_power, chance, riemann
 from dare_eeg_hf.evaluation.protocols import Fold
@@ -98,9 +98,8 @@ def with_kept_features(checkpoint: str, windows: LabelledWindows, cache: Path) -
         return replace(windows, features=features, feature_mask=mask.bool(), features_of=weights)
     windows = attach_features(model.dare_eeg, extractor, windows)
     cache.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{os.getpid()}.{file.name}")
-    save_file({"features": windows.features, "mask": windows.feature_mask.to(torch.uint8)}, temporary)
-    temporary.replace(file)
+    with replacing(file) as temporary:
+        save_file({"features": windows.features, "mask": windows.feature_mask.to(torch.uint8)}, temporary)
     return windows
 
 

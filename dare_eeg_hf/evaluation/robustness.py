@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
+from dare_eeg_hf.atomic_files import write_json, write_text
 from dare_eeg_hf.evaluation.benchmark import Cell, cell_inputs, prepare_tasks, windows_file
 from dare_eeg_hf.evaluation.benchmark_report import NAMES, mean_and_spread
 from dare_eeg_hf.evaluation.contestants import (
@@ -31,7 +32,7 @@ from dare_eeg_hf.evaluation.contestants import (
 from dare_eeg_hf.evaluation.corruptions import CORRUPTIONS, Corruption
 from dare_eeg_hf.evaluation.metrics import classification_metrics
 from dare_eeg_hf.evaluation.tasks import TASKS
-from dare_eeg_hf.training.finetuning import MODES, FinetuningArguments, write_atomically
+from dare_eeg_hf.training.finetuning import MODES, FinetuningArguments
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
 from dare_eeg_hf.training.randomness import derive_seed
 
@@ -72,7 +73,7 @@ def robustness_of(model: str, task: str, windows: LabelledWindows, mode: str, se
         curves[name].append(scores["balanced_accuracy"])
     record = {"inputs": inputs, "balanced_accuracy": curves}
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, json.dumps(record, indent=1) + "\n")
+    write_json(file, record)
     return record
 
 
@@ -131,8 +132,8 @@ def run_robustness(
     }
     title, chance = TASKS[task].title, 1 / len(windows.label_names)
     table = markdown_table(curves, title, chance)
-    write_atomically(output / "robustness.json", json.dumps(curves, indent=1) + "\n")
-    write_atomically(output / "robustness.md", table)
+    write_json(output / "robustness.json", curves)
+    write_text(output / "robustness.md", table)
     plot_curves(curves, title, chance).savefig(output / "robustness.png", dpi=120)
     return table
 

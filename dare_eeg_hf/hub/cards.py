@@ -22,6 +22,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from safetensors import safe_open
 
 from dare_eeg_hf import modeling_dare_eeg
+from dare_eeg_hf.atomic_files import write_bytes, write_text
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
 from dare_eeg_hf.visualization import plot_loss_curves
 
@@ -74,10 +75,10 @@ def write_model_card(
     facts = remember_facts(folder, run, evaluation)
     curve = draw_training_curve(folder)
     if curve is not None:
-        _write_atomically(folder / CURVE_NAME, curve)
+        write_bytes(folder / CURVE_NAME, curve)
     if facts["run"] or facts["evaluation"]:
-        _write_atomically(folder / FACTS_NAME, (json.dumps(facts, indent=2, default=str) + "\n").encode())
-    return _write_atomically(folder / "README.md", render_model_card(folder, facts, repo_id=repo_id).encode())
+        write_text(folder / FACTS_NAME, json.dumps(facts, indent=2, default=str) + "\n")
+    return write_text(folder / "README.md", render_model_card(folder, facts, repo_id=repo_id))
 
 
 def render_model_card(folder: Path, facts: dict | None = None, *, repo_id: str | None = None) -> str:
@@ -318,13 +319,6 @@ def _plain(value) -> str:
     """Free text made harmless in a Markdown table: no HTML, no cell or line breaks."""
     text = f"{value:.4g}" if isinstance(value, float) else str(value)
     return html.escape(" ".join(text.split()), quote=False).replace("|", "\\|").replace("`", "'")
-
-
-def _write_atomically(path: Path, content: bytes) -> Path:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
-    return path
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -176,13 +176,6 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_json(file: Path, content: object) -> None:
-    """Replace a JSON file in one move, so a reader never sees half of it."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, file)
-
-
 def gather(tensor: torch.Tensor) -> torch.Tensor:
     """A tensor whole and on the CPU; of a sharded one every process must ask, and every process gets it."""
     tensor = tensor.detach()

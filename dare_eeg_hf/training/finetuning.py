@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -25,6 +24,7 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
+from dare_eeg_hf.atomic_files import write_text
 from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegForSequenceClassification
@@ -488,12 +488,5 @@ def save_classifier(
         "training_subjects": sorted(set(train.subjects.tolist())),
         "training_windows": len(train),
     }
-    write_atomically(output_dir / "finetuning.json", json.dumps(facts, indent=2, default=str) + "\n")
-    write_atomically(output_dir / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in history))
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write under a temporary name in the same folder, then rename: a reader never sees half a file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(output_dir / "finetuning.json", json.dumps(facts, indent=2, default=str) + "\n")
+    write_text(output_dir / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in history))

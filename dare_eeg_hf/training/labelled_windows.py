@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+
+from dare_eeg_hf.atomic_files import replacing
 
 PER_WINDOW = ("signals", "labels", "subjects", "sessions", "recordings", "onsets", "parts")
 DESCRIPTION = ("sampling_rate", "unit", "normalized")
@@ -111,10 +112,9 @@ class LabelledWindows:
         """Write everything but features to one .npz file, atomically; `load` reads it."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{os.getpid()}.{path.name}")
         described = {name: np.asarray(getattr(self, name)) for name in ("channel_names", "label_names", *DESCRIPTION)}
-        np.savez(temporary, **{name: getattr(self, name) for name in PER_WINDOW}, **described)
-        os.replace(temporary, path)
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, **{name: getattr(self, name) for name in PER_WINDOW}, **described)
 
     @classmethod
     def load(cls, path: Path | str) -> LabelledWindows:

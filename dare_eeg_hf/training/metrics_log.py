@@ -5,6 +5,8 @@ import math
 import os
 from pathlib import Path
 
+from ..atomic_files import write_text
+
 FILE_NAME = "metrics.jsonl"
 
 
@@ -31,9 +33,7 @@ class MetricsLog:
         if self.file is None or not self.file.exists():
             return
         kept = [record for record in read_metrics(self.file) if record["step"] <= step]
-        temporary = self.file.with_name(f".{self.file.name}.{os.getpid()}")
-        temporary.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
-        os.replace(temporary, self.file)
+        write_text(self.file, "".join(json.dumps(record) + "\n" for record in kept))
 
 
 def read_metrics(file: str | os.PathLike) -> list[dict[str, object]]:

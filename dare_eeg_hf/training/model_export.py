@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from ..atomic_files import replacing
 from .checkpointing import MODEL_FILE, sync
 
 MODEL_FILES = ("config.json", "preprocessor_config.json", MODEL_FILE)
@@ -19,8 +20,7 @@ def export_model(checkpoint: Path, output_dir: Path, facts: dict[str, object]) -
     from ..hub.cards import write_model_card
 
     for name in MODEL_FILES:
-        temporary = output_dir / f".{name}.new"
-        shutil.copyfile(checkpoint / name, temporary)
-        sync(temporary)
-        temporary.replace(output_dir / name)
+        with replacing(output_dir / name) as temporary:
+            shutil.copyfile(checkpoint / name, temporary)
+            sync(temporary)
     write_model_card(output_dir, run=facts)

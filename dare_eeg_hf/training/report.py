@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from ..atomic_files import write_text
 from ..data.loading import WindowCollator, load_windows
 from ..masking_dare_eeg import draw_masks
 from ..modeling_dare_eeg import DareEegForPreTraining, split_patches
@@ -64,11 +65,7 @@ def write_report(run: str | Path, output: str | Path | None = None, data: str | 
         validations=validations[-20:],
         **_reconstruction(run, data),
     )
-    output = Path(output) if output else run / "report.html"
-    temporary = output.with_name(f".{output.name}.tmp")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(output)
-    return output
+    return write_text(Path(output) if output else run / "report.html", page)
 
 
 def _thin(records: list[dict]) -> list[dict]:

@@ -162,22 +162,25 @@ def test_a_build_that_is_killed_again_and_again_ends_with_the_same_bytes(built, 
     print("seed", seed)
     rng = random.Random(seed)
     context = multiprocessing.get_context("fork")
-    killed = 0
+    start = time.perf_counter()
+    build(Simulated(), source, tmp_path / "undisturbed")
+    duration = time.perf_counter() - start
+    output, killed = tmp_path / "disturbed", 0
     for _ in range(12):
-        process = context.Process(target=build, args=(Simulated(), source, tmp_path))
+        process = context.Process(target=build, args=(Simulated(), source, output))
         process.start()
-        time.sleep(rng.uniform(0.0, 0.5))
+        time.sleep(rng.uniform(0.0, duration))
         process.kill()
         process.join()
         killed += process.exitcode == -9
-        for note in (tmp_path / PARTS_FOLDER).glob("[!.]*.json"):
+        for note in (output / PARTS_FOLDER).glob("[!.]*.json"):
             record = json.loads(note.read_text())
             assert record["error"] is None
             assert note.with_suffix(".parquet").is_file()
     assert killed > 0
-    assert build(Simulated(), source, tmp_path).complete
-    assert digests(tmp_path) == digests(built.output)
-    assert not list(tmp_path.rglob(".tmp-*"))
+    assert build(Simulated(), source, output).complete
+    assert digests(output) == digests(built.output)
+    assert not list(output.rglob(".tmp-*"))
 
 
 def test_other_settings_or_files_are_built_anew(source, tmp_path):

@@ -1,0 +1,43 @@
+"""Files that are either whole or not there: written under a temporary name beside their place, then moved into it."""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+TEMPORARY_PREFIX = ".tmp-"
+"""How the temporary names start; a process that was killed may leave one behind."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary name in the folder of `path`, with its extension; what is written there becomes `path`.
+
+    When the block fails, the temporary file is removed and `path` stays as it was. The folder must exist.
+    """
+    # By chance rather than by process number: machines that share a folder may have processes of the same number.
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a whole text file in UTF-8, atomically; returns `path`."""
+    return write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write a whole file, atomically; returns `path`."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+    return path
+
+
+def write_json(path: Path, content: object) -> Path:
+    """Write a JSON file, atomically; returns `path`."""
+    return write_text(path, json.dumps(content, indent=1) + "\n")
