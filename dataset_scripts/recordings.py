@@ -18,20 +18,16 @@ Tried on    the real recordings of several makers and corpora.
 
 import argparse
 import hashlib
-import re
 from pathlib import Path
 
 from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.corpus import EegCorpus, recording_name
-from dare_eeg_hf.data.recordings import find_recordings
+from dare_eeg_hf.data.recordings_folder import RecordingsFolder
 from dare_eeg_hf.data.windows import events_from_annotations, label_from_name, labels_from_table
 
 
-class Recordings(EegCorpus):
+class Recordings(RecordingsFolder):
     """Whatever EEG lies in a folder; told on the command line what it is."""
 
-    name = "recordings"
-    title = "EEG recordings"
     license_note = "The licence is that of the recordings."
     restricted = True
     interpolate = ()
@@ -85,21 +81,9 @@ class Recordings(EegCorpus):
         if has_source != bool(self.label_names):
             raise ValueError("--labels and one of --events, --label-pattern, --label-table belong together")
 
-    def files(self, source):
-        """Everything that is an EEG recording, or is called so."""
-        return ((path, recording_name(path, source)) for path in find_recordings(source))
-
-    def identify(self, name, groups):
-        """The subject and session, by the rules of BIDS, of the user, or of common sense."""
-        session = re.search(r"(?:^|[/_])ses-([^/_]+)", name)
-        return {"subject": self._subject(name), "session": session[1] if session else ""}
-
-    def _subject(self, name: str) -> str:
-        if self.subject_pattern:
-            return label_from_name(name, self.subject_pattern)
-        if found := re.search(r"(?:^|/)(sub-[^/_]+)", name):
-            return found[1]
-        return name.split("/")[0] if "/" in name else name.rsplit(".", 1)[0]
+    def subject(self, name):
+        """By the rule of the user, where there is one."""
+        return label_from_name(name, self.subject_pattern) if self.subject_pattern else super().subject(name)
 
     def split(self, recording):
         """By the name of the subject, so that it never depends on who else is there."""

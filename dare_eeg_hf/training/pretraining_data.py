@@ -2,44 +2,14 @@
 
 import hashlib
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import datasets
 
 from ..data.build import build
-from ..data.corpus import EegCorpus, RecordingFile
 from ..data.loading import load_windows
-from ..data.recordings import find_recordings
-
-
-class RecordingsFolder(EegCorpus):
-    """Any folder of recordings, or a BIDS root: files belong to the subject `sub-...` names, or else to their folder.
-
-    Files that lie side by side in the folder itself are taken for one subject each.
-    """
-
-    name = "recordings"
-    title = "the recordings of a folder"
-
-    def recordings(self, source: str | Path, subjects: Sequence[str] | None = None) -> list[RecordingFile]:
-        """Every EEG file below the folder, sorted by name.
-
-        Raises:
-            FileNotFoundError: where there is none.
-        """
-        source = Path(source)
-        found = []
-        for path in find_recordings(source):
-            inside = path.relative_to(source)
-            bids = re.search(r"sub-[A-Za-z0-9]+", inside.as_posix())
-            subject = bids.group() if bids else inside.parts[0] if len(inside.parts) > 1 else inside.stem
-            if subjects is None or subject in subjects:
-                found.append(RecordingFile(path, inside.as_posix(), subject))
-        if not found:
-            raise FileNotFoundError(f"{source} holds no EEG recordings (EDF, BDF, BrainVision, EEGLAB, FIF, ...).")
-        return sorted(found, key=lambda recording: recording.name)
+from ..data.recordings_folder import RecordingsFolder
 
 
 def prepare_windows(source: str | Path, cache: str | Path, feature_extractor=None, num_proc: int = 1) -> Path:
