@@ -67,7 +67,7 @@ def draw_masks(
     patch_mask: torch.Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> PretrainingMasks:
-    """Draw the masks of one training step (METHOD: "Masks"; Section 3 of the paper).
+    """Draw the masks of one training step (METHOD.md, "Masks").
 
     Each time patch is dropped whole with `patch_drop_probability`, and all its channels become targets; of a kept one,
     `visible_channel_ratio` of the channels stay visible and each other becomes a target with `target_probability`.

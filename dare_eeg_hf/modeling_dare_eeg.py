@@ -636,7 +636,7 @@ def gather_with_gradient(embeddings: torch.Tensor) -> tuple[torch.Tensor, int]:
 
 
 def info_nce(first: torch.Tensor, second: torch.Tensor, temperature: float, gather: bool = False) -> torch.Tensor:
-    """Symmetric InfoNCE between two views of the same windows (METHOD: "Losses").
+    """Symmetric InfoNCE between two views of the same windows (METHOD.md, "Losses").
 
     Args:
         first: Unit vectors `(B, E)` of the first views.
@@ -956,7 +956,7 @@ class MaxNormConv1d(nn.Conv1d):
 
 
 class DareEegAdapter(nn.Module):
-    """Conv-linear-probing's learned projections in front of the encoder (METHOD: "Conv-linear-probing").
+    """Conv-linear-probing's learned projections in front of the encoder (METHOD.md, "Conv-linear-probing").
 
     The spatial projection maps the data set's electrodes to positions of the channel vocabulary, the spectral one
     filters each (projected) channel in time; they are decoupled, and each can be off. Where the data set's rate

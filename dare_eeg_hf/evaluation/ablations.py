@@ -34,7 +34,7 @@ CASES: dict[str, dict[str, bool]] = {
     "without skip": {"use_skip_connection": False},
     "without mask alignment": {"use_mask_alignment": False},
 }
-"""The cases of the paper (METHOD, "Losses")."""
+"""The cases of the paper (METHOD.md, "Losses")."""
 
 
 def open_pretraining_windows(source: str, output: Path, seed: int):

@@ -1,7 +1,7 @@
 """Mask invariance, measured: do two masked views of one window land in the same place, and do windows stay apart?
 
-This is the paper's claim (METHOD, "What problem it solves"), so it is watched while training. A collapsed encoder is
-perfectly invariant and useless; therefore retrieval and the spread of the features are measured beside similarity.
+This is the paper's claim (METHOD.md, "What problem it solves"), so it is watched while training. A collapsed encoder
+is perfectly invariant and useless; therefore retrieval and the spread of the features are measured beside similarity.
 """
 
 import copy

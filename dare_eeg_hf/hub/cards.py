@@ -41,7 +41,7 @@ SIZE_FIELDS = (
 )
 SIGNAL_CONTRACT = ("sampling_rate", "unit", "reference", "highpass", "lowpass", "notch", "window_size", "patch_size")
 
-# Balanced accuracies given by the paper (METHOD: downstream tasks). They belong to weights that are not these.
+# Balanced accuracies given by the paper (METHOD.md, "Downstream tasks"). They belong to weights that are not these.
 REPORTED_BY_PAPER = {
     "base": (("TUAB", "balanced accuracy", 0.8145), ("TUEV, size not stated", "balanced accuracy", 0.6561)),
     "deep": (("TUAB", "balanced accuracy", 0.8156), ("TUEV, size not stated", "balanced accuracy", 0.6561)),

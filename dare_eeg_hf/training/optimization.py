@@ -25,7 +25,7 @@ def layerwise_parameter_groups(
         model: a classifier; parameters without gradient are left out.
         learning_rate: of the head.
         weight_decay: of matrices.
-        layer_decay: 0.65 to 0.9 for this family of models (METHOD); 1 gives all the same rate.
+        layer_decay: 0.65 to 0.9 is usual here (METHOD.md, "Conv-linear-probing"); 1 gives all the same rate.
     """
     num_layers = model.config.num_hidden_layers
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}

@@ -25,7 +25,7 @@ __all__ = ["PretrainingArguments", "PretrainingError", "PretrainingResult", "pre
 
 @dataclass
 class PretrainingArguments:
-    """How to pre-train. Defaults are the published recipe (METHOD, "Optimisation") wherever it names a value.
+    """How to pre-train. Defaults are the published recipe (METHOD.md, "Optimisation") wherever it names a value.
 
     Args:
         output_dir: folder of the run: checkpoints, metrics, and in the end the model.

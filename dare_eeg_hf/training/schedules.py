@@ -19,7 +19,7 @@ def one_cycle_learning_rate(
     start_divisor: float = 2.0,
     end_divisor: float = 8.0,
 ) -> float:
-    """Learning rate of a step (0-based) under the published OneCycle schedule (METHOD, "Optimisation").
+    """Learning rate of a step (0-based) under the published OneCycle schedule (METHOD.md, "Optimisation").
 
     It rises along a cosine from `maximum / start_divisor` to `maximum` over the first `warmup_fraction` of the steps
     and falls along a cosine to `maximum / start_divisor / end_divisor` at the last step. The same numbers as
@@ -40,7 +40,7 @@ def _cosine_between(first: float, last: float, fraction: float) -> float:
 
 
 def momentum_at(step: int, total_steps: int, start: float = 0.996, end: float = 1.0) -> float:
-    """Momentum of the momentum encoder at a step (0-based): linear from `start` to `end` over the run (METHOD)."""
+    """Momentum of the momentum encoder at a step (0-based), linear over the run (METHOD.md, "The four networks")."""
     return start + (end - start) * min(step / max(total_steps - 1, 1), 1.0)
 
 

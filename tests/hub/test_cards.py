@@ -16,7 +16,7 @@ from dare_eeg_hf.hub.publishing import AUTO_MAP, CUSTOM_PIPELINES
 
 MODEL_CARDS = Path(__file__).parents[2] / "model_cards"
 
-# Parameters of encoder, predictor and reconstructor in millions (METHOD: sizes).
+# Parameters of encoder, predictor and reconstructor in millions (METHOD.md, "Sizes").
 MILLIONS = {"nano": 0.43, "light": 3.65, "small": 14.48, "base": 19.22, "deep": 76.58}
 
 RESULT = {"dataset": "Toy corpus", "metric": "balanced_accuracy", "value": 0.7123, "std": 0.02, "seeds": 3}
