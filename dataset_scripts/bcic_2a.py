@@ -12,6 +12,7 @@ Splits      none: results are published leaving one subject out, or training on 
 Difference  published preprocessing is 0-38 Hz with Euclidean alignment; here the signal contract holds.
 Access      open after registration at https://www.bbci.de/competition/iv/; the terms of passing it on are not stated.
 Tried on    small GDF files in this layout only.
+Unchecked   layout, event codes, access and citation were not compared with the corpus' own documentation.
 """
 
 from dare_eeg_hf.data.bci_competition import cues

@@ -13,6 +13,7 @@ Difference  published preprocessing is 0-38 Hz with Euclidean alignment; here th
             mean of the three channels is taken out.
 Access      open after registration at https://www.bbci.de/competition/iv/; the terms of passing it on are not stated.
 Tried on    small GDF files in this layout only.
+Unchecked   layout, event codes, access and citation were not compared with the corpus' own documentation.
 """
 
 from dare_eeg_hf.data.bci_competition import cues

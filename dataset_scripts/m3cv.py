@@ -11,6 +11,7 @@ Splits      none.
 Access      the Kaggle competition "biometrics-m3cv" or Baidu AI Studio; the terms of passing it on are not clear, so
             nothing built from it is uploaded where others can see it.
 Tried on    small files in this layout only. Not sure: the columns of the .csv files, the 65th row, the reference.
+Unchecked   layout, access and citation were not compared with the corpus' own documentation.
 """
 
 from pathlib import Path

@@ -9,6 +9,7 @@ Windows     one per epoch of 2 s, because consecutive epochs need not be neighbo
 Splits      none.
 Access      open at https://zenodo.org/records/5055046, CC BY-SA 4.0 as far as is known (not checked here).
 Tried on    small files in this layout only. Not sure: the licence, the layout of the third session.
+Unchecked   layout, access and citation were not compared with the corpus' own documentation.
 """
 
 import mne

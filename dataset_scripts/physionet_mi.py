@@ -6,10 +6,11 @@ Labels      R01 rest with open eyes, R02 with closed eyes (no event in the file 
             and T1 and T2 change their meaning: R03 R07 R11 left/right fist, R04 R08 R12 the same imagined,
             R05 R09 R13 both fists/both feet, R06 R10 R14 the same imagined.
 Windows     4 s from the start of each event; the resting runs are cut throughout.
-Splits      subjects 1-70 train, 71-89 validation, 90-109 test, as several published comparisons have it. For
+Splits      subjects 1-70 train, 71-89 validation, 90-109 test, said to be that of published comparisons. For
             pre-training on everything, join them: split="train+validation+test".
 Access      open, --download gets it (3.4 GB).
 Tried on    real recordings: S001 (all runs; of R02 the first 60 s), S002-S004 (R01, R02), and S088R10 at 128 Hz.
+Unchecked   the split of the subjects was not compared with the publications that use it.
 """
 
 from dare_eeg_hf.data.command import main

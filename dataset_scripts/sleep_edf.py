@@ -11,6 +11,7 @@ Windows     30 s; of the waking hours before and after sleep, half an hour each 
 Splits      none: results are published in folds over subjects.
 Access      open, --download gets it (8 GB).
 Tried on    small files in this layout; of the real corpus only the hypnogram SC4001EC.
+Unchecked   layout, file names and citation were not compared with the corpus' own documentation.
 """
 
 import mne

@@ -5,12 +5,14 @@ Layout      S1.mat ... S35.mat, MATLAB; `data` (64, 1500, 40, 6): electrodes, sa
             vocabulary and are dropped; 64-channels.loc of the authors has the order), 250 Hz, microvolts, reference:
             vertex. The authors removed the 50 Hz hum.
 Labels      the flicker's frequency: 8 to 15.8 Hz in steps of 0.2 Hz, targets 1-8 being 8, 9, ... 15 Hz, targets 9-16
-            8.2, 9.2, ... (Freq_Phase.mat of the authors).
+            8.2, 9.2, ... (Freq_Phase.mat of the authors has the order).
 Windows     4 s, beginning with the flicker and one second later.
 Splits      none.
 Access      open at https://bci.med.tsinghua.edu.cn/download.html; the site states no licence, so nothing built from it
             is uploaded where others can see it.
 Tried on    small files in this layout only.
+Unchecked   the order of frequencies was not compared with Freq_Phase.mat, nor layout, order of electrodes and citation
+            with the corpus' own documentation.
 """
 
 from pymatreader import read_mat

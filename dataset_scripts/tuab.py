@@ -11,6 +11,7 @@ Difference  the published preprocessing of TUAB is 0.1-75 Hz at 200 Hz, microvol
             contract holds: 0.5-75 Hz, 256 Hz, millivolts.
 Access      on signed request at https://isip.piconepress.com/projects/nedc/html/tuh_eeg/; no passing on.
 Tried on    small files in this layout only.
+Unchecked   layout, counts, access and citation were not compared with the corpus' own documentation.
 """
 
 from dare_eeg_hf.data.command import main

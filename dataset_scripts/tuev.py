@@ -13,6 +13,7 @@ Difference  the published preprocessing is 0.1-75 Hz at 200 Hz, microvolts divid
             holds: 0.5-75 Hz, 256 Hz, millivolts.
 Access      on signed request at https://isip.piconepress.com/projects/nedc/html/tuh_eeg/; no passing on.
 Tried on    small files in this layout only.
+Unchecked   layout, label numbers, access and citation were not compared with the corpus' own documentation.
 """
 
 import pandas as pd
