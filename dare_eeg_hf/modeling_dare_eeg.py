@@ -272,7 +272,7 @@ class PatchProjection(nn.Linear):
 
 
 class DareEegEmbeddings(nn.Module):
-    """Tokens of single-channel patches, and the learned summary tokens."""
+    """Tokens of single-channel patches, followed by the learned summary tokens."""
 
     def __init__(self, config: DareEegConfig):
         super().__init__()
@@ -281,8 +281,11 @@ class DareEegEmbeddings(nn.Module):
         self.summary_tokens = nn.Parameter(torch.empty(config.num_summary_tokens, config.hidden_size))
 
     def forward(self, patches: torch.Tensor, channel_ids: torch.Tensor) -> torch.Tensor:
-        """Embed `(..., P)` samples of the channels `channel_ids`, broadcast to `(...)`, as `(..., D)`."""
-        return self.patch_projection(patches) + self.channel_embeddings(channel_ids)
+        """Embed samples `(..., V, P)` of the channels `channel_ids`, broadcast to `(..., V)`, as `(..., V + S, D)`."""
+        tokens = self.patch_projection(patches) + self.channel_embeddings(channel_ids)
+        # Appended here, so that all weights of this module are read in its forward: hooks that fetch them need that.
+        summary = self.summary_tokens.to(tokens.dtype).expand(*tokens.shape[:-2], -1, -1)
+        return torch.cat((tokens, summary), dim=-2)
 
 
 def split_patches(input_values: torch.Tensor, patch_size: int) -> torch.Tensor:
@@ -411,17 +414,15 @@ class DareEegModel(DareEegPreTrainedModel):
         """Summarise channel tokens by time patch.
 
         Args:
-            tokens: `(B, K, V, D)`, V channel tokens of each of K time patches.
+            tokens: `(B, K, V + S, D)`, V channel tokens of each of K time patches and the summary tokens.
             visible: Boolean `(B, K, V)`, False at padding.
 
         Returns:
             Summary tokens `(B, K, S, D)`.
         """
         batch_size, num_rows, _, hidden_size = tokens.shape
-        summary = self.embeddings.summary_tokens
-        num_summary = len(summary)
+        num_summary = self.config.num_summary_tokens
         tokens = tokens.flatten(0, 1)
-        tokens = torch.cat((tokens, summary.to(tokens.dtype).expand(tokens.shape[0], -1, -1)), dim=1)
         token_mask = None if visible is None else F.pad(visible.flatten(0, 1), (0, num_summary), value=True)
         recorded = kwargs.get("output_hidden_states", self.config.output_hidden_states) or kwargs.get(
             "output_attentions", self.config.output_attentions
@@ -623,6 +624,25 @@ def masked_mean_square(values: torch.Tensor, mask: torch.Tensor | None) -> torch
     return (squares * mask).sum() / mask.sum().clamp(min=1)
 
 
+class AllGather(torch.autograd.Function):
+    """Rows of all processes, one after the other; the gradient of a process' rows is the sum over all processes."""
+
+    @staticmethod
+    def forward(_ctx, rows: torch.Tensor) -> torch.Tensor:
+        """Gather `(B, E)` of each of R processes as `(R * B, E)`."""
+        rows = rows.contiguous()
+        gathered = [torch.empty_like(rows) for _ in range(torch.distributed.get_world_size())]
+        torch.distributed.all_gather(gathered, rows)
+        return torch.cat(gathered)
+
+    @staticmethod
+    def backward(_ctx, gradient: torch.Tensor) -> torch.Tensor:
+        """Add up what all processes' losses say about the own rows."""
+        gradient = gradient.clone(memory_format=torch.contiguous_format)
+        torch.distributed.all_reduce(gradient)  # not reduce_scatter, which Gloo (processes on CPUs) does not offer
+        return gradient.chunk(torch.distributed.get_world_size())[torch.distributed.get_rank()]
+
+
 def gather_with_gradient(embeddings: torch.Tensor) -> tuple[torch.Tensor, int]:
     """Concatenate all processes' `(B, E)` embeddings, with gradient; also return the row at which the own ones start.
 
@@ -630,9 +650,7 @@ def gather_with_gradient(embeddings: torch.Tensor) -> tuple[torch.Tensor, int]:
     """
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return embeddings, 0
-    from torch.distributed.nn.functional import all_gather
-
-    return torch.cat(all_gather(embeddings)), torch.distributed.get_rank() * len(embeddings)
+    return AllGather.apply(embeddings), torch.distributed.get_rank() * len(embeddings)
 
 
 def info_nce(first: torch.Tensor, second: torch.Tensor, temperature: float, gather: bool = False) -> torch.Tensor:
@@ -858,7 +876,7 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
         return features[0], features[1] if second is not None else None
 
     def _embed_visible(self, patches: torch.Tensor, channel_ids: torch.Tensor, view: PatchSelection) -> torch.Tensor:
-        """Tokens `(B, K, V, D)` of a view's visible patches."""
+        """Tokens `(B, K, V + S, D)` of a view's visible patches and the summary tokens."""
         num_rows, num_visible = view.positions.shape[1:]
         samples = gather_patches(patches, view.positions.flatten(1)).unflatten(1, (num_rows, num_visible))
         channels = (view.positions % patches.shape[2]).flatten(1)
