@@ -12,13 +12,12 @@ product on this machine with the same threads and dtype. ONNX Runtime runs float
 import argparse
 import itertools
 import json
-import platform
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from hardware import best_time, machine, matrix_peak
 
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
@@ -28,32 +27,6 @@ from dare_eeg_hf.training.estimate import forward_flops
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 CHANNELS = 58
-
-
-def synchronize(device: str) -> None:
-    """Wait until a GPU has done what it was told."""
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
-def best_time(call: Callable[[], object], seconds: float, device: str) -> float:
-    """Shortest duration of a call, after one to warm up; the shortest is least disturbed by other programs."""
-    call()
-    best, end = float("inf"), time.perf_counter() + seconds
-    while best == float("inf") or time.perf_counter() < end:
-        synchronize(device)
-        start = time.perf_counter()
-        call()
-        synchronize(device)
-        best = min(best, time.perf_counter() - start)
-    return best
-
-
-def matrix_peak(dtype: torch.dtype, device: str, seconds: float) -> float:
-    """Operations per second of a large square matrix product."""
-    size = 8192 if device == "cuda" else 2048
-    first, second = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    return 2 * size**3 / best_time(lambda: first @ second, seconds, device)
 
 
 def runnable(preset: str, dtype: str, batch_size: int, runtime: str, attention: str, device: str) -> Callable:
@@ -85,18 +58,6 @@ def profile(call: Callable[[], object]) -> str:
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
         call()
     return profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=12, max_name_column_width=40)
-
-
-def machine(device: str) -> str:
-    """What the numbers were measured on."""
-    if device == "cuda":
-        name = torch.cuda.get_device_name()
-    else:
-        info = Path("/proc/cpuinfo")
-        lines = info.read_text().splitlines() if info.exists() else []
-        names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-        name = f"{names[0] if names else platform.processor()} ({torch.backends.cpu.get_cpu_capability()})"
-    return f"{name}, {torch.get_num_threads()} CPU thread(s), torch {torch.__version__}"
 
 
 def main() -> None:

@@ -23,11 +23,7 @@ import sys, time
 import torch
 from transformers import pipeline
 import dare_eeg_hf
-
-def peak_megabytes():
-    # Not getrusage: its peak starts with that of the process this one was forked from.
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1000
+from dare_eeg_hf.evaluation.costs import peak_megabytes
 
 torch.set_num_threads(int(sys.argv[3]))
 classify = pipeline("eeg-classification", model=sys.argv[1], device="cpu")

@@ -16,8 +16,6 @@ process's largest resident memory, both for a whole step with weights, gradients
 import argparse
 import itertools
 import json
-import platform
-import resource
 import subprocess
 import sys
 import time
@@ -25,8 +23,10 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
+from hardware import machine, matrix_peak, synchronize
 
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
+from dare_eeg_hf.evaluation.costs import peak_megabytes
 from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining
 from dare_eeg_hf.training.estimate import StepShape, training_flops
 from dare_eeg_hf.training.launching import checkpoint_activations, compile_model
@@ -81,27 +81,6 @@ class PretrainingStep:
         self.flops += len(self.batch["input_values"]) * training_flops(self.config, shape)
 
 
-def synchronize(device: str) -> None:
-    """Wait until the GPU has done what it was told."""
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
-def matrix_peak(precision: str, device: str, seconds: float = 3.0) -> float:
-    """Best rate of a large square matrix product, in operations per second."""
-    size = 8192 if device == "cuda" else 2048
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    first, second = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    best, end = 0.0, time.perf_counter() + seconds
-    while best == 0.0 or time.perf_counter() < end:
-        synchronize(device)
-        start = time.perf_counter()
-        first @ second
-        synchronize(device)
-        best = max(best, 2 * size**3 / (time.perf_counter() - start))
-    return best
-
-
 def saved_activations(step: PretrainingStep) -> int:
     """Bytes kept for the backward pass by one step, weights not counted, each storage once."""
     weights = {parameter.untyped_storage().data_ptr() for parameter in step.model.parameters()}
@@ -123,7 +102,7 @@ def measure(setting: dict) -> dict:
     device, seconds = setting.pop("device"), setting.pop("seconds")
     if setting["precision"] == "float32" and device == "cuda":
         torch.set_float32_matmul_precision("highest")
-    peak_rate = matrix_peak(setting["precision"], device)
+    peak_rate = matrix_peak(torch.bfloat16 if setting["precision"] == "bf16" else torch.float32, device)
     step = PretrainingStep(**setting, device=device)
     start = time.perf_counter()
     for _ in range(2):
@@ -139,11 +118,7 @@ def measure(setting: dict) -> dict:
         step()
     synchronize(device)
     elapsed = time.perf_counter() - start
-    peak_memory = (
-        torch.cuda.max_memory_allocated()
-        if device == "cuda"
-        else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    )
+    peak_memory = torch.cuda.max_memory_allocated() if device == "cuda" else 2**20 * peak_megabytes()
     rate = step.flops / elapsed
     return {
         **setting,
@@ -156,18 +131,6 @@ def measure(setting: dict) -> dict:
         "warm_up_seconds": warm_up,
         "steps": step.number - first,
     }
-
-
-def machine(device: str) -> str:
-    """What the numbers were measured on."""
-    if device == "cuda":
-        name = torch.cuda.get_device_name()
-    else:
-        info = Path("/proc/cpuinfo")
-        lines = info.read_text().splitlines() if info.exists() else []
-        names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-        name = f"{names[0] if names else platform.processor()} ({torch.backends.cpu.get_cpu_capability()})"
-    return f"{name}, {torch.get_num_threads()} CPU thread(s), torch {torch.__version__}"
 
 
 def main() -> None:

@@ -18,7 +18,9 @@ def _forget_peak() -> None:
         return
 
 
-def _peak_megabytes() -> float:
+def peak_megabytes() -> float:
+    """Largest resident memory of this process, in MiB."""
+    # First /proc: the peak that getrusage tells starts with that of the process this one was forked from.
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
@@ -37,4 +39,4 @@ def measured_costs() -> Iterator[dict[str, float]]:
         yield costs
     finally:
         costs["seconds"] = round(time.perf_counter() - started, 2)
-        costs["peak_megabytes"] = round(_peak_megabytes())
+        costs["peak_megabytes"] = round(peak_megabytes())
