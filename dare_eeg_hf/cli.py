@@ -8,7 +8,6 @@ import argparse
 import csv
 import json
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .hub import publishing
+from .output_pipe import print_while_read
 
 EXIT_BAD_INPUT = 1
 EXIT_INTERRUPTED = 130
@@ -40,23 +40,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     _quieten_libraries()
     try:
-        if arguments[:1] == ["benchmark"]:
-            # The evaluation has a command line of its own, --help included.
-            from .evaluation import benchmark
-
-            return benchmark.main(arguments[1:])
-        options = build_parser().parse_args(arguments)
-        return options.run(options)
+        return print_while_read(lambda: _run(arguments))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the output, `head` for one, has had enough; flushing at exit would only say so again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_BAD_INPUT
     except _bad_input() as error:
         print(f"error: {_one_sentence(error)}", file=sys.stderr)
         return EXIT_BAD_INPUT
+
+
+def _run(arguments: list[str]) -> int:
+    if arguments[:1] == ["benchmark"]:
+        # The evaluation has a command line of its own, --help included.
+        from .evaluation import benchmark
+
+        return benchmark.main(arguments[1:], prog="dare-eeg benchmark")
+    options = build_parser().parse_args(arguments)
+    return options.run(options)
 
 
 def _quieten_libraries() -> None:

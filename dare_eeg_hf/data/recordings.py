@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from ..atomic_files import replacing
 from ..feature_extraction_dare_eeg import DareEegFeatureExtractor
+from ..output_pipe import print_while_read
 from .bids import is_bids_root
 from .errors import RecordingError, RecordingWarning
 from .normalization import Recording, normalize_raw
@@ -254,4 +255,4 @@ def _write(args: argparse.Namespace, file: Path, recording: Recording, single: b
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(print_while_read(main))

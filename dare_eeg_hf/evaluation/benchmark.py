@@ -247,10 +247,10 @@ def run_benchmark(
     return finished, failures
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    """The command line; `prog` is how help calls it."""
     parser = argparse.ArgumentParser(
-        prog="python -m dare_eeg_hf.evaluation.benchmark",
+        prog=prog,
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="tasks:\n" + "\n".join(f"  {name:28} {task.title}; {task.protocol}" for name, task in TASKS.items()),
@@ -276,9 +276,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return parser.parse_args(arguments)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m dare_eeg_hf.evaluation.benchmark") -> int:
     """Run, print the table, and say what failed; 1 where a cell did."""
-    options = parse_arguments(arguments)
+    options = parse_arguments(arguments, prog)
     settings = {name: getattr(options, name) for name in ("epochs", "batch_size", "learning_rate", "patience")}
     try:
         _, failures = run_benchmark(
