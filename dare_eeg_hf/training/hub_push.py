@@ -9,6 +9,8 @@ from pathlib import Path
 
 from huggingface_hub import HfApi
 
+from ..hub.leaks import find_leaks
+
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 5
@@ -19,7 +21,8 @@ class BackgroundPush:
     """Uploads the newest folder it is given to a model repository, in a thread of its own.
 
     A newer folder replaces one that still waits. Failures are retried with growing pauses, then reported once and
-    dropped: the files stay on disk, where the run saved them first.
+    dropped: the files stay on disk, where the run saved them first. Files that give something away (hub/leaks.py) are
+    not uploaded at all.
 
     Args:
         repo_id: `owner/name` of the model repository; created (private unless told otherwise) when needed.
@@ -64,7 +67,7 @@ class BackgroundPush:
             self.error = f"the upload did not end within {timeout:.0f} s"
         if self.error:
             logger.warning(
-                "The last push to %s failed: %s. Everything is saved locally; push it later with `hf upload`.",
+                "The last push to %s failed: %s. Everything is saved locally; push it later with `dare-eeg publish`.",
                 self.repo_id,
                 self.error,
             )
@@ -85,6 +88,10 @@ class BackgroundPush:
             self._push(uploading, message)
 
     def _push(self, folder: Path, message: str) -> None:
+        if found := _given_away(folder):
+            self.error = f"the files give something away: {found}"
+            logger.warning("Nothing was pushed to %s, because %s. Training goes on.", self.repo_id, self.error)
+            return
         for attempt in range(ATTEMPTS):
             try:
                 api = HfApi()
@@ -101,6 +108,15 @@ class BackgroundPush:
                 self.error = None
                 self.pushed += 1
                 return
+
+
+def _given_away(folder: Path) -> str:
+    """What in the files must not be published, or why they could not be searched; empty where all is well."""
+    try:
+        leaks = [leak for file in sorted(folder.iterdir()) for leak in find_leaks(file.name, file)]
+    except Exception as error:  # whatever a damaged file holds, training goes on
+        return f"they could not be searched ({type(error).__name__}: {error})"
+    return "; ".join(map(str, leaks[:5])) + (f"; and {len(leaks) - 5} more" if len(leaks) > 5 else "")
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

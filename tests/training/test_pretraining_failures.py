@@ -217,6 +217,24 @@ def test_checkpoints_reach_the_hub_while_training_and_the_model_at_the_end(
     assert not (result.output_dir / ".hub-upload").exists()
 
 
+def test_a_secret_in_the_files_is_not_pushed_and_does_not_stop_training(
+    arguments, windows, monkeypatch, caplog, hub_server
+):
+    api = hub_push.HfApi(endpoint=hub_server.url, token="hf_loopback")
+    monkeypatch.setattr(hub_push, "HfApi", lambda: api)
+    secret = "hf_" + "aB3" * 11
+    options = arguments(push_to_hub="someone/eeg")
+    options["output_dir"].mkdir()
+    (options["output_dir"] / "notes.txt").write_text(f"my token is {secret}\n")
+    result = pretrain(PretrainingArguments(**options), windows(16))
+    assert result.step == 8
+    assert "Nothing was pushed to someone/eeg" in caplog.text
+    assert "notes.txt:1: a Hugging Face token" in caplog.text
+    assert secret not in caplog.text
+    # Checkpoints before it were clean, and may have been pushed.
+    assert not api.repo_exists("someone/eeg") or "notes.txt" not in api.list_repo_files("someone/eeg")
+
+
 def test_ctrl_c_saves_and_ends_well(arguments, windows_folder, training_process):
     stopped = training_process(arguments(checkpoint_every=100), train=[windows_folder(16)], kill_at=3, signal="SIGINT")
     assert stopped.succeeded, stopped.output
