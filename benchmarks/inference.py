@@ -17,13 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from hardware import best_time, machine, matrix_peak
 
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.hub.export import export_checkpoint, run_onnx
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
 from dare_eeg_hf.training.estimate import forward_flops
+from hardware import best_time, machine, matrix_peak
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 CHANNELS = 58

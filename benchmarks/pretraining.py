@@ -23,7 +23,6 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from hardware import machine, matrix_peak, synchronize
 
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
 from dare_eeg_hf.evaluation.costs import peak_megabytes
@@ -32,6 +31,7 @@ from dare_eeg_hf.training.estimate import StepShape, training_flops
 from dare_eeg_hf.training.launching import checkpoint_activations, compile_model
 from dare_eeg_hf.training.schedules import parameter_groups
 from dare_eeg_hf.training.step_masks import step_masks
+from hardware import machine, matrix_peak, synchronize
 
 DEFAULT_BATCH_SIZE = {"nano": 64, "light": 32, "small": 16, "base": 16, "deep": 8}
 GPU_BATCH_SIZE = 72
