@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,12 +62,13 @@ def open_windows(source: str | Path, *, streaming: bool = False):
 def split_by_subject(windows: datasets.Dataset, fraction: float = 0.1, seed: int = 0):
     """Hold out whole subjects (whole recordings, where there is one subject only) for validation.
 
-    Which are held out depends on their names and the seed alone, so adding recordings moves none from one side to the
-    other unless the share requires it, and two windows of one recording are never on both sides.
+    Subjects are held out in an order that their names and the seed decide, as many as fit into the share of windows
+    (the one with the fewest windows, where none fits), so that one subject with most of the recordings stays in
+    training. Two windows of one recording are never on both sides.
 
     Args:
         windows: map-style data set of windows.
-        fraction: share of subjects to hold out, between 0 and 1; at least one where there are two.
+        fraction: share of windows to hold out, between 0 and 1; at least one subject where there are two.
         seed: draws another share.
 
     Returns:
@@ -81,13 +83,22 @@ def split_by_subject(windows: datasets.Dataset, fraction: float = 0.1, seed: int
         return windows, None
     for column in ("subject", "recording"):
         owners = _owners(windows, column)
-        names = sorted(set(owners), key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())
-        if len(names) > 1:
-            held_out = set(names[: max(1, round(fraction * len(names)))])
+        counts = Counter(owners)
+        if len(counts) > 1:
+            held_out = _held_out(counts, fraction * len(owners), seed)
             validation = [row for row, owner in enumerate(owners) if owner in held_out]
             train = [row for row, owner in enumerate(owners) if owner not in held_out]
             return windows.select(train), windows.select(validation)
     return windows, None
+
+
+def _held_out(counts: Counter[str], share: float, seed: int) -> set[str]:
+    """Names that fit into a share of the windows, taken in an order of their own; the smallest, where none fits."""
+    held_out: set[str] = set()
+    for name in sorted(counts, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest()):
+        if sum(counts[other] for other in held_out) + counts[name] <= share + 0.5:
+            held_out.add(name)
+    return held_out or {min(counts, key=lambda name: (counts[name], name))}
 
 
 def _owners(windows: datasets.Dataset, column: str) -> list[str]:

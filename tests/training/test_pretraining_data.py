@@ -83,6 +83,17 @@ def test_validation_subjects_are_never_trained_on(recordings, tmp_path):
     assert (facts["subjects"], facts["recordings"], facts["windows"]) == (3, 6, len(train))
 
 
+def test_a_subject_with_most_of_the_windows_stays_in_training(recordings, tmp_path):
+    train, _ = open_windows(prepare_windows(recordings, tmp_path / "windows"))
+    rows = {
+        name: [row for row, subject in enumerate(train["subject"]) if subject == name] for name in ("S001", "S002")
+    }
+    uneven = train.select([*rows["S001"], *rows["S002"][:1]])
+    for seed in range(8):
+        kept, held_out = split_by_subject(uneven, 0.1, seed=seed)
+        assert (set(kept["subject"]), set(held_out["subject"])) == ({"S001"}, {"S002"})
+
+
 def test_a_path_that_is_nothing_is_said(tmp_path):
     with pytest.raises(FileNotFoundError, match="neither a folder"):
         open_windows(tmp_path / "nothing")
