@@ -13,51 +13,29 @@ Unchecked   the order of clips was not compared with label.mat, nor layout, rate
             own documentation.
 """
 
-import re
-
-from scipy.io import loadmat
-
 from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.corpus import EegCorpus, Segment, raw_from_array
+from dare_eeg_hf.data.film_clips import FilmClips
 
 EMOTIONS = {-1: "negative", 0: "neutral", 1: "positive"}
 CLIPS = (1, 0, -1, -1, 0, 1, -1, 0, 1, 1, 0, -1, 0, 1, -1)
 
 
-class Seed(EegCorpus):
+class Seed(FilmClips):
     """SEED: each clip is a stretch of its own."""
 
     name = "seed"
     title = "SEED (SJTU Emotion EEG Dataset)"
-    license_note = "For academic use by those who signed the agreement."
     citation = (
         "Zheng W-L, Lu B-L. Investigating Critical Frequency Bands and Channels for EEG-based Emotion Recognition "
         "with Deep Neural Networks. IEEE Trans Autonomous Mental Development 7(3):162-175, 2015."
     )
-    homepage = "https://bcmi.sjtu.edu.cn/home/seed/"
-    access = "On signed request at https://bcmi.sjtu.edu.cn/home/seed/."
-    restricted = True
     name_pattern = r"Preprocessed_EEG/(?P<subject>\d+)_(?P<session>\d{8})\.mat$"
-    electrode_names = (
-        "FP1 FPZ FP2 AF3 AF4 F7 F5 F3 F1 FZ F2 F4 F6 F8 FT7 FC5 FC3 FC1 FCZ FC2 FC4 FC6 FT8 "
-        "T7 C5 C3 C1 CZ C2 C4 C6 T8 TP7 CP5 CP3 CP1 CPZ CP2 CP4 CP6 TP8 P7 P5 P3 P1 PZ P2 P4 P6 P8 "
-        "PO7 PO5 PO3 POZ PO4 PO6 PO8 CB1 O1 OZ O2 CB2"
-    ).split()
-    sampling_rate = 200
     reference = "between CZ and CPZ"
-    line_frequency = 50
     label_names = tuple(EMOTIONS.values())
-    tried_on = "small files in the layout of the authors"
 
-    def segments(self, recording):
-        """One stretch per clip, in the order of the clips."""
-        clips = loadmat(recording.path)
-        names = {int(found[1]): name for name in clips if (found := re.search(r"_eeg(\d+)$", name))}
-        if not names or max(names) > len(CLIPS):
-            raise ValueError(f"{recording.name} has no variables like djc_eeg1 to djc_eeg{len(CLIPS)}")
-        for number, name in sorted(names.items()):
-            raw = raw_from_array(clips[name], self.electrode_names, self.sampling_rate, self.unit)
-            yield Segment(raw, EMOTIONS[CLIPS[number - 1]])
+    def emotions(self, recording):
+        """The same in each session."""
+        return [EMOTIONS[emotion] for emotion in CLIPS]
 
 
 if __name__ == "__main__":

@@ -13,12 +13,8 @@ Unchecked   the orders of clips were not compared with ReadMe.txt, nor layout, r
             own documentation.
 """
 
-import re
-
-from scipy.io import loadmat
-
 from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.corpus import EegCorpus, Segment, raw_from_array
+from dare_eeg_hf.data.film_clips import FilmClips
 from dare_eeg_hf.data.windows import Rejection
 
 EMOTIONS = ("neutral", "sad", "fear", "happy")
@@ -29,41 +25,22 @@ CLIPS_OF_SESSION = {
 }
 
 
-class SeedIV(EegCorpus):
+class SeedIV(FilmClips):
     """SEED-IV: each clip is a stretch of its own."""
 
     name = "seed_iv"
     title = "SEED-IV (four emotions)"
-    license_note = "For academic use by those who signed the agreement."
     citation = (
         "Zheng W-L, Liu W, Lu Y, Lu B-L, Cichocki A. EmotionMeter: A Multimodal Framework for Recognizing Human "
         "Emotions. IEEE Trans Cybernetics 49(3):1110-1122, 2019."
     )
-    homepage = "https://bcmi.sjtu.edu.cn/home/seed/"
-    access = "On signed request at https://bcmi.sjtu.edu.cn/home/seed/."
-    restricted = True
     name_pattern = r"eeg_raw_data/(?P<session>[123])/(?P<subject>\d+)_\d{8}\.mat$"
-    electrode_names = (
-        "FP1 FPZ FP2 AF3 AF4 F7 F5 F3 F1 FZ F2 F4 F6 F8 FT7 FC5 FC3 FC1 FCZ FC2 FC4 FC6 FT8 "
-        "T7 C5 C3 C1 CZ C2 C4 C6 T8 TP7 CP5 CP3 CP1 CPZ CP2 CP4 CP6 TP8 P7 P5 P3 P1 PZ P2 P4 P6 P8 "
-        "PO7 PO5 PO3 POZ PO4 PO6 PO8 CB1 O1 OZ O2 CB2"
-    ).split()
-    sampling_rate = 200
-    line_frequency = 50
     label_names = EMOTIONS
     rejection = Rejection(None, None, None)
-    tried_on = "small files in the layout of the authors"
 
-    def segments(self, recording):
-        """One stretch per clip, in the order of the clips."""
-        emotions = CLIPS_OF_SESSION[recording.session]
-        clips = loadmat(recording.path)
-        names = {int(found[1]): name for name in clips if (found := re.search(r"_eeg(\d+)$", name))}
-        if not names or max(names) > len(emotions):
-            raise ValueError(f"{recording.name} has no variables like cz_eeg1 to cz_eeg{len(emotions)}")
-        for number, name in sorted(names.items()):
-            raw = raw_from_array(clips[name], self.electrode_names, self.sampling_rate, self.unit)
-            yield Segment(raw, EMOTIONS[emotions[number - 1]])
+    def emotions(self, recording):
+        """Another order in each session."""
+        return [EMOTIONS[emotion] for emotion in CLIPS_OF_SESSION[recording.session]]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Downloads from PhysioNet: checked against the published checksums, resumable, never half a file under its name."""
 
-import hashlib
 import os
 import time
 import urllib.error
@@ -11,8 +10,9 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
+from ..file_digest import BLOCK, file_digest
+
 PHYSIONET = "https://physionet.org/files/"
-BLOCK = 1 << 20
 ATTEMPTS = 5
 
 
@@ -55,7 +55,7 @@ def download_physionet(
 
 def _fetch(url: str, path: Path, checksum: str) -> None:
     """Download one file, going on where an earlier attempt stopped."""
-    if path.is_file() and _sha256(path) == checksum:
+    if path.is_file() and file_digest(path) == checksum:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
@@ -73,7 +73,7 @@ def _fetch(url: str, path: Path, checksum: str) -> None:
         except (OSError, ValueError):
             time.sleep(_pause(attempt))
             continue
-        if _sha256(partial) == checksum:
+        if file_digest(partial) == checksum:
             os.replace(partial, path)
             return
         partial.unlink()
@@ -122,14 +122,6 @@ def _inside(folder: Path, name: str) -> Path:
     if PurePosixPath(name).is_absolute() or ".." in parts or "\\" in name or not parts:
         raise DownloadError(f"the list of files has the name {name!r}, which leads out of the folder")
     return folder.joinpath(*parts)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _pause(attempt: int) -> float:

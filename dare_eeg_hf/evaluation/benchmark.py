@@ -46,6 +46,7 @@ from dare_eeg_hf.evaluation.costs import measured_costs
 from dare_eeg_hf.evaluation.metrics import classification_metrics
 from dare_eeg_hf.evaluation.protocols import statistics_over_subjects
 from dare_eeg_hf.evaluation.tasks import TASKS
+from dare_eeg_hf.file_digest import file_digest
 from dare_eeg_hf.training.finetuning import MODES, FinetuningArguments
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
 
@@ -99,10 +100,7 @@ def digest_of_weights(folder: Path) -> str:
     """Digest of a local checkpoint's files; a Hub id stands for itself."""
     if not folder.is_dir():
         return str(folder)
-    digest = hashlib.sha256()
-    for file in sorted([*folder.glob("*.safetensors"), folder / "config.json"]):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
+    return file_digest(*sorted([*folder.glob("*.safetensors"), folder / "config.json"]))[:16]
 
 
 def run_cell(cell: Cell, output: Path, settings: dict) -> dict:

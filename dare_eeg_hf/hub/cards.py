@@ -5,7 +5,6 @@ later call, after an evaluation or when publishing, adds to them and writes the 
 """
 
 import argparse
-import hashlib
 import html
 import io
 import json
@@ -24,6 +23,7 @@ from safetensors import safe_open
 from dare_eeg_hf import modeling_dare_eeg
 from dare_eeg_hf.atomic_files import write_bytes, write_text
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
+from dare_eeg_hf.file_digest import file_digest
 from dare_eeg_hf.visualization import plot_loss_curves
 
 FACTS_NAME = "model_card.json"
@@ -118,7 +118,7 @@ def remember_facts(folder: Path, run: dict | None = None, evaluation: list[dict]
     run = {**_finetuning_facts(folder), **kept.get("run", {}), **(run or {})}
     if evaluation is None:
         # Results of weights that have been replaced since then are not results of these.
-        of_these_weights = kept.get("weights") == _digest(folder)
+        of_these_weights = kept.get("weights") == file_digest(*sorted(folder.glob("*.safetensors")))
         evaluation = (kept.get("evaluation") if of_these_weights else None) or _test_results(folder)
     for result in evaluation:
         missing = {"dataset", "metric", "value"} - result.keys()
@@ -126,17 +126,7 @@ def remember_facts(folder: Path, run: dict | None = None, evaluation: list[dict]
             raise ValueError(f"An evaluation result lacks {', '.join(sorted(missing))}: {result}")
     if "arguments" in run:
         run["arguments"] = {key: _last_name_of_path(value) for key, value in run["arguments"].items()}
-    return {"run": run, "evaluation": evaluation, "weights": _digest(folder)}
-
-
-def _digest(folder: Path) -> str:
-    """SHA-256 over the folder's safetensors files."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
+    return {"run": run, "evaluation": evaluation, "weights": file_digest(*sorted(folder.glob("*.safetensors")))}
 
 
 def _finetuning_facts(folder: Path) -> dict:

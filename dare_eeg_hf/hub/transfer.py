@@ -18,6 +18,8 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import sha
 
+from dare_eeg_hf.file_digest import file_digest
+
 RETRY_PAUSES = (2.0, 8.0)
 """Seconds before the second and the third attempt of a commit; single requests are retried by huggingface_hub."""
 
@@ -140,8 +142,7 @@ def _is_same(content: Path | bytes, remote) -> bool:
         return sha.git_hash(content if isinstance(content, bytes) else content.read_bytes()) == remote.blob_id
     if isinstance(content, bytes):
         return sha.sha256(content).hexdigest() == remote.lfs.sha256
-    with content.open("rb") as file:
-        return sha.sha_fileobj(file).hex() == remote.lfs.sha256
+    return file_digest(content) == remote.lfs.sha256
 
 
 def _with_retries(action: Callable[[], T]) -> T:

@@ -10,7 +10,6 @@ Tensors are saved whole and by name, so a checkpoint does not depend on how many
 the model. There is no pickle in it and no random state: what is random derives from (seed, step, rank).
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -23,6 +22,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.distributed.tensor import DTensor, distribute_tensor
+
+from ..file_digest import file_digest
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
     temporary.mkdir(parents=True)
     try:
         fill(temporary)
-        manifest = {file.name: file_hash(file) for file in sorted(temporary.iterdir())}
+        manifest = {file.name: file_digest(file) for file in sorted(temporary.iterdir())}
         (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
         for entry in [*temporary.iterdir(), temporary]:
             sync(entry)
@@ -150,21 +151,8 @@ def verify(folder: Path) -> None:
         file = folder / Path(name).name
         if not file.is_file():
             raise CheckpointError(f"{folder} is damaged: {name} is missing.")
-        if file_hash(file) != expected:
+        if file_digest(file) != expected:
             raise CheckpointError(f"{folder} is damaged: {name} is not what was written (its sha256 differs).")
-
-
-def file_hash(file: Path) -> str:
-    """The sha256 of a file's content, in hexadecimal."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _hash(stream)
-
-
-def _hash(stream) -> str:
-    digest = hashlib.sha256()
-    while block := stream.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 def sync(path: Path) -> None:

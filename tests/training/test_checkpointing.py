@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from dare_eeg_hf import DareEegConfig, DareEegForPreTraining
+from dare_eeg_hf.file_digest import file_digest
 from dare_eeg_hf.training import checkpointing
 from dare_eeg_hf.training.checkpointing import CheckpointError, CheckpointStore, verify
 from dare_eeg_hf.training.schedules import parameter_groups
@@ -111,7 +112,7 @@ def test_manifest_cannot_point_outside_the_folder(store, tmp_path):
     store.write(1, fill)
     secret = tmp_path / "secret"
     secret.write_text("x")
-    manifest = {"../../secret": checkpointing.file_hash(secret)}
+    manifest = {"../../secret": file_digest(secret)}
     (store.path(1) / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(CheckpointError, match="missing"):
         verify(store.path(1))
