@@ -55,6 +55,19 @@ def make_windows(folder: Path, count: int, seed: int = 0, channels=CHANNELS, sam
     return folder
 
 
+@pytest.fixture
+def common_arguments(tmp_path, tiny_config):
+    """What all runs of the tests have in common, as arguments of `PretrainingArguments`."""
+    return {
+        "output_dir": tmp_path / "run",
+        "config": tiny_config,
+        "batch_size": 4,
+        "trackers": [],
+        "log_every": 1,
+        "cpu": True,
+    }
+
+
 @pytest.fixture(scope="session")
 def tiny_config():
     """Fields of a model that trains a step in milliseconds."""

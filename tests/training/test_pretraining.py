@@ -39,24 +39,9 @@ def assert_same_run(one: Path, other: Path, step: int) -> None:
 
 
 @pytest.fixture
-def arguments(tmp_path, tiny_config):
-    def make(**changes) -> dict:
-        defaults = {
-            "output_dir": tmp_path / "run",
-            "config": tiny_config,
-            "batch_size": 4,
-            "max_steps": 12,
-            "checkpoint_every": 3,
-            "validate_every": 4,
-            "invariance_windows": 8,
-            "keep_last": 10,
-            "trackers": [],
-            "log_every": 1,
-            "cpu": True,
-        }
-        return {**defaults, **changes}
-
-    return make
+def arguments(common_arguments):
+    defaults = {"max_steps": 12, "checkpoint_every": 3, "validate_every": 4, "invariance_windows": 8, "keep_last": 10}
+    return lambda **changes: {**common_arguments, **defaults, **changes}
 
 
 def run(arguments: dict, *data):

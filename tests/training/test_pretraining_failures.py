@@ -21,23 +21,9 @@ from dare_eeg_hf.training.pretraining import PretrainingArguments, PretrainingEr
 
 
 @pytest.fixture
-def arguments(tmp_path, tiny_config):
-    def make(**changes) -> dict:
-        defaults = {
-            "output_dir": tmp_path / "run",
-            "config": tiny_config,
-            "batch_size": 4,
-            "max_steps": 8,
-            "checkpoint_every": 2,
-            "invariance_windows": 0,
-            "keep_last": 2,
-            "trackers": [],
-            "log_every": 1,
-            "cpu": True,
-        }
-        return {**defaults, **changes}
-
-    return make
+def arguments(common_arguments):
+    defaults = {"max_steps": 8, "checkpoint_every": 2, "invariance_windows": 0, "keep_last": 2}
+    return lambda **changes: {**common_arguments, **defaults, **changes}
 
 
 def poison(monkeypatch, at_step: int, *, weights: bool = False):
