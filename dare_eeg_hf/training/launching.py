@@ -44,7 +44,7 @@ def make_accelerator(arguments: "PretrainingArguments") -> Accelerator:
         mixed_precision=arguments.mixed_precision,
         log_with=list(arguments.trackers) or None,
         project_dir=str(arguments.output_dir / "trackers"),
-        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)],
+        kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
     )
     check_launch(accelerator)
     on_cpu = accelerator.device.type == "cpu"
