@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import repeat
 
 import torch
 import torch.nn.functional as F
@@ -387,6 +388,20 @@ class DareEegPreTrainedModel(PreTrainedModel):
             module.initialize(self.config)
 
 
+ROWS_IN_CACHE = 32
+"""Time patches that are encoded at once on a CPU without gradient, so that what blocks pass on stays in its cache."""
+
+
+def runs_in_cache(tokens: torch.Tensor) -> bool:
+    """Whether to encode `(rows, L, D)` in parts: on the CPU, with nothing kept for a backward pass or traced."""
+    return (
+        tokens.device.type == "cpu"
+        and not torch.is_grad_enabled()
+        and not torch.compiler.is_compiling()
+        and not torch.compiler.is_exporting()
+    )
+
+
 class DareEegModel(DareEegPreTrainedModel):
     """The DARE-EEG encoder: channels of each time patch in, summary tokens of each time patch out.
 
@@ -428,9 +443,15 @@ class DareEegModel(DareEegPreTrainedModel):
             "output_attentions", self.config.output_attentions
         )
         # Recorded states keep the shape of a whole sequence; otherwise the last block leaves the channels out.
-        hidden_states = self.layers(tokens, token_mask, num_outputs=None if recorded else num_summary, **kwargs)
-        hidden_states = self.layernorm(hidden_states[:, -num_summary:])
-        return hidden_states.view(batch_size, num_rows, num_summary, hidden_size)
+        kwargs["num_outputs"] = None if recorded else num_summary
+        if recorded or not runs_in_cache(tokens):
+            hidden_states = self.layers(tokens, token_mask, **kwargs)[:, -num_summary:]
+        else:
+            masks = repeat(None) if token_mask is None else token_mask.split(ROWS_IN_CACHE)
+            hidden_states = torch.cat(
+                [self.layers(*part, **kwargs) for part in zip(tokens.split(ROWS_IN_CACHE), masks, strict=False)]
+            )
+        return self.layernorm(hidden_states).view(batch_size, num_rows, num_summary, hidden_size)
 
     @merge_with_config_defaults
     @capture_outputs(tie_last_hidden_states=False)

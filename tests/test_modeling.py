@@ -112,6 +112,17 @@ def test_dtypes_and_attention_implementations_agree(encoder, dtype, implementati
     torch.testing.assert_close(output.float(), reference, atol=tolerance, rtol=0)
 
 
+def test_encoding_in_parts_without_gradient_changes_nothing(encoder):
+    """40 time patches are more than are encoded at once without gradient on a CPU."""
+    inputs, channel_mask = windows(10), torch.arange(6)[None] < torch.arange(10)[:, None] % 6 + 1
+    for mask in (None, channel_mask):
+        whole = encoder(inputs, CHANNEL_IDS, mask).last_hidden_state
+        assert whole.requires_grad
+        with torch.no_grad():
+            parts = encoder(inputs, CHANNEL_IDS, mask).last_hidden_state
+        torch.testing.assert_close(parts, whole.detach(), atol=2e-6, rtol=1e-5)
+
+
 def test_hidden_states_and_attentions(encoder):
     encoder.set_attn_implementation("eager")
     inputs = windows()

@@ -1,20 +1,29 @@
 """Recordings stored as plain numbers (CSV, TSV, TXT, ARFF, MAT, NPZ), with a sidecar that says what the numbers are.
 
 The sidecar is a dictionary, or a JSON file: `x.csv.json` or `x.json` beside `x.csv`, or `recordings.json` for all
-    tables of a folder.
+tables of a folder. A text table needs the first two fields, an array `channel_names` as well:
 
     {
-      "sampling_rate": 128,                         hertz; required
-      "unit": "uV",                                 V, mV, uV or nV; required
-      "channel_names": ["AF3", "F7", "F3"],         electrodes; required for MAT and NPZ and for text without a header
-      line "columns": {"AF3": "EEG.AF3"},                text: electrode -> column name, or number counted from 0; by
-                                                    default the column of the electrode's own name (or, without a
-      header, of the same place) "annotations": {"Marker": {"1": "house"}},    text: column -> value -> text; a run of
-      equal values makes one annotation "variable": "x_train",                        MAT, NPZ: name of the array
-      "axes": ["time", "channel", "trial"],         MAT, NPZ: meaning of its axes; default ["channel", "time"]
-      "labels": {"variable": "y_train", "texts": {"0": "left", "1": "right"}},   MAT, NPZ: one annotation per trial
-      "header": true, "delimiter": ","              text: guessed unless given
+      "sampling_rate": 128,
+      "unit": "uV",
+      "channel_names": ["AF3", "F7", "F3"],
+      "columns": {"AF3": "EEG.AF3"},
+      "annotations": {"Marker": {"1": "house"}},
+      "variable": "x_train",
+      "axes": ["time", "channel", "trial"],
+      "labels": {"variable": "y_train", "texts": {"0": "left", "1": "right"}},
+      "header": true,
+      "delimiter": ","
     }
+
+- `sampling_rate` is in hertz; `unit` is V, mV, uV or nV.
+- `channel_names` are the electrodes; MAT and NPZ need them, and so does text without a header.
+- `columns` (text) gives the column of an electrode, by name or counted from 0. By default it is the column of the
+  electrode's own name or, without a header, of the same place.
+- `annotations` (text) gives a column, and what its values mean; a run of equal values makes one annotation.
+- `variable` and `axes` (MAT, NPZ) name the array and the meaning of its axes, ["channel", "time"] by default.
+- `labels` (MAT, NPZ) makes one annotation per trial.
+- `header` and `delimiter` (text) are guessed unless given.
 """
 
 import gzip
