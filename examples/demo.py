@@ -186,6 +186,7 @@ def main() -> None:
     print("Figures:")
     for figure in sorted(figures.glob("*.png")):
         print(f"  {figure}")
+    print("  (minutes of pre-training tell windows apart; reconstructing hidden patches takes thousands of steps)")
     print(f"{time.monotonic() - started:.0f} seconds in all.")
 
 
