@@ -22,6 +22,9 @@ from .report import RecordingReport
 READ_AT_ONCE = 16_000_000
 """Values (channels times samples) that are held in double precision at once."""
 
+BYTES_PER_VALUE = 16
+"""Memory that normalising takes for each value: the signal in single precision, its spectrum, the result."""
+
 _BREAKS = ("edge", "boundary", "bad boundary", "bad_acq_skip")
 """Annotations of a break in time: filters must not run across one."""
 
@@ -75,6 +78,7 @@ def normalize_raw(
         duration=raw.n_times / raw.info["sfreq"],
         recorded_channels=list(raw.ch_names),
     )
+    _check_memory(raw, name)
     try:
         signal = _scalp_signal(raw, extractor, dict(rename or {}), canonical_unit(unit), report)
         broken = _repair(signal, report)
@@ -100,6 +104,28 @@ def normalize_raw(
     except ValueError as error:
         raise RecordingError(f"{name}: {error}") from error
     return Recording(result, report)
+
+
+def _check_memory(raw: mne.io.BaseRaw, name: str) -> None:
+    """Refuse a recording that does not fit into memory, rather than let the system end the program."""
+    needed, available = BYTES_PER_VALUE * len(raw.ch_names) * raw.n_times, available_memory()
+    if available is not None and needed > available:
+        raise RecordingError(
+            f"{name}: {raw.n_times / raw.info['sfreq'] / 3600:.1f} hours of {len(raw.ch_names)} channels need about "
+            f"{needed / 1e9:.0f} GB of memory, and {available / 1e9:.0f} GB are free. `dare-eeg predict` and `embed` "
+            "read a recording piece by piece; for everything else, cut it (raw.crop) first."
+        )
+
+
+def available_memory() -> int | None:
+    """Bytes of memory that are free or could be freed; None where the system does not say."""
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
 
 
 def _format(path: Path) -> str:

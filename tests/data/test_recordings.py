@@ -834,3 +834,22 @@ def test_warnings_of_reading_are_in_the_report_and_not_printed(edf, tmp_path):
         assert load_recording(path).report.warnings
     with pytest.warns(RecordingWarning, match="by its content"):
         read_raw(path)
+
+
+def test_a_recording_that_does_not_fit_into_memory_is_refused(tmp_path):
+    """A sparse EDF of 200 hours of 64 channels at 5000 Hz: its size is in its header, not on the disk."""
+    from edfio import Edf, EdfSignal
+
+    path = tmp_path / "huge.edf"
+    signals = [EdfSignal(np.zeros(5000), 5000, label=f"EEG C{n}", physical_range=(-100, 100)) for n in range(64)]
+    Edf(signals).write(path)
+    header, records = 256 * 65, 200 * 3600
+    content = bytearray(path.read_bytes()[:header])
+    content[236:244] = str(records).ljust(8).encode()
+    with open(path, "wb") as file:
+        file.write(content)
+        file.truncate(header + records * 64 * 5000 * 2)
+    with pytest.raises(
+        RecordingError, match=r"200\.0 hours of 64 channels need about .* GB of memory.*piece by piece"
+    ):
+        load_recording(path)
