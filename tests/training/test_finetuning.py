@@ -264,6 +264,7 @@ def test_works_with_the_transformers_trainer(tmp_path):
 
 
 TRAINING_SCRIPT = """
+import os
 import sys
 import numpy as np
 from dare_eeg_hf import DareEegConfig
@@ -281,7 +282,8 @@ def train(output):
     return finetune(config, windows, windows, arguments, progress=False)
 
 if __name__ == "__main__":
-    print("processes", train(sys.argv[1]).metrics["processes"])
+    count = train(sys.argv[1]).metrics["processes"]
+    os.write(1, f"processes {count}\\n".encode())  # one write, which the other process cannot cut in two
 """
 
 
