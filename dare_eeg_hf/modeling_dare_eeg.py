@@ -725,14 +725,7 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
     @torch.no_grad()
     def update_momentum_encoder(self, momentum: float) -> None:
         """Move the momentum encoder to `momentum` times itself plus `1 - momentum` times the encoder."""
-        torch._foreach_lerp_(
-            list(self.dare_eeg.parameters()),
-            [parameter.to(anchor.dtype) for parameter, anchor in self._encoder_pairs()],
-            1.0 - momentum,
-        )
-
-    def _encoder_pairs(self):
-        return zip(self.online_encoder.parameters(), self.dare_eeg.parameters(), strict=True)
+        torch._foreach_lerp_(list(self.dare_eeg.parameters()), list(self.online_encoder.parameters()), 1.0 - momentum)
 
     @merge_with_config_defaults
     @capture_outputs(tie_last_hidden_states=False)

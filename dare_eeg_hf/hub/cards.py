@@ -31,14 +31,7 @@ CURVE_NAME = "training_curve.png"
 METRICS_NAME = "metrics.jsonl"
 GENERATED_MARK = "<!-- Written by dare_eeg_hf. Remove this line to keep your own edits when publishing. -->"
 
-SIZE_FIELDS = (
-    "hidden_size",
-    "num_summary_tokens",
-    "num_hidden_layers",
-    "predictor_num_hidden_layers",
-    "reconstructor_num_hidden_layers",
-    "num_attention_heads",
-)
+SIZE_FIELDS = tuple(PRESETS["nano"])
 SIGNAL_CONTRACT = ("sampling_rate", "unit", "reference", "highpass", "lowpass", "notch", "window_size", "patch_size")
 
 # Balanced accuracies given by the paper (METHOD.md, "Downstream tasks"). They belong to weights that are not these.
