@@ -36,6 +36,9 @@ from dare_eeg_hf.evaluation.benchmark_report import write_report
 from dare_eeg_hf.evaluation.contestants import (
     BASELINES,
     DETERMINISTIC,
+    ENCODER_MODES,
+    POOLED,
+    adaptation_arguments,
     check_contestant,
     fit_contestant,
     resolve_checkpoint,
@@ -47,7 +50,7 @@ from dare_eeg_hf.evaluation.metrics import classification_metrics
 from dare_eeg_hf.evaluation.protocols import statistics_over_subjects
 from dare_eeg_hf.evaluation.tasks import TASKS
 from dare_eeg_hf.file_digest import file_digest
-from dare_eeg_hf.training.finetuning import MODES, FinetuningArguments
+from dare_eeg_hf.training.finetuning import FinetuningArguments
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
 
 
@@ -72,7 +75,9 @@ def plan_cells(tasks: Sequence[str], models: Sequence[str], modes: Sequence[str]
     for task in tasks:
         for model in models:
             for mode in ("",) if model in BASELINES else modes:
-                for seed in seeds[:1] if model in DETERMINISTIC else seeds:
+                # A given encoder with pooled features has nothing random left; a random encoder is drawn anew.
+                fixed = model in DETERMINISTIC or (mode == POOLED and not model.startswith("random:"))
+                for seed in seeds[:1] if fixed else seeds:
                     cells.append(Cell(task, model, mode, seed))
     return cells
 
@@ -92,7 +97,7 @@ def cell_inputs(cell: Cell, windows: LabelledWindows, settings: dict, checkpoint
         "windows": windows.fingerprint(),
         "labels_and_folds": described.hexdigest()[:16],
         "weights": None if checkpoint is None else digest_of_weights(Path(checkpoint)),
-        "settings": settings if cell.model not in DETERMINISTIC else {},
+        "settings": settings if cell.model not in DETERMINISTIC and cell.mode != POOLED else {},
     }
 
 
@@ -125,13 +130,13 @@ def evaluate_cell(
     cell: Cell, windows: LabelledWindows, settings: dict, checkpoint: str | None, feature_cache: Path
 ) -> dict:
     """Train and test on every fold; every window is predicted by the model of the fold that tests it."""
-    arguments = FinetuningArguments(mode=cell.mode or "probe", seed=cell.seed, **settings)
-    if cell.mode in ("probe", "linear") and not (arguments.spatial_projection or arguments.spectral_projection):
-        windows = with_kept_features(checkpoint, windows, feature_cache)
+    arguments = adaptation_arguments(cell.mode, cell.seed, **settings)
+    if checkpoint is not None:
+        windows = with_kept_features(checkpoint, windows, feature_cache, arguments)
     probabilities = np.full((len(windows), len(windows.label_names)), np.nan)
     fold_scores, trained = {}, 0
     for fold in TASKS[cell.task].folds(windows):
-        predict, trained = fit_contestant(cell.model, windows, fold, arguments, checkpoint)
+        predict, trained = fit_contestant(cell.model, windows, fold, arguments, checkpoint, cell.seed)
         probabilities[fold.test] = predict(windows.select(fold.test))
         scores = classification_metrics(windows.labels[fold.test], probabilities[fold.test])
         fold_scores[fold.name] = scores["balanced_accuracy"]
@@ -264,7 +269,9 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
         metavar="MODEL",
         help=f"{', '.join(BASELINES)}, random:SIZE, or a checkpoint's folder or Hub id (default: %(default)s)",
     )
-    parser.add_argument("--modes", nargs="+", choices=MODES, default=["probe"], help="of our models (default: probe)")
+    parser.add_argument(
+        "--modes", nargs="+", choices=ENCODER_MODES, default=["probe"], help="of our models (default: probe)"
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="default: 0")
     parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
     parser.add_argument("--epochs", type=int, default=defaults.epochs, help="of fine-tuning (default: %(default)s)")

@@ -2,6 +2,9 @@
 
 A contestant is named by a word: a baseline (`chance`, `band-power`, `riemann`, `eegnet`), `random:SIZE` for an encoder
 with random weights (SIZE is a preset, or a checkpoint whose size is taken), or the folder or Hub id of a checkpoint.
+
+Encoders are adapted in one of the modes of fine-tuning, or in the mode `pooled`: the encoder stays as it is, and the
+baselines' logistic regression reads the mean and the spread of its features over each window.
 """
 
 from __future__ import annotations
@@ -18,21 +21,34 @@ import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from dare_eeg_hf.atomic_files import replacing
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
-from dare_eeg_hf.evaluation.baselines import EEGNetClassifier, band_power, chance, riemann
+from dare_eeg_hf.evaluation.baselines import EEGNetClassifier, band_power, chance, logistic_regression, riemann
 from dare_eeg_hf.evaluation.protocols import Fold
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
 from dare_eeg_hf.training.classifier_setup import build_classifier
 from dare_eeg_hf.training.encoder_features import attach_features, encoder_fingerprint
-from dare_eeg_hf.training.finetuning import FinetuningArguments, can_keep_features, finetune, predict_probabilities
+from dare_eeg_hf.training.feature_statistics import attach_statistics
+from dare_eeg_hf.training.finetuning import (
+    MODES,
+    FinetuningArguments,
+    can_keep_features,
+    finetune,
+    predict_probabilities,
+)
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
 
 BASELINES = ("chance", "band-power", "riemann", "eegnet")
 DETERMINISTIC = ("chance", "band-power", "riemann")
 """Baselines without anything random in them: one seed tells all."""
+
+POOLED = "pooled"
+ENCODER_MODES = (*MODES, POOLED)
+"""How an encoder can be adapted."""
 
 Predictor = Callable[[LabelledWindows], np.ndarray]
 """Windows (W) to probabilities (W, K)."""
@@ -84,19 +100,36 @@ def resolve_checkpoint(model: str, seed: int, folder: Path) -> str:
     return str(target)
 
 
-def with_kept_features(checkpoint: str, windows: LabelledWindows, cache: Path) -> LabelledWindows:
-    """The windows with the frozen encoder's features, from `cache` where an earlier run left them."""
+def adaptation_arguments(mode: str, seed: int, **settings) -> FinetuningArguments | None:
+    """How to fine-tune in a mode; None for `pooled`, which has no training loop."""
+    return None if mode == POOLED else FinetuningArguments(mode=mode or "probe", seed=seed, **settings)
+
+
+def with_kept_features(
+    checkpoint: str, windows: LabelledWindows, cache: Path, arguments: FinetuningArguments | None
+) -> LabelledWindows:
+    """The windows with what a frozen encoder makes of them, from `cache` where an earlier run left it.
+
+    Windows come back as they are where something before or in the encoder is trained.
+    """
+    if arguments is not None and (
+        arguments.mode not in ("probe", "linear") or arguments.spatial_projection or arguments.spectral_projection
+    ):
+        return windows
     model, extractor = build_classifier(checkpoint, windows)
     model.freeze_encoder()
     if not can_keep_features(model):
         return windows
     weights = encoder_fingerprint(model.dare_eeg)
-    file = cache / f"{windows.fingerprint()}-{weights}.safetensors"
+    file = cache / f"{windows.fingerprint()}-{weights}{'' if arguments else '-pooled'}.safetensors"
     if file.exists():
         with safe_open(file, framework="pt") as stored:
             features, mask = stored.get_tensor("features"), stored.get_tensor("mask")
-        return replace(windows, features=features, feature_mask=mask.bool(), features_of=weights)
-    windows = attach_features(model.dare_eeg, extractor, windows)
+        return replace(
+            windows, features=features, feature_mask=mask.bool(), features_of=weights if arguments else None
+        )
+    attach = attach_features if arguments else attach_statistics
+    windows = attach(model.dare_eeg, extractor, windows)
     cache.mkdir(parents=True, exist_ok=True)
     with replacing(file) as temporary:
         save_file({"features": windows.features, "mask": windows.feature_mask.to(torch.uint8)}, temporary)
@@ -104,26 +137,32 @@ def with_kept_features(checkpoint: str, windows: LabelledWindows, cache: Path) -
 
 
 def fit_contestant(
-    model: str, windows: LabelledWindows, fold: Fold, arguments: FinetuningArguments, checkpoint: str | None = None
+    model: str,
+    windows: LabelledWindows,
+    fold: Fold,
+    arguments: FinetuningArguments | None,
+    checkpoint: str | None = None,
+    seed: int = 0,
 ) -> tuple[Predictor, int]:
     """Train on a fold.
 
-    Models that select on validation (EEGNet, ours) train on `fold.train` and choose the epoch on `fold.validation`;
-    the others need no selection from outside and are given both.
+    Models that select on validation (EEGNet, ours fine-tuned) train on `fold.train` and choose the epoch on
+    `fold.validation`; the others need no selection from outside and are given both.
 
     Args:
         model: contestant.
         windows: all windows of the task, with kept features where the mode allows them.
         fold: positions in `windows`.
-        arguments: of fine-tuning; its seed is EEGNet's too.
+        arguments: of fine-tuning, from `adaptation_arguments`; baselines ignore them.
         checkpoint: from `resolve_checkpoint`, for our models.
+        seed: EEGNet's.
 
     Returns:
         Predictor and number of trained parameters.
     """
     if model == "eegnet":
         train, validation = windows.select(fold.train), windows.select(fold.validation)
-        network = EEGNetClassifier(windows.sampling_rate, seed=arguments.seed)
+        network = EEGNetClassifier(windows.sampling_rate, seed=seed)
         network.fit(train.signals, train.labels, (validation.signals, validation.labels))
         trained = sum(p.numel() for p in network.model_.parameters())
         return (lambda other: network.predict_proba(other.signals)), trained
@@ -137,8 +176,24 @@ def fit_contestant(
         classifier.fit(both.signals, both.labels)
         trained = 0 if model == "chance" else classifier[-1].coef_.size + classifier[-1].intercept_.size
         return (lambda other: classifier.predict_proba(other.signals)), int(trained)
+    if arguments is None:
+        return _fit_pooled(checkpoint, windows.select(fold.fit))
     result = finetune(
         checkpoint, windows.select(fold.train), windows.select(fold.validation), arguments, progress=False
     )
     predictor = partial(predict_probabilities, result.model, result.feature_extractor)
     return predictor, result.metrics["trainable_parameters"]
+
+
+def _fit_pooled(checkpoint: str, train: LabelledWindows) -> tuple[Predictor, int]:
+    """Logistic regression on a frozen encoder's statistics."""
+    untrained, extractor = build_classifier(checkpoint, train)
+
+    def statistics(windows: LabelledWindows) -> np.ndarray:
+        kept = windows if windows.features is not None else attach_statistics(untrained.dare_eeg, extractor, windows)
+        return kept.features[:, 0].numpy()
+
+    classifier = make_pipeline(StandardScaler(), logistic_regression(train.subjects))
+    classifier.fit(statistics(train), train.labels)
+    trained = classifier[-1].coef_.size + classifier[-1].intercept_.size
+    return (lambda windows: classifier.predict_proba(statistics(windows))), int(trained)

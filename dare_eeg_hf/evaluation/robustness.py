@@ -24,6 +24,8 @@ from dare_eeg_hf.evaluation.benchmark import Cell, cell_inputs, prepare_tasks, w
 from dare_eeg_hf.evaluation.benchmark_report import NAMES, mean_and_spread
 from dare_eeg_hf.evaluation.contestants import (
     BASELINES,
+    ENCODER_MODES,
+    adaptation_arguments,
     check_contestant,
     fit_contestant,
     resolve_checkpoint,
@@ -32,7 +34,6 @@ from dare_eeg_hf.evaluation.contestants import (
 from dare_eeg_hf.evaluation.corruptions import CORRUPTIONS, Corruption
 from dare_eeg_hf.evaluation.metrics import classification_metrics
 from dare_eeg_hf.evaluation.tasks import TASKS
-from dare_eeg_hf.training.finetuning import MODES, FinetuningArguments
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
 from dare_eeg_hf.training.randomness import derive_seed
 
@@ -57,11 +58,11 @@ def robustness_of(model: str, task: str, windows: LabelledWindows, mode: str, se
     if file.exists() and (stored := json.loads(file.read_text(encoding="utf-8")))["inputs"] == inputs:
         return stored
 
-    arguments = FinetuningArguments(mode=mode, seed=seed)
+    arguments = adaptation_arguments(cell.mode, seed)
     points = [(name, level) for name, corruption in CORRUPTIONS.items() for level in corruption.levels]
     probabilities = {point: np.full((len(windows), len(windows.label_names)), np.nan) for point in points}
     for fold in tqdm(TASKS[task].folds(windows), desc=f"{short_name(model)}, seed {seed}", unit="fold"):
-        predict, _ = fit_contestant(model, windows, fold, arguments, checkpoint)
+        predict, _ = fit_contestant(model, windows, fold, arguments, checkpoint, seed)
         intact = windows.select(fold.test)
         for name, level in points:
             test = damaged(intact, CORRUPTIONS[name], name, level, seed, model in BASELINES)
@@ -149,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, help="folder for the figure and the tables")
     parser.add_argument("--task", choices=TASKS, default="eyes-eegmmidb", help="default: %(default)s")
     parser.add_argument("--models", nargs="+", default=["band-power", "riemann"], metavar="MODEL", help="as benchmark")
-    parser.add_argument("--mode", choices=MODES, default="probe", help="of our models (default: probe)")
+    parser.add_argument("--mode", choices=ENCODER_MODES, default="probe", help="of our models (default: probe)")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="default: 0")
     options = parser.parse_args(arguments)
     try:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from .augmentation import augment
 from .interruption import StopRequest
 from .pretraining_run import PretrainingError, PretrainingRun
 from .schedules import momentum_at, one_cycle_learning_rate
@@ -36,6 +37,10 @@ class PretrainingArguments:
         max_steps: optimiser steps; goes before `epochs`, and is needed for streamed data, whose length is unknown.
         batch_size: windows per process and accumulated batch.
         accumulation_steps: batches per optimiser step. InfoNCE's negatives come from one batch, not from all of them.
+        crop_patches: train on pieces of this many patches, cut at a random sample of each window, instead of on whole
+            windows. The encoder looks at one patch at a time, so short pieces teach it too, many times faster and
+            never at the same place; the predictor, which works over time, learns from whole windows only.
+        amplitude_spread: scale each window by a factor with this standard deviation of its logarithm.
         learning_rate: maximum of the OneCycle schedule, for 216 windows per step (72 on each of three GPUs).
         learning_rate_scaling: how to carry it to another number of windows per step: none, sqrt or linear.
         weight_decay: AdamW's, on matrices only.
@@ -69,6 +74,8 @@ class PretrainingArguments:
     max_steps: int | None = None
     batch_size: int = 72
     accumulation_steps: int = 1
+    crop_patches: int | None = None
+    amplitude_spread: float = 0.0
     learning_rate: float = 5e-4
     learning_rate_scaling: str = "none"
     weight_decay: float = 1e-6
@@ -96,10 +103,12 @@ class PretrainingArguments:
     def __post_init__(self) -> None:
         self.output_dir = Path(self.output_dir)
         positive = ("epochs", "max_steps", "batch_size", "accumulation_steps", "log_every", "validate_every")
-        for name in (*positive, "checkpoint_every", "keep_last", "patience"):
+        for name in (*positive, "checkpoint_every", "crop_patches", "keep_last", "patience"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}")
+        if self.amplitude_spread < 0:
+            raise ValueError(f"amplitude_spread must not be negative, but it is {self.amplitude_spread}")
         if self.compile not in ("none", "regional", "full"):
             raise ValueError(f"compile must be none, regional or full, not {self.compile!r}")
 
@@ -169,6 +178,17 @@ def take_step(run: PretrainingRun, batches: list[dict[str, torch.Tensor]]) -> No
     run.model.train()
     losses = []
     for number, batch in enumerate(batches):
+        batch = augment(
+            batch,
+            patch_size=config.patch_size,
+            crop_patches=arguments.crop_patches,
+            amplitude_spread=arguments.amplitude_spread,
+            seed=arguments.seed,
+            step=step,
+            micro_batch=number,
+            rank=run.processes.rank,
+            world_size=run.processes.world_size,
+        )
         masks = step_masks(
             config,
             batch,

@@ -189,6 +189,8 @@ class PretrainingRun:
             "processes": self.processes.world_size,
             "batch_size": arguments.batch_size,
             "accumulation_steps": arguments.accumulation_steps,
+            "crop_patches": arguments.crop_patches,
+            "amplitude_spread": arguments.amplitude_spread,
             "learning_rate": arguments.learning_rate,
             "learning_rate_scaling": arguments.learning_rate_scaling,
             "weight_decay": arguments.weight_decay,

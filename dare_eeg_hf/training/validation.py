@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from ..data.loading import training_dataloader
 from ..evaluation.invariance import measure_invariance
+from .augmentation import crop_centre
 from .model_inputs import model_inputs
 from .step_masks import step_masks
 
@@ -48,10 +49,10 @@ def validate(run: "PretrainingRun") -> dict[str, float]:
     )
     with negatives_from_own_process(run.network):
         for number, rows in batches:
-            batch = run.to_device(model_inputs(rows, run.network.config))
-            masks = step_masks(
-                run.network.config, batch, seed=run.arguments.seed, purpose="validation", step=number, rank=0
-            )
+            config = run.network.config
+            batch = run.to_device(model_inputs(rows, config))
+            batch = crop_centre(batch, patch_size=config.patch_size, crop_patches=run.arguments.crop_patches)
+            masks = step_masks(config, batch, seed=run.arguments.seed, purpose="validation", step=number, rank=0)
             losses = run.losses_of(run.forward(run.network, batch, masks))
             totals += losses.double().cpu() * len(batch["input_values"])
             windows += len(batch["input_values"])

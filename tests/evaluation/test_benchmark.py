@@ -85,6 +85,23 @@ def test_an_interrupted_cell_leaves_no_half_file(finished, monkeypatch):
     assert all(json.loads(path.read_text()) for path in (output / "cells").iterdir())
 
 
+def test_pooled_features_are_kept_and_need_one_seed_unless_the_encoder_is_random(finished, tiny_checkpoint):
+    output, _, _ = finished
+    random_encoder = f"random:{tiny_checkpoint}"
+    cells = plan_cells([TASK], [tiny_checkpoint, random_encoder], ["pooled"], [0, 1])
+    assert [cell.seed for cell in cells] == [0, 0, 1]
+    record = run_cell(cells[0], output, QUICK)
+    assert record["trainable_parameters"] == 2 * 16 + 1
+    assert record["metrics"]["balanced_accuracy"] > 0.7  # alpha makes itself felt even in random features
+    kept = list((output / "features").glob("*-pooled.safetensors"))
+    assert len(kept) == 1
+    (output / "cells" / cells[0].file_name).unlink()
+    again = run_cell(cells[0], output, QUICK)
+    assert again["metrics"] == record["metrics"]
+    first, second = (run_cell(cell, output, QUICK)["metrics"] for cell in cells[1:])
+    assert first != second
+
+
 def test_labels_shuffled_within_subjects_give_chance(finished, tiny_checkpoint):
     """The whole protocol, from windows to score: with labels that mean nothing nothing may be found."""
     output, _, _ = finished
@@ -97,11 +114,16 @@ def test_labels_shuffled_within_subjects_give_chance(finished, tiny_checkpoint):
             here = np.flatnonzero(windows.subjects == subject)
             labels[here] = random.permutation(labels[here])
         shuffled = windows.with_labels(labels)
-        for model, mode in (("band-power", ""), ("riemann", ""), (tiny_checkpoint, "probe")):
+        for model, mode in (
+            ("band-power", ""),
+            ("riemann", ""),
+            (tiny_checkpoint, "probe"),
+            (tiny_checkpoint, "pooled"),
+        ):
             checkpoint = model if mode else None
             result = evaluate_cell(Cell(TASK, model, mode, seed), shuffled, QUICK, checkpoint, output / "features")
             scores.append(result["metrics"]["balanced_accuracy"])
-    assert abs(np.mean(scores) - 0.5) < 0.08, scores  # 9 scores of 64 windows: standard error about 0.02
+    assert abs(np.mean(scores) - 0.5) < 0.08, scores  # 12 scores of 64 windows: standard error about 0.02
 
 
 def test_a_leaking_protocol_is_refused_before_anything_is_trained(finished, monkeypatch):

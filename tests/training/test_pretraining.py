@@ -103,8 +103,9 @@ def test_seed_alone_reproduces_a_run_and_another_seed_does_not(arguments, window
         {"num_workers": 2},
         {"mixture_weights": [0.7, 0.3], "log_every": 5},
         {"mask_scope": "sample"},
+        {"crop_patches": 3, "amplitude_spread": 0.2},
     ],
-    ids=["plain", "accumulation", "workers", "mixture", "mask per window"],
+    ids=["plain", "accumulation", "workers", "mixture", "mask per window", "augmentation"],
 )
 @pytest.mark.parametrize("stop_after", [5, 6], ids=["mid-epoch", "epoch's end"])
 def test_resumed_run_equals_the_uninterrupted_one(arguments, windows, tmp_path, tiny_config, changes, stop_after):
@@ -161,7 +162,8 @@ def test_two_processes_take_the_same_steps_as_one_with_twice_the_batch(
     data = {"train": [windows_folder(32)], "validation": windows_folder(8, seed=1)}
     config = tiny_config | {"mask_scope": scope}
     steps = {"max_steps": 10, "validate_every": 10, "checkpoint_every": 10}
-    common = arguments(**steps, config=config, accumulation_steps=accumulation)
+    augmentation = {"crop_patches": 4, "amplitude_spread": 0.1} if scope == "batch" else {}
+    common = arguments(**steps, **augmentation, config=config, accumulation_steps=accumulation)
     one = training_process({**common, "batch_size": 8, "output_dir": tmp_path / "one"}, **data)
     two = training_process({**common, "batch_size": 4, "output_dir": tmp_path / "two"}, **data, processes=2)
     assert one.succeeded, one.output
