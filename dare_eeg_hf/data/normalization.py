@@ -93,8 +93,9 @@ def normalize_raw(
             bad_channels = raw.info["bads"]
         pieces = _pieces(raw)
         signal, lengths = _filter_pieces(signal, pieces, extractor, report, filtered=not again)
+        recorded = list(report.channels)
         signal = _leave_out_bad(signal, bad_channels, raw.info["bads"], extractor, report)
-        signal = _interpolate(signal, list(interpolate), extractor, report)
+        signal = _interpolate(signal, list(interpolate), recorded, extractor, report)
         if extractor.reference == "average":
             extractor.rereference(signal, np.ones(len(signal), bool), report)
         report.missing = [name for name in extractor.channel_names if name not in report.channels]
@@ -292,10 +293,17 @@ def _pieces(raw: mne.io.BaseRaw) -> list[tuple[int, int]]:
 
 
 def _interpolate(
-    signal: np.ndarray, wanted: list[str], extractor: DareEegFeatureExtractor, report: RecordingReport
+    signal: np.ndarray,
+    wanted: list[str],
+    recorded: list[str],
+    extractor: DareEegFeatureExtractor,
+    report: RecordingReport,
 ) -> np.ndarray:
-    """Fill channels by spherical splines (Perrin et al. 1989, as in MNE); returns (channels, samples) with them
-    appended."""
+    """Fill channels by spherical splines (Perrin et al. 1989, as in MNE); returns (channels, samples).
+
+    Bad channels get the place back that they had among the `recorded` ones, so that recordings with one montage stay
+    alike whatever had to be filled; channels that were never recorded come last.
+    """
     names = dict.fromkeys(name for item in wanted for name in (report.bad if item == "bad" else [item]))
     unknown = [name for name in names if name not in extractor.channel_names]
     if unknown:
@@ -312,9 +320,10 @@ def _interpolate(
     whole.set_montage(_standard_montage(), match_case=False, verbose="ERROR")
     whole.info["bads"] = names
     whole.interpolate_bads(reset_bads=True, verbose="ERROR")
-    report.channels, report.interpolated = channels, names
+    order = sorted(channels, key=[*recorded, *names].index)
+    report.channels, report.interpolated = order, names
     report.steps.append("interpolated by spherical splines: " + ", ".join(names))
-    return (whole.get_data() * 1e6).astype(np.float32)
+    return (whole.get_data(picks=order) * 1e6).astype(np.float32)
 
 
 @lru_cache(maxsize=1)

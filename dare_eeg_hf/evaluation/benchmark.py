@@ -35,12 +35,12 @@ from dare_eeg_hf.atomic_files import write_json
 from dare_eeg_hf.evaluation.benchmark_report import write_report
 from dare_eeg_hf.evaluation.contestants import (
     BASELINES,
-    DETERMINISTIC,
     ENCODER_MODES,
     POOLED,
     adaptation_arguments,
     check_contestant,
     fit_contestant,
+    is_random,
     resolve_checkpoint,
     short_name,
     with_kept_features,
@@ -75,9 +75,7 @@ def plan_cells(tasks: Sequence[str], models: Sequence[str], modes: Sequence[str]
     for task in tasks:
         for model in models:
             for mode in ("",) if model in BASELINES else modes:
-                # A given encoder with pooled features has nothing random left; a random encoder is drawn anew.
-                fixed = model in DETERMINISTIC or (mode == POOLED and not model.startswith("random:"))
-                for seed in seeds[:1] if fixed else seeds:
+                for seed in seeds if is_random(model, mode) else seeds[:1]:
                     cells.append(Cell(task, model, mode, seed))
     return cells
 
@@ -97,7 +95,7 @@ def cell_inputs(cell: Cell, windows: LabelledWindows, settings: dict, checkpoint
         "windows": windows.fingerprint(),
         "labels_and_folds": described.hexdigest()[:16],
         "weights": None if checkpoint is None else digest_of_weights(Path(checkpoint)),
-        "settings": settings if cell.model not in DETERMINISTIC and cell.mode != POOLED else {},
+        "settings": settings if cell.mode != POOLED and is_random(cell.model, cell.mode) else {},
     }
 
 
@@ -210,6 +208,7 @@ def run_benchmark(
     *,
     workers: int = 1,
     settings: dict | None = None,
+    against: str | None = None,
 ) -> tuple[list[dict], dict[str, str]]:
     """Run all cells and write the report.
 
@@ -222,6 +221,7 @@ def run_benchmark(
         output: cells, table.md, results.json, costs.md; also the kept windows and features.
         workers: processes.
         settings: fields of `FinetuningArguments` other than mode and seed.
+        against: one of `models`, with which the table compares every other one, subject by subject.
 
     Returns:
         The records of finished cells, and the failures (cell name -> reason).
@@ -231,7 +231,9 @@ def run_benchmark(
             raise ValueError(f"there is no task {task!r}; there are {', '.join(TASKS)}")
         TASKS[task].find(data_root)
     for model in models:
-        check_contestant(model)
+        check_contestant(model, seeds)
+    if against is not None and against not in models:
+        raise ValueError(f"{against} is to be compared with, but it is not among the models")
     if len({short_name(model) for model in models}) < len(models):
         raise ValueError("two models would have the same name in the table; rename one of the folders")
     prepare_tasks(tasks, data_root, output)
@@ -246,7 +248,7 @@ def run_benchmark(
         else:
             records[cell] = future.result()
     finished = [records[cell] for cell in cells if cell in records]
-    write_report(finished, failures, output)
+    write_report(finished, failures, output, None if against is None else short_name(against))
     return finished, failures
 
 
@@ -272,6 +274,7 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
     parser.add_argument(
         "--modes", nargs="+", choices=ENCODER_MODES, default=["probe"], help="of our models (default: probe)"
     )
+    parser.add_argument("--against", metavar="MODEL", help="also tell how much better than this one the others are")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="default: 0")
     parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
     parser.add_argument("--epochs", type=int, default=defaults.epochs, help="of fine-tuning (default: %(default)s)")
@@ -295,6 +298,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m dare_eeg
             options.output,
             workers=options.workers,
             settings=settings,
+            against=options.against,
         )
     except (ValueError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -55,13 +55,69 @@ def summarize(cells: Sequence[dict]) -> dict:
     }
 
 
+def paired_difference(cells: Sequence[dict], others: Sequence[dict]) -> dict:
+    """How much better one contestant is than another on the same subjects.
+
+    Seeds are averaged per subject, then subjects are resampled (10,000 times): what is uncertain is which people were
+    recorded. With one subject there is no interval.
+
+    Args:
+        cells, others: the cells of two contestants on one task, over seeds.
+
+    Returns:
+        `mean` difference over subjects of their balanced accuracies, `interval` (low, high) or None, and the numbers
+        of subjects for whom the first is `better` and `worse`.
+    """
+
+    def of_subjects(group: Sequence[dict]) -> np.ndarray:
+        per_seed = [cell["metrics"]["per_subject_balanced_accuracy"] for cell in group]
+        return np.array([np.mean([scores[name] for scores in per_seed]) for name in sorted(per_seed[0])])
+
+    differences = of_subjects(cells) - of_subjects(others)
+    interval = None
+    if len(differences) > 1:
+        drawn = np.random.default_rng(0).integers(len(differences), size=(10_000, len(differences)))
+        interval = np.percentile(differences[drawn].mean(axis=1), [2.5, 97.5]).tolist()
+    return {
+        "mean": float(differences.mean()),
+        "interval": interval,
+        "better": int((differences > 0).sum()),
+        "worse": int((differences < 0).sum()),
+    }
+
+
+def differences_table(records: Sequence[dict], against: str) -> list[str]:
+    """Lines of the table that compares every contestant with one; encoders in the same mode as far as there is one."""
+    groups = group_cells(records)
+    lines = [
+        f"## Difference from {NAMES.get(against, against)}",
+        "",
+        "Mean over subjects of the difference in balanced accuracy, in points, with its 95% interval over subjects.",
+        "",
+        "| task | model | mode | difference | 95% over subjects | subjects better, worse |",
+        "|---|---|---|---|---|---|",
+    ]
+    for (task, model, mode), cells in groups.items():
+        others = groups.get((task, against, mode)) or groups.get((task, against, ""))
+        if model == against or not others:
+            continue
+        found = paired_difference(cells, others)
+        low, high = found["interval"] or (None, None)
+        interval = "-" if low is None else f"{100 * low:+.1f} to {100 * high:+.1f}"
+        lines.append(
+            f"| {TASKS[task].title} | {NAMES.get(model, model)} | {mode or '-'} | {100 * found['mean']:+.1f} "
+            f"| {interval} | {found['better']}, {found['worse']} |"
+        )
+    return [*lines, ""]
+
+
 def _number(mean: float | None, spread: float | None = None) -> str:
     if mean is None:
         return "-"
     return f"{mean:.4f}" + (f" ± {spread:.4f}" if spread is not None else "")
 
 
-def markdown_table(records: Sequence[dict], failures: dict[str, str]) -> str:
+def markdown_table(records: Sequence[dict], failures: dict[str, str], against: str | None = None) -> str:
     """The table of results. Nothing in it depends on the clock or on the number of workers."""
     groups = group_cells(records)
     lines = ["# Benchmark", ""]
@@ -87,6 +143,7 @@ def markdown_table(records: Sequence[dict], failures: dict[str, str]) -> str:
                 f"| {row['trainable_parameters']:,} | {' '.join(map(str, row['seeds']))} |"
             )
         lines.append("")
+    lines += differences_table(records, against) if against else []
     lines += [
         "± is the standard deviation over seeds, or where it says so over subjects. The interval resamples "
         "subjects; with several seeds its ends are averaged. Models that need no validation data were given training "
@@ -107,10 +164,10 @@ def costs_table(records: Sequence[dict]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_report(records: Sequence[dict], failures: dict[str, str], output: Path) -> None:
+def write_report(records: Sequence[dict], failures: dict[str, str], output: Path, against: str | None = None) -> None:
     """Write table.md, results.json (both free of timings) and costs.md."""
     output.mkdir(parents=True, exist_ok=True)
     without_costs = [{k: v for k, v in record.items() if k != "costs"} for record in records]
     write_json(output / "results.json", without_costs)
-    write_text(output / "table.md", markdown_table(records, failures))
+    write_text(output / "table.md", markdown_table(records, failures, against))
     write_text(output / "costs.md", costs_table(records))

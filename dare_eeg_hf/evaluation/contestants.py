@@ -2,6 +2,7 @@
 
 A contestant is named by a word: a baseline (`chance`, `band-power`, `riemann`, `eegnet`), `random:SIZE` for an encoder
 with random weights (SIZE is a preset, or a checkpoint whose size is taken), or the folder or Hub id of a checkpoint.
+In a folder's name `{seed}` stands for the seed: `runs/nano-{seed}` has one pre-training for each.
 
 Encoders are adapted in one of the modes of fine-tuning, or in the mode `pooled`: the encoder stays as it is, and the
 baselines' logistic regression reads the mean and the spread of its features over each window.
@@ -12,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -54,14 +55,27 @@ Predictor = Callable[[LabelledWindows], np.ndarray]
 """Windows (W) to probabilities (W, K)."""
 
 
+SEED = "{seed}"
+
+
 def short_name(model: str) -> str:
-    """A contestant's name for tables and files: `random:nano` stays, a path gives its last folder."""
+    """A contestant's name for tables and files: `random:nano` stays, a path gives its last folder without seed."""
     prefix = "random-" if model.startswith("random:") else ""
-    return prefix + re.sub(r"[^\w.-]", "_", Path(model.removeprefix("random:")).name)
+    name = re.sub(r"[-_.]?(seed[-_]?)?\{seed\}", "", Path(model.removeprefix("random:")).name)
+    return prefix + re.sub(r"[^\w.-]", "_", name)
 
 
-def check_contestant(model: str) -> None:
+def is_random(model: str, mode: str) -> bool:
+    """Whether the seed changes anything: baselines without randomness and given encoders in mode `pooled` need one."""
+    return model not in DETERMINISTIC and (mode != POOLED or model.startswith("random:") or SEED in model)
+
+
+def check_contestant(model: str, seeds: Sequence[int] = (0,)) -> None:
     """Refuse a name that is no baseline, no preset and no checkpoint, before hours of work and not after.
+
+    Args:
+        model: the contestant.
+        seeds: with `{seed}` in its name, there has to be a checkpoint for each.
 
     Raises:
         ValueError: with what can be named.
@@ -70,7 +84,8 @@ def check_contestant(model: str) -> None:
     if model in BASELINES or (size != model and size in PRESETS):
         return
     try:
-        DareEegConfig.from_pretrained(size)
+        for seed in seeds:
+            DareEegConfig.from_pretrained(size.replace(SEED, str(seed)))
     except Exception as error:
         raise ValueError(
             f"{model} is no baseline ({', '.join(BASELINES)}), no random:SIZE ({', '.join(PRESETS)}) and no "
@@ -80,6 +95,7 @@ def check_contestant(model: str) -> None:
 
 def resolve_checkpoint(model: str, seed: int, folder: Path) -> str:
     """The checkpoint of a contestant; a random encoder is drawn from the seed and saved, for all folds to share."""
+    model = model.replace(SEED, str(seed))
     if not model.startswith("random:"):
         return model
     size = model.removeprefix("random:")

@@ -122,7 +122,7 @@ def run_robustness(
     """Measure, write robustness.json, robustness.md and robustness.png; returns the table."""
     TASKS[task].find(data_root)
     for model in models:
-        check_contestant(model)
+        check_contestant(model, seeds)
     if TASKS[task].align:
         raise ValueError(f"task {task} aligns sessions, which damaged windows would undo; choose another task")
     prepare_tasks([task], data_root, output)

@@ -206,6 +206,7 @@ def test_interpolation_on_request_is_better_than_nothing_and_reported():
     truth = normalize_raw(raw, bad_channels=[]).raw
     result, report = normalize_raw(raw, bad_channels=["Cz".upper()], interpolate=["bad", "FC3"])
     assert report.interpolated == ["CZ", "FC3"]
+    assert report.channels == result.ch_names == [*truth.ch_names, "FC3"], "what is filled stays where it was"
     assert "FC3" not in report.missing
     assert any("spherical splines" in step for step in report.steps)
     correlation = np.corrcoef(result.get_data(["CZ"])[0], truth.get_data(["CZ"])[0])[0, 1]

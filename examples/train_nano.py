@@ -1,0 +1,80 @@
+"""From open recordings to dare-eeg-nano: what was run for model_cards/dare-eeg-nano, and runs again for anyone.
+
+    python examples/train_nano.py --data recordings/ --output runs/nano
+
+DATA holds the corpora as PhysioNet distributes them: eegmat/ (EEG During Mental Arithmetic Tasks; subjects 00 to 31
+are enough, and 32 to 35 are left out in any case) and eegmmidb/ (EEG Motor Movement/Imagery Dataset; S001 to S004 are
+enough). The script prints every command it runs: dataset_scripts/ cut the recordings into windows, pretrain.py trains
+with examples/configs/nano_open.yaml, and a report shows how it went. Stopped, it goes on when it is called again.
+
+For evidence on people the encoder has never seen, leave their corpus out: --corpora physionet_mi.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+EXAMPLES = Path(__file__).resolve().parent
+SOURCES = {
+    "mental_arithmetic": ("eegmat", "mental_arithmetic"),
+    "physionet_mi": ("eegmmidb", "physionet_mi"),
+    "guinea_bissau": ("guinea-bissau-epilepsy", "guinea_bissau"),
+    "uci_alcoholism": ("uci-eeg-alcoholism", "uci_alcoholism"),
+    "eye_state": ("uci-eeg-eye-state", "eye_state"),
+}
+"""Scripts of dataset_scripts/, and the folders below DATA where their corpus may lie."""
+RELEASED = ("mental_arithmetic", "physionet_mi")
+"""Corpora whose licence (ODC-By 1.0) is stated where they are distributed."""
+
+
+def run(*command: object) -> None:
+    """Run a Python program, showing the command."""
+    print(f"\n$ python {shlex.join(map(str, command))}", flush=True)
+    if subprocess.run([sys.executable, *map(str, command)]).returncode:
+        raise SystemExit(f"{command[0]} failed, as it says above.")
+
+
+def source_of(corpus: str, data: Path) -> Path:
+    """The folder of a corpus.
+
+    Raises:
+        SystemExit: it is not there.
+    """
+    for name in SOURCES[corpus]:
+        if (data / name).is_dir():
+            return data / name
+    raise SystemExit(
+        f"{data} holds none of {', '.join(SOURCES[corpus])}; dataset_scripts/{corpus}.py tells where to get it"
+    )
+
+
+def main() -> None:
+    """Prepare, pre-train, report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds the corpora")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--windows", type=Path, help="folder for the cut windows (default: OUTPUT/windows)")
+    parser.add_argument("--corpora", nargs="+", choices=SOURCES, default=list(RELEASED), help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=VALUE", help="model settings to change")
+    options = parser.parse_args()
+    folders = []
+    for corpus in options.corpora:
+        folders.append((options.windows or options.output / "windows") / corpus)
+        script = EXAMPLES.parent / "dataset_scripts" / f"{corpus}.py"
+        run(script, "--source", source_of(corpus, options.data), "--output", folders[-1])
+    run(
+        EXAMPLES / "pretrain.py",
+        *("--data", *folders, "--output", options.output, "--seed", options.seed, "--resume"),
+        *("--config", EXAMPLES / "configs" / "nano_open.yaml"),
+        *(("--set", *options.set) if options.set else ()),
+    )
+    run("-m", "dare_eeg_hf.training.report", options.output)
+
+
+if __name__ == "__main__":
+    main()
