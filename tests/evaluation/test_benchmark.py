@@ -102,6 +102,41 @@ def test_pooled_features_are_kept_and_need_one_seed_unless_the_encoder_is_random
     assert first != second
 
 
+def test_a_folder_for_each_seed_is_one_row_of_the_table_and_is_compared_subject_by_subject(
+    finished, tiny_checkpoint, corpus_root, tmp_path
+):
+    for seed in (0, 1):
+        shutil.copytree(tiny_checkpoint, tmp_path / "runs" / f"ours-seed{seed}")
+    ours = str(tmp_path / "runs" / "ours-seed{seed}")
+    random_encoder = f"random:{tiny_checkpoint}"
+    models = [ours, random_encoder, "chance"]
+    records, failures = run_benchmark(
+        [TASK], models, ["pooled"], [0, 1], corpus_root, tmp_path / "out", against="chance"
+    )
+    assert failures == {}
+    assert [r["inputs"]["seed"] for r in records if r["inputs"]["model"] == "ours"] == [0, 1]
+    table = (tmp_path / "out" / "table.md").read_text()
+    assert "## Difference from chance" in table
+    rows = [line.split(" | ") for line in table.split("## Difference")[1].splitlines() if "EEGMMIDB" in line]
+    assert [row[1] for row in rows] == ["ours", "random-tiny-encoder"]
+    scores = [
+        r["metrics"]["per_subject_balanced_accuracy"].values() for r in records if r["inputs"]["model"] == "ours"
+    ]
+    expected = 100 * (np.mean([list(values) for values in scores]) - 0.5)
+    assert float(rows[0][3]) == pytest.approx(expected, abs=0.06)
+    low, high = map(float, rows[0][4].split(" to "))
+    assert low <= float(rows[0][3]) <= high
+
+
+@pytest.mark.parametrize(
+    ("models", "against", "message"),
+    [(["chance"], "riemann", "not among the models"), (["no/such-{seed}"], None, "is no baseline")],
+)
+def test_comparisons_that_cannot_be_made_are_refused_first(models, against, message, corpus_root, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        run_benchmark([TASK], models, ["pooled"], [0], corpus_root, tmp_path, against=against)
+
+
 def test_labels_shuffled_within_subjects_give_chance(finished, tiny_checkpoint):
     """The whole protocol, from windows to score: with labels that mean nothing nothing may be found."""
     output, _, _ = finished
