@@ -100,6 +100,12 @@ def parse_arguments() -> argparse.Namespace:
         help="standardise the encoder's features before the probe; the paper's probe does not",
     )
     parser.add_argument("--label-smoothing", type=float, default=defaults.label_smoothing)
+    parser.add_argument(
+        "--channel-subsets",
+        type=int,
+        default=defaults.channel_subsets,
+        help="copies of each training window with half of its electrodes, against missing ones (default: %(default)s)",
+    )
     parser.add_argument("--layer-decay", type=float, default=defaults.layer_decay, help="mode full, per block")
     parser.add_argument("--patience", type=int, default=defaults.patience, help="epochs; 0 never stops early")
     parser.add_argument("--spatial-projection", action=argparse.BooleanOptionalAction, help="default: where needed")

@@ -260,7 +260,6 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="tasks:\n" + "\n".join(f"  {name:28} {task.title}; {task.protocol}" for name, task in TASKS.items()),
     )
-    defaults = FinetuningArguments()
     parser.add_argument("--data-root", type=Path, required=True, help="folder that holds the corpora")
     parser.add_argument("--output", type=Path, required=True, help="folder for cells and tables")
     parser.add_argument("--tasks", nargs="+", required=True, metavar="TASK", help="see below")
@@ -277,17 +276,30 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
     parser.add_argument("--against", metavar="MODEL", help="also tell how much better than this one the others are")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="default: 0")
     parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
-    parser.add_argument("--epochs", type=int, default=defaults.epochs, help="of fine-tuning (default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=defaults.batch_size, help="default: %(default)s")
-    parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate, help="default: %(default)s")
-    parser.add_argument("--patience", type=int, default=defaults.patience, help="default: %(default)s")
+    add_finetuning_options(parser)
     return parser.parse_args(arguments)
+
+
+FINETUNING_OPTIONS = ("epochs", "batch_size", "learning_rate", "patience", "channel_subsets")
+
+
+def add_finetuning_options(parser: argparse.ArgumentParser) -> None:
+    """What can be set of fine-tuning; `finetuning_settings` collects it."""
+    defaults = FinetuningArguments()
+    group = parser.add_argument_group("fine-tuning of our models, as in examples/finetune.py")
+    for name in FINETUNING_OPTIONS:
+        value = getattr(defaults, name)
+        group.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help="default: %(default)s")
+
+
+def finetuning_settings(options: argparse.Namespace) -> dict:
+    """The fields of `FinetuningArguments` that the command line gives."""
+    return {name: getattr(options, name) for name in FINETUNING_OPTIONS}
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "python -m dare_eeg_hf.evaluation.benchmark") -> int:
     """Run, print the table, and say what failed; 1 where a cell did."""
     options = parse_arguments(arguments, prog)
-    settings = {name: getattr(options, name) for name in ("epochs", "batch_size", "learning_rate", "patience")}
     try:
         _, failures = run_benchmark(
             options.tasks,
@@ -297,7 +309,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m dare_eeg
             options.data_root,
             options.output,
             workers=options.workers,
-            settings=settings,
+            settings=finetuning_settings(options),
             against=options.against,
         )
     except (ValueError, FileNotFoundError) as error:

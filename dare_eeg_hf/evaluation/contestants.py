@@ -61,8 +61,8 @@ SEED = "{seed}"
 def short_name(model: str) -> str:
     """A contestant's name for tables and files: `random:nano` stays, a path gives its last folder without seed."""
     prefix = "random-" if model.startswith("random:") else ""
-    name = re.sub(r"[-_.]?(seed[-_]?)?\{seed\}", "", Path(model.removeprefix("random:")).name)
-    return prefix + re.sub(r"[^\w.-]", "_", name)
+    path = re.sub(r"[-_./]?(seed[-_]?)?\{seed\}", "", model.removeprefix("random:"))
+    return prefix + re.sub(r"[^\w.-]", "_", Path(path).name)
 
 
 def is_random(model: str, mode: str) -> bool:

@@ -20,7 +20,14 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from dare_eeg_hf.atomic_files import write_json, write_text
-from dare_eeg_hf.evaluation.benchmark import Cell, cell_inputs, prepare_tasks, windows_file
+from dare_eeg_hf.evaluation.benchmark import (
+    Cell,
+    add_finetuning_options,
+    cell_inputs,
+    finetuning_settings,
+    prepare_tasks,
+    windows_file,
+)
 from dare_eeg_hf.evaluation.benchmark_report import NAMES, mean_and_spread
 from dare_eeg_hf.evaluation.contestants import (
     BASELINES,
@@ -48,17 +55,19 @@ def damaged(
     return apply(windows, level, random)
 
 
-def robustness_of(model: str, task: str, windows: LabelledWindows, mode: str, seed: int, output: Path) -> dict:
+def robustness_of(
+    model: str, task: str, windows: LabelledWindows, mode: str, seed: int, output: Path, settings: dict
+) -> dict:
     """Balanced accuracy of one model and seed at every level of every damage; read where it was computed before."""
     checkpoint = None if model in BASELINES else resolve_checkpoint(model, seed, output / "random")
     cell = Cell(task, model, "" if model in BASELINES else mode, seed)
-    inputs = cell_inputs(cell, windows, {}, checkpoint)
+    inputs = cell_inputs(cell, windows, settings, checkpoint)
     inputs["levels"] = {name: list(corruption.levels) for name, corruption in CORRUPTIONS.items()}
     file = output / "cells" / cell.file_name
     if file.exists() and (stored := json.loads(file.read_text(encoding="utf-8")))["inputs"] == inputs:
         return stored
 
-    arguments = adaptation_arguments(cell.mode, seed)
+    arguments = adaptation_arguments(cell.mode, seed, **settings)
     points = [(name, level) for name, corruption in CORRUPTIONS.items() for level in corruption.levels]
     probabilities = {point: np.full((len(windows), len(windows.label_names)), np.nan) for point in points}
     for fold in tqdm(TASKS[task].folds(windows), desc=f"{short_name(model)}, seed {seed}", unit="fold"):
@@ -117,9 +126,18 @@ def plot_curves(curves: dict[str, list[dict]], title: str, chance: float):
 
 
 def run_robustness(
-    task: str, models: Sequence[str], seeds: Sequence[int], data_root: Path, output: Path, mode: str = "probe"
+    task: str,
+    models: Sequence[str],
+    seeds: Sequence[int],
+    data_root: Path,
+    output: Path,
+    mode: str = "probe",
+    settings: dict | None = None,
 ) -> str:
-    """Measure, write robustness.json, robustness.md and robustness.png; returns the table."""
+    """Measure, write robustness.json, robustness.md and robustness.png; returns the table.
+
+    `settings` are fields of `FinetuningArguments` other than mode and seed.
+    """
     TASKS[task].find(data_root)
     for model in models:
         check_contestant(model, seeds)
@@ -128,7 +146,7 @@ def run_robustness(
     prepare_tasks([task], data_root, output)
     windows = LabelledWindows.load(windows_file(output, task))
     curves = {
-        short_name(model): [robustness_of(model, task, windows, mode, seed, output) for seed in seeds]
+        short_name(model): [robustness_of(model, task, windows, mode, seed, output, settings or {}) for seed in seeds]
         for model in models
     }
     title, chance = TASKS[task].title, 1 / len(windows.label_names)
@@ -152,10 +170,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--models", nargs="+", default=["band-power", "riemann"], metavar="MODEL", help="as benchmark")
     parser.add_argument("--mode", choices=ENCODER_MODES, default="probe", help="of our models (default: probe)")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="default: 0")
+    add_finetuning_options(parser)
     options = parser.parse_args(arguments)
     try:
         table = run_robustness(
-            options.task, options.models, options.seeds, options.data_root, options.output, options.mode
+            options.task,
+            options.models,
+            options.seeds,
+            options.data_root,
+            options.output,
+            options.mode,
+            finetuning_settings(options),
         )
     except (ValueError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)

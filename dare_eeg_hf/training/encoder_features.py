@@ -31,6 +31,19 @@ def encoder_fingerprint(encoder: DareEegModel) -> str:
 
 
 @torch.no_grad()
+def encode_inputs(
+    encoder: DareEegModel, inputs: dict[str, torch.Tensor], device: torch.device | str = "cpu", progress: bool = False
+) -> torch.Tensor:
+    """Features (W, N*S, D) of model inputs, computed in batches, on the CPU."""
+    encoder = encoder.to(device).eval()
+    starts = range(0, len(inputs["input_values"]), BATCH_SIZE)
+    pieces = []
+    for start in tqdm(starts, desc="features", unit="batch", disable=not progress):
+        batch = {name: values[start : start + BATCH_SIZE].to(device) for name, values in inputs.items()}
+        pieces.append(encoder(**batch).last_hidden_state.float().cpu())
+    return torch.cat(pieces)
+
+
 def attach_features(
     encoder: DareEegModel,
     extractor: DareEegFeatureExtractor,
@@ -40,14 +53,9 @@ def attach_features(
 ) -> LabelledWindows:
     """The windows with `features` (W, N*S, D) of this encoder and `feature_mask` (W, N) of the patches they fill."""
     inputs = prepare_inputs(extractor, windows)
-    encoder = encoder.to(device).eval()
-    pieces = []
-    for start in tqdm(range(0, len(windows), BATCH_SIZE), desc="features", unit="batch", disable=not progress):
-        batch = {name: values[start : start + BATCH_SIZE].to(device) for name, values in inputs.items()}
-        pieces.append(encoder(**batch).last_hidden_state.float().cpu())
     return replace(
         windows,
-        features=torch.cat(pieces),
+        features=encode_inputs(encoder, inputs, device, progress),
         feature_mask=inputs["patch_mask"],
         features_of=encoder_fingerprint(encoder),
     )

@@ -29,7 +29,7 @@ from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegForSequenceClassification
 from dare_eeg_hf.training.classifier_setup import build_classifier, prepare_inputs
-from dare_eeg_hf.training.encoder_features import attach_features, encoder_fingerprint
+from dare_eeg_hf.training.encoder_features import attach_features, encode_inputs, encoder_fingerprint
 from dare_eeg_hf.training.euclidean_alignment import align_windows
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
 from dare_eeg_hf.training.optimization import layerwise_parameter_groups, one_cycle
@@ -62,6 +62,9 @@ class FinetuningArguments:
         normalize_features: standardise the encoder's features before the probe. The paper's probe does not; without
             it, a probe on few windows hardly learns from features that vary little beside their mean.
         label_smoothing: of the training loss.
+        channel_subsets: copies of each training window that show a random half of its electrodes, re-referenced to
+            their own average. The classifier then keeps its accuracy where electrodes are missing, and encoding the
+            training windows takes that many times longer.
         layer_decay: factor of the learning rate per block, in mode "full".
         spatial_projection: learn a projection of the electrodes; None: where fewer than half of them are known.
         spectral_projection: learn a temporal filter per channel.
@@ -84,6 +87,7 @@ class FinetuningArguments:
     class_weights: bool = True
     normalize_features: bool = True
     label_smoothing: float = 0.0
+    channel_subsets: int = 0
     layer_decay: float = 0.75
     spatial_projection: bool | None = None
     spectral_projection: bool = False
@@ -101,6 +105,10 @@ class FinetuningArguments:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         if not 0 < self.layer_decay <= 1:
             raise ValueError(f"layer_decay must lie in (0, 1], got {self.layer_decay}")
+        if self.channel_subsets < 0:
+            raise ValueError(f"channel_subsets must not be negative, got {self.channel_subsets}")
+        if self.channel_subsets and (self.spatial_projection or self.spectral_projection):
+            raise ValueError("channel_subsets needs a classifier without projections: those read every electrode")
         if self.mode == "linear" and (self.spatial_projection or self.spectral_projection):
             raise ValueError("mode 'linear' has no projections; use mode 'probe'")
 
@@ -170,10 +178,13 @@ def finetune(
         choose_trained_parameters(model, arguments)
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
         train_inputs = classifier_inputs(model, extractor, train, accelerator.device)
+        train_labels = np.tile(train.labels, 1 + arguments.channel_subsets)
+        if arguments.channel_subsets:
+            train_inputs = add_channel_subsets(train_inputs, model, extractor, train, arguments, accelerator.device)
         validation_inputs = (
             None if validation is None else classifier_inputs(model, extractor, validation, accelerator.device)
         )
-        loop = TrainingLoop(model, train_inputs, train.labels, validation_inputs, validation, arguments, accelerator)
+        loop = TrainingLoop(model, train_inputs, train_labels, validation_inputs, validation, arguments, accelerator)
         loop.run(progress=progress and accelerator.is_main_process)
 
     model = loop.finished_model()
@@ -233,6 +244,47 @@ def classifier_inputs(
             windows = attach_features(model.dare_eeg, extractor, windows, device)
         return {"features": windows.features, "patch_mask": windows.feature_mask}
     return prepare_inputs(extractor, windows)
+
+
+def add_channel_subsets(
+    inputs: dict[str, torch.Tensor],
+    model: DareEegForSequenceClassification,
+    extractor: DareEegFeatureExtractor,
+    windows: LabelledWindows,
+    arguments: FinetuningArguments,
+    device: torch.device | str,
+) -> dict[str, torch.Tensor]:
+    """What the classifier reads, followed by `channel_subsets` copies of it with a random half of the electrodes.
+
+    Raises:
+        ValueError: the classifier has projections, or there are fewer than two electrodes.
+    """
+    if model.adapter.is_active:
+        raise ValueError("channel_subsets needs a classifier without projections: those read every electrode")
+    whole = prepare_inputs(extractor, windows)
+    copies = [inputs]
+    for copy in range(arguments.channel_subsets):
+        part = half_of_channels(whole, generator_for(arguments.seed, "channel subset", copy))
+        if "features" in inputs:
+            part = {"features": encode_inputs(model.dare_eeg, part, device), "patch_mask": part["patch_mask"]}
+        copies.append(part)
+    return {name: torch.cat([part[name] for part in copies]) for name in inputs}
+
+
+def half_of_channels(inputs: dict[str, torch.Tensor], generator: torch.Generator) -> dict[str, torch.Tensor]:
+    """Model inputs in which each window shows half of its channels, drawn anew for each, on their own average.
+
+    Raises:
+        ValueError: windows of a single channel.
+    """
+    mask = inputs["channel_mask"]
+    if mask.shape[1] < 2:
+        raise ValueError("channel_subsets needs at least two electrodes")
+    places = torch.rand(mask.shape, generator=generator).masked_fill(~mask, 2.0).argsort(dim=1).argsort(dim=1)
+    kept = mask & (places < (mask.sum(dim=1, keepdim=True) + 1) // 2)
+    weights = kept[..., None].to(inputs["input_values"].dtype)
+    average = (inputs["input_values"] * weights).sum(dim=1, keepdim=True) / weights.sum(dim=1, keepdim=True)
+    return {**inputs, "input_values": (inputs["input_values"] - average) * weights, "channel_mask": kept}
 
 
 def can_keep_features(model: DareEegForSequenceClassification) -> bool:

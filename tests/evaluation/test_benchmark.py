@@ -13,6 +13,7 @@ import pytest
 from dare_eeg_hf.data.simulation import simulate_recordings
 from dare_eeg_hf.evaluation import benchmark
 from dare_eeg_hf.evaluation.benchmark import Cell, evaluate_cell, plan_cells, run_benchmark, run_cell
+from dare_eeg_hf.evaluation.contestants import short_name
 from dare_eeg_hf.evaluation.protocols import Fold, LeakageError, check_folds
 from dare_eeg_hf.evaluation.tasks import TASKS
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
@@ -126,6 +127,22 @@ def test_a_folder_for_each_seed_is_one_row_of_the_table_and_is_compared_subject_
     assert float(rows[0][3]) == pytest.approx(expected, abs=0.06)
     low, high = map(float, rows[0][4].split(" to "))
     assert low <= float(rows[0][3]) <= high
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("band-power", "band-power"),
+        ("random:nano", "random-nano"),
+        ("runs/some model", "some_model"),
+        ("runs/nano-seed{seed}", "nano"),
+        ("runs/nano/seed{seed}", "nano"),
+        ("random:runs/nano/{seed}", "random-nano"),
+        ("runs/{seed}/nano", "nano"),
+    ],
+)
+def test_names_in_tables_leave_the_seed_out(model, name):
+    assert short_name(model) == name
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,13 @@ from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor, DareEegModel
 from dare_eeg_hf.training.classifier_setup import build_classifier, prepare_inputs
 from dare_eeg_hf.training.encoder_features import attach_features
 from dare_eeg_hf.training.euclidean_alignment import align_signals, align_windows
-from dare_eeg_hf.training.finetuning import MODES, FinetuningArguments, finetune, predict_probabilities
+from dare_eeg_hf.training.finetuning import (
+    MODES,
+    FinetuningArguments,
+    finetune,
+    half_of_channels,
+    predict_probabilities,
+)
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
 from dare_eeg_hf.training.optimization import layerwise_parameter_groups
 
@@ -86,6 +92,43 @@ def test_every_mode_learns_and_the_saved_classifier_predicts_the_same(mode, tmp_
     facts = json.loads((tmp_path / "finetuning.json").read_text())
     assert facts["arguments"]["seed"] == 0
     assert facts["metrics"]["trainable_parameters"] == result.metrics["trainable_parameters"]
+
+
+def test_half_of_the_channels_is_drawn_for_each_window_and_referenced_to_its_own_average():
+    values = torch.randn(40, 6, 64)
+    mask = torch.ones(40, 6, dtype=torch.bool)
+    mask[:, 5] = False  # padding stays padding
+    inputs = {"input_values": values, "channel_mask": mask, "channel_ids": torch.arange(6).expand(40, -1)}
+    part = half_of_channels(inputs, torch.Generator().manual_seed(0))
+    kept = part["channel_mask"]
+    assert kept.sum(1).tolist() == [3] * 40
+    assert not kept[:, 5].any()
+    assert len({tuple(row.tolist()) for row in kept}) > 5
+    assert part["input_values"][~kept].abs().max() == 0
+    torch.testing.assert_close(part["input_values"].sum(1), torch.zeros(40, 64), atol=1e-5, rtol=0)
+    first = kept[0].nonzero().ravel()
+    expected = values[0, first] - values[0, first].mean(0)
+    torch.testing.assert_close(part["input_values"][0, first], expected)
+    with pytest.raises(ValueError, match="at least two electrodes"):
+        half_of_channels({"input_values": values[:, :1], "channel_mask": mask[:, :1]}, torch.Generator())
+
+
+@pytest.mark.parametrize("mode", ["probe", "full"])
+def test_channel_subsets_multiply_the_training_windows(mode, tiny_encoder):
+    arguments = quick(mode=mode, epochs=1, channel_subsets=2, learning_rate=1e-3)
+    result = finetune(tiny_encoder, easy_windows(24), easy_windows(8, seed=1), arguments, progress=False)
+    plain = finetune(tiny_encoder, easy_windows(24), None, quick(mode=mode, epochs=1), progress=False)
+    assert result.history[0]["step"] == 3 * plain.history[0]["step"]
+
+
+def test_channel_subsets_and_projections_do_not_go_together(tiny_encoder):
+    with pytest.raises(ValueError, match="without projections"):
+        FinetuningArguments(channel_subsets=1, spatial_projection=True)
+    with pytest.raises(ValueError, match="must not be negative"):
+        FinetuningArguments(channel_subsets=-1)
+    unknown = easy_windows(12, ["A", "B", "C", "D"])
+    with pytest.raises(ValueError, match="without projections"):
+        finetune(tiny_encoder, unknown, None, quick(channel_subsets=1), progress=False)
 
 
 def test_frozen_modes_leave_the_encoder_alone_and_the_others_do_not(tiny_encoder):

@@ -1,0 +1,150 @@
+"""Mask invariance of pre-trained models side by side, as a figure and a table.
+
+    python -m dare_eeg_hf.evaluation.compare_invariance --data windows/guinea_bissau --output runs/invariance \\
+        --models "runs/nano/seed{seed}" "runs/without-mask-alignment/seed{seed}" --seeds 0 1
+
+Two views of each window show some of its channels; with how many in common is the overlap. For each overlap: how alike
+are the two views of a window, how alike are views of different windows, and how often is the second view of a window
+the nearest of all to its first? The windows should be of people the models have never seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from dare_eeg_hf.atomic_files import write_json, write_text
+from dare_eeg_hf.data.collator import WindowCollator
+from dare_eeg_hf.data.loading import load_windows
+from dare_eeg_hf.evaluation.benchmark_report import mean_and_spread
+from dare_eeg_hf.evaluation.contestants import SEED, short_name
+from dare_eeg_hf.evaluation.invariance import measure_invariance
+from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining
+from dare_eeg_hf.training.model_inputs import model_inputs
+
+BATCH_SIZE = 32
+
+
+def draw_rows(data: str, split: str | None, count: int) -> list[dict]:
+    """`count` windows of a prepared data set, drawn with a fixed seed; all of one montage and length.
+
+    Raises:
+        ValueError: there are not that many, or they differ in channels or length.
+    """
+    windows = load_windows(data, split=split)
+    if len(windows) < count:
+        raise ValueError(f"{data} has {len(windows)} windows, fewer than the {count} to compare; lower --windows")
+    rows = [windows[int(i)] for i in np.sort(np.random.default_rng(0).choice(len(windows), count, replace=False))]
+    if len({(tuple(row["channel_names"]), len(row["signal"])) for row in rows}) > 1:
+        raise ValueError(f"the windows of {data} differ in their channels or length; give windows of one montage")
+    return rows
+
+
+def measure(checkpoint: str, rows: Sequence[dict], seed: int) -> dict:
+    """`measure_invariance` of one checkpoint; masks depend on the seed."""
+    network = DareEegForPreTraining.from_pretrained(checkpoint).eval()
+    collator = WindowCollator(network.config.channel_names, network.config.patch_size)
+    batches = [
+        model_inputs(collator(rows[start : start + BATCH_SIZE]), network.config)
+        for start in range(0, len(rows), BATCH_SIZE)
+    ]
+    return measure_invariance(network, batches, seed=seed)
+
+
+def markdown_table(results: dict[str, list[dict]], windows: int) -> str:
+    """A row per model and overlap, mean and standard deviation over seeds."""
+    lines = [
+        "# Mask invariance",
+        "",
+        f"{windows} windows; guessing retrieves {1 / windows:.4f}. Similarities are cosines after the mean over "
+        "windows is removed.",
+        "",
+        "| model | overlap | similarity of a window's views | of different windows' views | retrieval |",
+        "|---|---|---|---|---|",
+    ]
+    for model, seeds in results.items():
+        for number, point in enumerate(seeds[0]["invariance"]):
+            cells = []
+            for column in ("similarity", "other_windows_similarity", "retrieval_accuracy"):
+                mean, spread = mean_and_spread([result["invariance"][number][column] for result in seeds])
+                cells.append(f"{mean:.3f}" + (f" ± {spread:.3f}" if spread is not None else ""))
+            lines.append(f"| {model} | {point['overlap']:.2f} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def plot_curves(results: dict[str, list[dict]], windows: int):
+    """A figure: similarity and retrieval over overlap, a line per model."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    similarity, retrieval = figure.subplots(1, 2)
+    for model, seeds in results.items():
+        overlap = [point["overlap"] for point in seeds[0]["invariance"]]
+        curves = {
+            column: np.mean([[point[column] for point in result["invariance"]] for result in seeds], axis=0)
+            for column in ("similarity", "other_windows_similarity", "retrieval_accuracy")
+        }
+        (line,) = similarity.plot(overlap, curves["similarity"], marker="o", label=model)
+        similarity.plot(overlap, curves["other_windows_similarity"], linestyle="--", color=line.get_color())
+        retrieval.plot(overlap, curves["retrieval_accuracy"], marker="o", color=line.get_color(), label=model)
+    retrieval.axhline(1 / windows, color="grey", linestyle=":", linewidth=1)
+    similarity.set(xlabel="overlap of the views", ylabel="cosine (dashed: different windows)")
+    retrieval.set(xlabel="overlap of the views", ylabel=f"retrieval among {windows} (dotted: guessing)")
+    similarity.legend(fontsize="small")
+    return figure
+
+
+def compare(
+    models: Sequence[str], data: str, split: str | None, windows: int, seeds: Sequence[int], output: Path
+) -> str:
+    """Measure all models and seeds; writes invariance.md, .json and .png into `output` and returns the table."""
+    rows = draw_rows(data, split, windows)
+    runs = [(model, seed) for model in models for seed in seeds]
+    results: dict[str, list[dict]] = {short_name(model): [] for model in models}
+    if len(results) < len(models):
+        raise ValueError("two models would have the same name in the table; rename one of the folders")
+    with torch.inference_mode():
+        for model, seed in tqdm(runs, desc="models", unit="run"):
+            results[short_name(model)].append(measure(model.replace(SEED, str(seed)), rows, seed))
+    table = markdown_table(results, windows)
+    output.mkdir(parents=True, exist_ok=True)
+    write_json(output / "invariance.json", results)
+    write_text(output / "invariance.md", table)
+    plot_curves(results, windows).savefig(output / "invariance.png", dpi=120)
+    return table
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m dare_eeg_hf.evaluation.compare_invariance",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--models", nargs="+", required=True, metavar="FOLDER", help="pre-training runs; {seed} is filled"
+    )
+    parser.add_argument("--data", required=True, help="prepared windows of one montage")
+    parser.add_argument("--split", help="which split of them")
+    parser.add_argument("--windows", type=int, default=256, help="how many to tell apart (default: 256)")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="default: 0")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the figure and the table")
+    options = parser.parse_args(arguments)
+    try:
+        table = compare(options.models, options.data, options.split, options.windows, options.seeds, options.output)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(table)
+    print(f"Written to {options.output}: invariance.png, invariance.md, invariance.json")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
