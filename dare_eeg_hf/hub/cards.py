@@ -187,6 +187,11 @@ def has_weights(folder: Path) -> bool:
     return any(folder.glob("*.safetensors"))
 
 
+def is_generated(card: Path) -> bool:
+    """Whether a card is as it was written here, and not its author's own."""
+    return GENERATED_MARK in card.read_text(encoding="utf-8")
+
+
 def count_parameters(folder: Path, config: DareEegConfig) -> dict[str, int]:
     """Number of parameters of each part of the checkpoint, read from the headers of its safetensors files.
 

@@ -1,19 +1,22 @@
-"""Writes `model_cards/`: one folder per published size, a Hub repository that only lacks the weights.
+"""Writes `model_cards/`: one folder per published size, a Hub repository that lacks weights nobody has trained yet.
 
     python -m dare_eeg_hf.hub.model_folders model_cards
+    python -m dare_eeg_hf.hub.model_folders model_cards --trained runs/nano --name dare-eeg-nano
 
-The code that travels with a checkpoint is not copied here, where it would go stale: `publishing` adds it, from the
-package as it is then, together with the weights.
+The second form takes the weights, record and card of a run; the first leaves such folders alone. The code that travels
+with a checkpoint is not copied here, where it would go stale: `publishing` adds it, from the package as it is then.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
+from dare_eeg_hf.atomic_files import write_bytes
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
-from dare_eeg_hf.hub.cards import render_model_card
-from dare_eeg_hf.hub.publishing import as_json, hub_config, hub_preprocessor_config
+from dare_eeg_hf.hub.cards import has_weights, is_generated, render_model_card, write_model_card
+from dare_eeg_hf.hub.publishing import as_json, collect_model, hub_config, hub_preprocessor_config, remote_code
+from dare_eeg_hf.hub.transfer import PublishingError
 
 
 def write_model_folder(root: Path, preset: str) -> Path:
@@ -31,13 +34,42 @@ def write_model_folder(root: Path, preset: str) -> Path:
     return folder
 
 
+def write_trained_folder(root: Path, run: Path, name: str) -> Path:
+    """Copy a run's checkpoint, record and card to `root/name`; a card that was edited there is kept.
+
+    Raises:
+        PublishingError: the run lacks a file, or holds what must not be published.
+    """
+    folder = root / name
+    folder.mkdir(parents=True, exist_ok=True)
+    write_model_card(run, run={"name": name})
+    for file, content in collect_model(run, f"ORGANISATION/{name}").items():
+        own_card = file == "README.md" and (folder / file).is_file() and not is_generated(folder / file)
+        if own_card or file in remote_code() or file in ("handler.py", "requirements.txt"):
+            continue
+        write_bytes(folder / file, content if isinstance(content, bytes) else content.read_bytes())
+    return folder
+
+
 def main(argv: list[str] | None = None) -> int:
     """Entry point of `python -m dare_eeg_hf.hub.model_folders`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path, help="folder that gets one folder per size, e.g. model_cards")
+    parser.add_argument("--trained", type=Path, metavar="RUN", help="checkpoint folder to take over")
+    parser.add_argument("--name", help="its folder's name, with --trained")
     arguments = parser.parse_args(argv)
+    if bool(arguments.trained) != bool(arguments.name):
+        parser.error("--trained and --name belong together")
+    if arguments.trained:
+        try:
+            print(write_trained_folder(arguments.root, arguments.trained, arguments.name))
+        except (OSError, PublishingError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        return 0
     for preset in PRESETS:
-        print(write_model_folder(arguments.root, preset))
+        if not has_weights(arguments.root / f"dare-eeg-{preset}"):
+            print(write_model_folder(arguments.root, preset))
     return 0
 
 

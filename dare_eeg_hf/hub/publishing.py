@@ -21,9 +21,9 @@ from transformers.dynamic_module_utils import get_relative_import_files
 from dare_eeg_hf.hub.cards import (
     CURVE_NAME,
     FACTS_NAME,
-    GENERATED_MARK,
     METRICS_NAME,
     draw_training_curve,
+    is_generated,
     render_model_card,
 )
 from dare_eeg_hf.hub.leaks import find_leaks
@@ -179,7 +179,7 @@ def collect_model(run_folder: Path, repo_id: str) -> Files:
     _refuse_pickles(run_folder.iterdir())
     weights = _weights(run_folder)
     card = run_folder / "README.md"
-    own_card = card.is_file() and GENERATED_MARK not in card.read_text(encoding="utf-8")
+    own_card = card.is_file() and not is_generated(card)
     curve = draw_training_curve(run_folder)
 
     files: Files = {path.name: path for path in weights}

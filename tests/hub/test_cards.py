@@ -9,12 +9,22 @@ from huggingface_hub import ModelCard
 
 from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor, DareEegForPreTraining
 from dare_eeg_hf.configuration_dare_eeg import PRESETS
-from dare_eeg_hf.hub.cards import REPORTED_BY_PAPER, count_parameters, main, render_model_card, write_model_card
+from dare_eeg_hf.hub import model_folders
+from dare_eeg_hf.hub.cards import (
+    GENERATED_MARK,
+    REPORTED_BY_PAPER,
+    count_parameters,
+    has_weights,
+    main,
+    render_model_card,
+    write_model_card,
+)
 from dare_eeg_hf.hub.leaks import find_leaks
 from dare_eeg_hf.hub.model_folders import write_model_folder
 from dare_eeg_hf.hub.publishing import AUTO_MAP, CUSTOM_PIPELINES
 
 MODEL_CARDS = Path(__file__).parents[2] / "model_cards"
+UNTRAINED = [preset for preset in PRESETS if not has_weights(MODEL_CARDS / f"dare-eeg-{preset}")]
 
 # Parameters of encoder, predictor and reconstructor in millions (METHOD.md, "Sizes").
 MILLIONS = {"nano": 0.43, "light": 3.65, "small": 14.48, "base": 19.22, "deep": 76.58}
@@ -155,7 +165,7 @@ def test_the_command_takes_only_results_of_these_weights(folder, tmp_path, capsy
     assert "Nothing in" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", UNTRAINED)
 def test_the_tracked_folder_of_each_size_is_what_the_code_gives(preset, tmp_path):
     tracked = MODEL_CARDS / f"dare-eeg-{preset}"
     written = write_model_folder(tmp_path, preset)
@@ -165,7 +175,7 @@ def test_the_tracked_folder_of_each_size_is_what_the_code_gives(preset, tmp_path
         assert path.read_bytes() == (tracked / path.name).read_bytes(), f"{path.name} is out of date: {again}"
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", UNTRAINED)
 def test_the_tracked_folder_of_each_size_describes_that_size(preset):
     folder = MODEL_CARDS / f"dare-eeg-{preset}"
     config = DareEegConfig.from_pretrained(folder)
@@ -187,6 +197,32 @@ def test_the_tracked_folder_of_each_size_describes_that_size(preset):
     if preset not in REPORTED_BY_PAPER:
         assert "eported by the paper" not in card.text
     assert card.data.eval_results is None
+
+
+def test_a_run_becomes_a_folder_of_the_repository_and_is_left_alone_afterwards(folder, tmp_path, capsys):
+    root = tmp_path / "model_cards"
+    arguments = [str(root), "--trained", str(folder), "--name", "dare-eeg-nano"]
+    assert model_folders.main(arguments) == 0
+    trained = root / "dare-eeg-nano"
+    names = {path.name for path in trained.iterdir()}
+    assert {"config.json", "model.safetensors", "preprocessor_config.json", "README.md", "metrics.jsonl"} <= names
+    assert not any(name.endswith((".py", ".bin")) for name in names)
+    assert (trained / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+    assert "# dare-eeg-nano" in (trained / "README.md").read_text()
+    DareEegForPreTraining.from_pretrained(trained)
+
+    own = (trained / "README.md").read_text().replace(GENERATED_MARK, "") + "\nWhat we found.\n"
+    (trained / "README.md").write_text(own)
+    assert model_folders.main(arguments) == 0
+    assert model_folders.main([str(root)]) == 0
+    assert (trained / "README.md").read_text() == own
+    assert has_weights(trained)
+    assert not has_weights(root / "dare-eeg-base")
+
+    (folder / "config.json").unlink()
+    capsys.readouterr()
+    assert model_folders.main(arguments) == 1
+    assert "config.json" in capsys.readouterr().err
 
 
 def test_cards_are_deterministic(folder):
