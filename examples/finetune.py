@@ -106,6 +106,12 @@ def parse_arguments() -> argparse.Namespace:
         default=defaults.channel_subsets,
         help="copies of each training window with half of its electrodes, against missing ones (default: %(default)s)",
     )
+    parser.add_argument(
+        "--amplitude-spread",
+        type=float,
+        default=defaults.amplitude_spread,
+        help="standard deviation of the logarithm of those copies' amplitude (default: %(default)s)",
+    )
     parser.add_argument("--layer-decay", type=float, default=defaults.layer_decay, help="mode full, per block")
     parser.add_argument("--patience", type=int, default=defaults.patience, help="epochs; 0 never stops early")
     parser.add_argument("--spatial-projection", action=argparse.BooleanOptionalAction, help="default: where needed")

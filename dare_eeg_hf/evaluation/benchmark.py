@@ -280,7 +280,7 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
     return parser.parse_args(arguments)
 
 
-FINETUNING_OPTIONS = ("epochs", "batch_size", "learning_rate", "patience", "channel_subsets")
+FINETUNING_OPTIONS = ("epochs", "batch_size", "learning_rate", "patience", "channel_subsets", "amplitude_spread")
 
 
 def add_finetuning_options(parser: argparse.ArgumentParser) -> None:

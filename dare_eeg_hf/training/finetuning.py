@@ -65,6 +65,8 @@ class FinetuningArguments:
         channel_subsets: copies of each training window that show a random half of its electrodes, re-referenced to
             their own average. The classifier then keeps its accuracy where electrodes are missing, and encoding the
             training windows takes that many times longer.
+        amplitude_spread: those copies are scaled by factors whose logarithm has this standard deviation: devices and
+            people differ in amplitude more than a few training subjects show.
         layer_decay: factor of the learning rate per block, in mode "full".
         spatial_projection: learn a projection of the electrodes; None: where fewer than half of them are known.
         spectral_projection: learn a temporal filter per channel.
@@ -88,6 +90,7 @@ class FinetuningArguments:
     normalize_features: bool = True
     label_smoothing: float = 0.0
     channel_subsets: int = 0
+    amplitude_spread: float = 0.0
     layer_decay: float = 0.75
     spatial_projection: bool | None = None
     spectral_projection: bool = False
@@ -105,8 +108,11 @@ class FinetuningArguments:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         if not 0 < self.layer_decay <= 1:
             raise ValueError(f"layer_decay must lie in (0, 1], got {self.layer_decay}")
-        if self.channel_subsets < 0:
-            raise ValueError(f"channel_subsets must not be negative, got {self.channel_subsets}")
+        for name in ("channel_subsets", "amplitude_spread"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.amplitude_spread and not self.channel_subsets:
+            raise ValueError("amplitude_spread scales the copies that channel_subsets makes; ask for some")
         if self.channel_subsets and (self.spatial_projection or self.spectral_projection):
             raise ValueError("channel_subsets needs a classifier without projections: those read every electrode")
         if self.mode == "linear" and (self.spatial_projection or self.spectral_projection):
@@ -264,7 +270,10 @@ def add_channel_subsets(
     whole = prepare_inputs(extractor, windows)
     copies = [inputs]
     for copy in range(arguments.channel_subsets):
-        part = half_of_channels(whole, generator_for(arguments.seed, "channel subset", copy))
+        generator = generator_for(arguments.seed, "channel subset", copy)
+        part = half_of_channels(whole, generator)
+        factors = (arguments.amplitude_spread * torch.randn(len(windows), 1, 1, generator=generator)).exp()
+        part["input_values"] = part["input_values"] * factors
         if "features" in inputs:
             part = {"features": encode_inputs(model.dare_eeg, part, device), "patch_mask": part["patch_mask"]}
         copies.append(part)

@@ -20,6 +20,7 @@ from dare_eeg_hf.training.euclidean_alignment import align_signals, align_window
 from dare_eeg_hf.training.finetuning import (
     MODES,
     FinetuningArguments,
+    add_channel_subsets,
     finetune,
     half_of_channels,
     predict_probabilities,
@@ -115,10 +116,25 @@ def test_half_of_the_channels_is_drawn_for_each_window_and_referenced_to_its_own
 
 @pytest.mark.parametrize("mode", ["probe", "full"])
 def test_channel_subsets_multiply_the_training_windows(mode, tiny_encoder):
-    arguments = quick(mode=mode, epochs=1, channel_subsets=2, learning_rate=1e-3)
+    arguments = quick(mode=mode, epochs=1, channel_subsets=2, amplitude_spread=0.3, learning_rate=1e-3)
     result = finetune(tiny_encoder, easy_windows(24), easy_windows(8, seed=1), arguments, progress=False)
     plain = finetune(tiny_encoder, easy_windows(24), None, quick(mode=mode, epochs=1), progress=False)
     assert result.history[0]["step"] == 3 * plain.history[0]["step"]
+
+
+def test_copies_have_amplitudes_of_their_own(tiny_encoder):
+    windows = easy_windows(200)
+    model, extractor = build_classifier(tiny_encoder, windows)
+    inputs = prepare_inputs(extractor, windows)
+
+    def strength_of_copies(spread):
+        arguments = quick(mode="full", channel_subsets=1, amplitude_spread=spread)
+        together = add_channel_subsets(inputs, model, extractor, windows, arguments, "cpu")
+        assert torch.equal(together["input_values"][:200], inputs["input_values"]), "the windows themselves come first"
+        return together["input_values"][200:].square().mean((1, 2)).sqrt()
+
+    factors = strength_of_copies(0.5) / strength_of_copies(0.0)
+    assert factors.log().std().item() == pytest.approx(0.5, abs=0.1)
 
 
 def test_channel_subsets_and_projections_do_not_go_together(tiny_encoder):
@@ -126,6 +142,8 @@ def test_channel_subsets_and_projections_do_not_go_together(tiny_encoder):
         FinetuningArguments(channel_subsets=1, spatial_projection=True)
     with pytest.raises(ValueError, match="must not be negative"):
         FinetuningArguments(channel_subsets=-1)
+    with pytest.raises(ValueError, match="ask for some"):
+        FinetuningArguments(amplitude_spread=0.3)
     unknown = easy_windows(12, ["A", "B", "C", "D"])
     with pytest.raises(ValueError, match="without projections"):
         finetune(tiny_encoder, unknown, None, quick(channel_subsets=1), progress=False)
