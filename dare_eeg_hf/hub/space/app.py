@@ -1,6 +1,6 @@
 """The Space: drop a recording, see what was done to it, what the model says along time, and which channels matter.
 
-    DARE_EEG_MODEL=runs/eyes python -m dare_eeg_hf.hub.space.app
+    DARE_EEG_MODEL=model_cards/dare-eeg-nano-eyes python -m dare_eeg_hf.hub.space.app
 
 Variables: DARE_EEG_MODEL, a checkpoint folder or Hub id of a fine-tuned classifier; DARE_EEG_MAX_MEGABYTES and
 DARE_EEG_MAX_MINUTES, the limits on recordings.

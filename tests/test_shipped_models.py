@@ -1,0 +1,66 @@
+"""The checkpoints that come with the repository: they load from a clone, and do what their cards say."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from huggingface_hub import ModelCard
+from safetensors import safe_open
+from transformers import AutoFeatureExtractor, AutoModel, AutoModelForSequenceClassification
+
+from dare_eeg_hf import DareEegForPreTraining
+from dare_eeg_hf.data.simulation import simulate_recordings
+from dare_eeg_hf.evaluation.corruptions import remove_channels
+from dare_eeg_hf.evaluation.metrics import classification_metrics
+from dare_eeg_hf.evaluation.tasks import EYES, read_labelled_recordings
+from dare_eeg_hf.training.finetuning import predict_probabilities
+
+MODEL_CARDS = Path(__file__).resolve().parents[1] / "model_cards"
+NANO, EYES_CLASSIFIER = MODEL_CARDS / "dare-eeg-nano", MODEL_CARDS / "dare-eeg-nano-eyes"
+
+
+@pytest.mark.parametrize("folder", [NANO, EYES_CLASSIFIER], ids=lambda folder: folder.name)
+def test_folders_are_complete_small_and_free_of_pickles(folder):
+    names = {path.name for path in folder.iterdir()}
+    assert {"config.json", "preprocessor_config.json", "model.safetensors", "README.md", "metrics.jsonl"} <= names
+    assert not [name for name in names if name.endswith((".bin", ".pt", ".ckpt", ".pkl"))]
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 5e6
+    card = ModelCard.load(folder / "README.md")
+    assert "It does not diagnose" in card.text
+    assert card.data.license
+    assert json.loads((folder / "model_card.json").read_text())["run"]["arguments"]["seed"] == 0
+
+
+def test_the_encoder_loads_with_and_without_its_pretraining_parts():
+    encoder, whole = AutoModel.from_pretrained(NANO), DareEegForPreTraining.from_pretrained(NANO)
+    for name, weight in encoder.state_dict().items():
+        assert torch.equal(weight, whole.dare_eeg.state_dict()[name])
+    with safe_open(NANO / "model.safetensors", framework="pt") as tensors:
+        assert all(torch.isfinite(tensors.get_tensor(name)).all() for name in tensors.keys())  # noqa: SIM118
+    extractor = AutoFeatureExtractor.from_pretrained(NANO)
+    signal = 20 * np.random.default_rng(0).standard_normal((3, 1000))
+    batch = extractor(signal, channel_names=["Fp1", "Cz", "O2"], sampling_rate=250, unit="uV")
+    assert encoder(**batch).pooler_output.shape == (1, 256)
+
+
+def balanced_accuracy(windows):
+    model = AutoModelForSequenceClassification.from_pretrained(EYES_CLASSIFIER)
+    extractor = AutoFeatureExtractor.from_pretrained(EYES_CLASSIFIER)
+    probabilities = predict_probabilities(model, extractor, windows)
+    return classification_metrics(windows.labels, probabilities)["balanced_accuracy"]
+
+
+def test_the_classifier_tells_eyes_apart_in_simulated_recordings_of_a_cap_it_never_saw(tmp_path):
+    montage = "Fp1 Fp2 F7 F3 Fz F4 F8 T3 C3 Cz C4 T4 T5 P3 Pz P4 T6 O1 O2".split()
+    simulate_recordings(tmp_path, subjects=4, montage=montage, sampling_rate=200, seed=1)
+    assert balanced_accuracy(read_labelled_recordings(tmp_path, EYES, 4.0)) > 0.75
+
+
+def test_the_classifier_on_a_person_it_was_not_trained_on_whole_and_with_half_of_the_channels(shared):
+    windows = read_labelled_recordings(shared("data/eegmmidb/S003"), EYES, 4.0)
+    whole = balanced_accuracy(windows)
+    assert whole > 0.85
+    halves = [balanced_accuracy(remove_channels(windows, 0.5, np.random.default_rng(seed))) for seed in range(3)]
+    assert np.mean(halves) - 0.5 >= 0.9 * (whole - 0.5)
