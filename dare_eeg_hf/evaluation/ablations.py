@@ -2,6 +2,9 @@
 
     python -m dare_eeg_hf.evaluation.ablations --pretraining-data recordings/ --data-root data --task eyes-eegmmidb \\
         --output runs/ablations --preset nano --max-steps 300 --seeds 0 1 2
+    python -m dare_eeg_hf.evaluation.ablations --pretraining-data windows/mental_arithmetic --data-root data \\
+        --task mental-arithmetic --mode pooled --config examples/configs/nano_open.yaml --max-steps 1000 \\
+        --output runs/ablations
 
 Every case sees the same windows in the same order for the same number of steps; only the objective differs. Reported
 are the balanced accuracy of a probe on the task and mask invariance on held-out windows, over seeds. At this scale the
@@ -14,6 +17,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from tqdm.auto import tqdm
@@ -22,7 +26,9 @@ from dare_eeg_hf.atomic_files import write_json, write_text
 from dare_eeg_hf.configuration_dare_eeg import PRESETS
 from dare_eeg_hf.evaluation.benchmark import Cell, evaluate_cell, prepare_tasks, windows_file
 from dare_eeg_hf.evaluation.benchmark_report import mean_and_spread
+from dare_eeg_hf.evaluation.contestants import ENCODER_MODES
 from dare_eeg_hf.evaluation.tasks import TASKS
+from dare_eeg_hf.training.command_line import read_yaml
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
 from dare_eeg_hf.training.pretraining import PretrainingArguments, pretrain
 from dare_eeg_hf.training.pretraining_data import is_prepared, open_windows, prepare_windows, split_by_subject
@@ -45,21 +51,21 @@ def open_pretraining_windows(source: str, output: Path, seed: int):
     return (train, validation) if validation is not None else split_by_subject(train, seed=seed)
 
 
-def run_case(case: str, seed: int, data: str, task: str, output: Path, budget: dict) -> dict:
+def run_case(case: str, seed: int, data: str, task: str, output: Path, budget: dict, mode: str = "probe") -> dict:
     """Pre-train one case with one seed, probe it, measure invariance; read where it was finished before."""
     folder = output / f"{case.replace(' ', '-')}-seed{seed}"
     file = folder / "ablation.json"
-    inputs = {"case": case, "seed": seed, "task": task, "data": Path(data).name, **budget}
+    inputs = {"case": case, "seed": seed, "task": task, "mode": mode, "data": Path(data).name, **budget}
     if file.exists() and (stored := json.loads(file.read_text(encoding="utf-8")))["inputs"] == inputs:
         return stored
     # The split does not depend on the seed: cases and seeds are compared on the same held-out windows.
     train, validation = open_pretraining_windows(data, output, seed=0)
-    arguments = PretrainingArguments(
-        output_dir=folder, config=CASES[case], seed=seed, trackers=[], resume=True, log_every=50, **budget
-    )
+    own = {"output_dir": folder, "seed": seed, "trackers": [], "resume": True, "log_every": 50}
+    own["config"] = {**budget.get("config", {}), **CASES[case]}
+    arguments = PretrainingArguments(**{**budget, **own})
     pretrained = pretrain(arguments, train, validation)
     windows = LabelledWindows.load(windows_file(output, task))
-    cell = Cell(task, str(folder), "probe", seed)
+    cell = Cell(task, str(folder), mode, seed)
     probe = evaluate_cell(cell, windows, {}, str(folder), output / "features")
     curve = pretrained.metrics["invariance"]
     record = {
@@ -110,7 +116,15 @@ def markdown_table(records: Sequence[dict], task: str) -> str:
 
 
 def run_ablations(
-    data: str, data_root: Path, task: str, output: Path, *, cases: Sequence[str], seeds: Sequence[int], budget: dict
+    data: str,
+    data_root: Path,
+    task: str,
+    output: Path,
+    *,
+    cases: Sequence[str],
+    seeds: Sequence[int],
+    budget: dict,
+    mode: str = "probe",
 ) -> str:
     """All cases and seeds; writes ablations.json and ablations.md and returns the table.
 
@@ -121,12 +135,15 @@ def run_ablations(
         output: folder for runs and tables.
         cases: keys of `CASES`.
         seeds: one run of each case per seed.
-        budget: fields of `PretrainingArguments` that all runs share: preset, max_steps, batch_size.
+        budget: fields of `PretrainingArguments` that all runs share: preset, max_steps, batch_size at least; its
+            `config` holds what all cases change in the model.
+        mode: how the encoders are tested, as in the benchmark.
     """
     prepare_tasks([task], data_root, output)
     runs = [(case, seed) for seed in seeds for case in cases]
     records = [
-        run_case(case, seed, data, task, output, budget) for case, seed in tqdm(runs, desc="ablations", unit="run")
+        run_case(case, seed, data, task, output, budget, mode)
+        for case, seed in tqdm(runs, desc="ablations", unit="run")
     ]
     table = markdown_table(records, task)
     write_json(output / "ablations.json", records)
@@ -147,12 +164,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, help="folder for runs and tables")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES), help="default: all")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default: 0 1 2")
-    parser.add_argument("--preset", choices=PRESETS, default="nano", help="size (default: %(default)s)")
-    parser.add_argument("--max-steps", type=int, default=300, help="of every run (default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=64, help="windows per step (default: %(default)s)")
+    parser.add_argument("--mode", choices=ENCODER_MODES, default="probe", help="of the test (default: %(default)s)")
+    parser.add_argument("--config", metavar="FILE", help="settings of pre-training that all runs share, as YAML")
+    parser.add_argument("--preset", choices=PRESETS, help="size (default: nano)")
+    parser.add_argument("--max-steps", type=int, help="of every run (default: 300)")
+    parser.add_argument("--batch-size", type=int, help="windows per step (default: 64)")
     options = parser.parse_args(arguments)
-    budget = {"preset": options.preset, "max_steps": options.max_steps, "batch_size": options.batch_size}
     try:
+        budget = {"preset": "nano", "max_steps": 300, "batch_size": 64}
+        budget |= read_yaml(options.config, {field.name for field in fields(PretrainingArguments)})
+        given = {name: getattr(options, name) for name in ("preset", "max_steps", "batch_size")}
+        budget |= {name: value for name, value in given.items() if value is not None}
         table = run_ablations(
             options.pretraining_data,
             options.data_root,
@@ -161,6 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             cases=options.cases,
             seeds=options.seeds,
             budget=budget,
+            mode=options.mode,
         )
     except (ValueError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -36,3 +36,24 @@ def test_two_cases_under_one_budget(corpus_root, tmp_path, monkeypatch):
     assert [config.use_mask_alignment for config in saved] == [True, False]
     monkeypatch.setattr(ablations, "pretrain", lambda *_: pytest.fail("pre-trained again"))
     assert run_ablations(recordings, corpus_root, "eyes-eegmmidb", tmp_path, **chosen, budget=budget) == table
+
+
+def test_settings_of_a_file_hold_for_all_cases_and_flags_go_first(corpus_root, tmp_path, capsys):
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("max_steps: 9\nbatch_size: 8\ncrop_patches: 1\nconfig: {num_summary_tokens: 2}\n")
+    arguments = [
+        "--pretraining-data",
+        corpus_root / "eegmmidb",
+        "--data-root",
+        corpus_root,
+        "--output",
+        tmp_path / "out",
+    ]
+    arguments += ["--config", settings, "--max-steps", 2, "--mode", "pooled", "--seeds", 0, "--cases", "without skip"]
+    assert ablations.main([str(argument) for argument in arguments]) == 0
+    assert "2 steps of 8 windows" in capsys.readouterr().out
+    config = DareEegConfig.from_pretrained(tmp_path / "out" / "without-skip-seed0")
+    assert (config.num_summary_tokens, config.use_skip_connection) == (2, False)
+    settings.write_text("no_such_setting: 1\n")
+    assert ablations.main([str(argument) for argument in arguments]) == 2
+    assert "no_such_setting" in capsys.readouterr().err
