@@ -1,4 +1,4 @@
-"""A DARE-EEG classifier in scikit-learn's conventions, for `cross_val_score`, pipelines and MOABB.
+"""DARE-EEG in scikit-learn's conventions, for `cross_val_score`, pipelines and MOABB: a classifier and its features.
 
 ```python
 from dare_eeg_hf.estimator import DareEegClassifier
@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
@@ -27,11 +28,147 @@ from sklearn.utils.validation import (
 )
 
 from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
+from dare_eeg_hf.training.classifier_setup import build_classifier, prepare_inputs
+from dare_eeg_hf.training.feature_statistics import feature_statistics
 from dare_eeg_hf.training.finetuning import FinetuningArguments, finetune, predict_probabilities
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
 
 
-class DareEegClassifier(ClassifierMixin, BaseEstimator):
+class ReadsWindows:
+    """Reading windows as users have them: arrays that the estimator's arguments describe, or MNE Epochs."""
+
+    def _read(self, X, reset: bool) -> tuple[np.ndarray, list[str], float, str]:
+        """Signals (W, C, T), electrode names, rate and unit of what was given."""
+        if hasattr(X, "get_data") and hasattr(X, "ch_names"):
+            kept = [n for n, kind in zip(X.ch_names, X.get_channel_types(), strict=True) if kind == "eeg"]
+            if not kept:
+                raise ValueError(f"the Epochs have no EEG channel; their channels are {', '.join(X.ch_names)}")
+            signals = X.get_data(picks=kept)
+            if reset:  # later calls may bring more channels, in another order: Epochs name theirs
+                self.n_features_in_ = len(kept)
+            assert_all_finite(signals, input_name="X")
+            return signals, kept, float(X.info["sfreq"]), "V"
+        signals = validate_data(self, X, reset=reset, ensure_2d=False, allow_nd=True)
+        if signals.ndim < 2 or signals.ndim > 3:
+            raise ValueError(
+                f"X must be (windows, channels, samples), or (windows, samples) for one channel. Got {signals.ndim} "
+                "dimension(s). Reshape your data."
+            )
+        self._count_features(signals, reset)
+        signals = signals[:, None] if signals.ndim == 2 else signals
+        if signals.shape[-1] < 2:
+            raise ValueError("windows of one sample hold no signal (n_features = 1); a minimum of 2 is required")
+        names = list(self.channel_names or [f"electrode {i + 1}" for i in range(signals.shape[1])])
+        if len(names) != signals.shape[1]:
+            raise ValueError(f"channel_names holds {len(names)} names, but X has {signals.shape[1]} channels")
+        return signals, names, float(self.sampling_rate), self.unit
+
+    def _count_features(self, signals: np.ndarray, reset: bool) -> None:
+        """Remember the number of channels (samples, for one-channel windows) in `fit`, compare with it afterwards."""
+        count = signals.shape[1]
+        if reset:
+            self.n_features_in_ = count
+        elif count != self.n_features_in_:
+            raise ValueError(
+                f"X has {count} features, but {type(self).__name__} is expecting {self.n_features_in_} features as "
+                "input: fit and predict on the same channels (axis 1 of X)"
+            )
+
+    def _read_as_fitted(self, X) -> LabelledWindows:
+        """Windows with the electrodes and the rate that `fit` saw, in the order it saw them; labels mean nothing."""
+        check_is_fitted(self)
+        signals, names, rate, unit = self._read(X, reset=False)
+        if names != self.electrode_names_:
+            missing = [name for name in self.electrode_names_ if name not in names]
+            if missing:
+                raise ValueError(
+                    f"the {self.role} was fitted on the electrodes {', '.join(self.electrode_names_)}; these windows "
+                    f"lack {', '.join(missing)} (they have {', '.join(names)})"
+                )
+            signals = signals[:, [names.index(name) for name in self.electrode_names_]]
+        if rate != self.electrode_rate_:
+            raise ValueError(
+                f"the {self.role} was fitted at {self.electrode_rate_:g} Hz, these windows have {rate:g} Hz"
+            )
+        return _unlabelled(signals, self.electrode_names_, rate, unit)
+
+
+def _unlabelled(signals: np.ndarray, names: Sequence[str], rate: float, unit: str) -> LabelledWindows:
+    labels = np.zeros(len(signals), dtype=int)
+    return LabelledWindows.from_arrays(
+        signals, labels, channel_names=names, sampling_rate=rate, unit=unit, label_names=["none", "other"]
+    )
+
+
+class DareEegFeatures(ReadsWindows, TransformerMixin, BaseEstimator):
+    """What a frozen encoder says about each window: mean and log deviation over time of its features.
+
+    Nothing is trained, so nothing of the labels gets in; see `training.feature_statistics`. X as for
+    `DareEegClassifier`; electrodes outside the 10-10 system are left out.
+
+    ```python
+    features = DareEegFeatures("dare-eeg-nano", channel_names=names, sampling_rate=250, unit="uV")
+    classifier = make_pipeline(features, StandardScaler(), LogisticRegression(C=0.01))
+    ```
+
+    Args:
+        checkpoint: folder or Hub id of any DARE-EEG checkpoint; or a `DareEegConfig` for a random encoder.
+        channel_names: electrode of each channel of an array; Epochs name their own.
+        sampling_rate: of arrays, in Hz.
+        unit: of arrays: "V", "mV" or "uV".
+        random_state: draws a random encoder's weights; a checkpoint has its own.
+
+    Attributes:
+        n_features_in_: channels (samples, for one-channel windows).
+        encoder_: the encoder.
+    """
+
+    role = "transformer"
+
+    def __init__(
+        self,
+        checkpoint: str | Path | DareEegConfig,
+        *,
+        channel_names: Sequence[str] | None = None,
+        sampling_rate: float = 256.0,
+        unit: str = "uV",
+        random_state: int | np.random.RandomState | None = None,
+    ):
+        self.checkpoint = checkpoint
+        self.channel_names = channel_names
+        self.sampling_rate = sampling_rate
+        self.unit = unit
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.non_deterministic = isinstance(self.checkpoint, DareEegConfig) and self.random_state is None
+        return tags
+
+    def fit(self, X, y=None) -> DareEegFeatures:  # noqa: ARG002
+        """Load the encoder and remember electrodes and rate.
+
+        Raises:
+            ValueError: NaN, channel names that do not fit, or no electrode the encoder knows.
+        """
+        signals, names, rate, unit = self._read(X, reset=True)
+        self.electrode_names_, self.electrode_rate_ = names, rate
+        with torch.random.fork_rng():
+            torch.manual_seed(int(check_random_state(self.random_state).randint(2**31 - 1)))
+            untrained, self.feature_extractor_ = build_classifier(
+                self.checkpoint, _unlabelled(signals, names, rate, unit), spatial_projection=False
+            )
+        self.encoder_ = untrained.dare_eeg.eval()
+        return self
+
+    def transform(self, X) -> np.ndarray:
+        """(W, 2 * S * D) features of windows (W, C, T)."""
+        windows = self._read_as_fitted(X)
+        return feature_statistics(self.encoder_, prepare_inputs(self.feature_extractor_, windows))
+
+
+class DareEegClassifier(ReadsWindows, ClassifierMixin, BaseEstimator):
     """Adapts a checkpoint to windows of EEG; `training.finetuning` does the work.
 
     X is an array (windows, channels, samples), or (windows, samples) for one channel, or MNE Epochs, which bring
@@ -57,6 +194,8 @@ class DareEegClassifier(ClassifierMixin, BaseEstimator):
         n_features_in_: channels (samples, for one-channel windows).
         result_: the `FinetuningResult` with model and feature extractor.
     """
+
+    role = "classifier"
 
     def __init__(
         self,
@@ -163,26 +302,7 @@ class DareEegClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X) -> np.ndarray:
         """(W, K) probabilities in the order of `classes_`."""
         check_is_fitted(self)
-        signals, names, rate, unit = self._read(X, reset=False)
-        if names != self.electrode_names_:
-            missing = [name for name in self.electrode_names_ if name not in names]
-            if missing:
-                raise ValueError(
-                    f"the classifier was fitted on the electrodes {', '.join(self.electrode_names_)}; these windows "
-                    f"lack {', '.join(missing)} (they have {', '.join(names)})"
-                )
-            signals = signals[:, [names.index(name) for name in self.electrode_names_]]
-        if rate != self.electrode_rate_:
-            raise ValueError(
-                f"the classifier was fitted at {self.electrode_rate_:g} Hz, these windows have {rate:g} Hz"
-            )
-        windows = LabelledWindows.from_arrays(
-            signals,
-            np.zeros(len(signals), dtype=int),
-            channel_names=self.electrode_names_,
-            sampling_rate=rate,
-            unit=unit,
-        )
+        windows = self._read_as_fitted(X)
         return predict_probabilities(
             self.result_.model,
             self.result_.feature_extractor,
@@ -200,43 +320,6 @@ class DareEegClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         self.result_.model.save_pretrained(folder)
         self.result_.feature_extractor.save_pretrained(folder)
-
-    def _read(self, X, reset: bool) -> tuple[np.ndarray, list[str], float, str]:
-        """Signals (W, C, T), electrode names, rate and unit of what was given."""
-        if hasattr(X, "get_data") and hasattr(X, "ch_names"):
-            kept = [n for n, kind in zip(X.ch_names, X.get_channel_types(), strict=True) if kind == "eeg"]
-            if not kept:
-                raise ValueError(f"the Epochs have no EEG channel; their channels are {', '.join(X.ch_names)}")
-            signals = X.get_data(picks=kept)
-            if reset:  # later calls may bring more channels, in another order: Epochs name theirs
-                self.n_features_in_ = len(kept)
-            assert_all_finite(signals, input_name="X")
-            return signals, kept, float(X.info["sfreq"]), "V"
-        signals = validate_data(self, X, reset=reset, ensure_2d=False, allow_nd=True)
-        if signals.ndim < 2 or signals.ndim > 3:
-            raise ValueError(
-                f"X must be (windows, channels, samples), or (windows, samples) for one channel. Got {signals.ndim} "
-                "dimension(s). Reshape your data."
-            )
-        self._count_features(signals, reset)
-        signals = signals[:, None] if signals.ndim == 2 else signals
-        if signals.shape[-1] < 2:
-            raise ValueError("windows of one sample hold no signal (n_features = 1); a minimum of 2 is required")
-        names = list(self.channel_names or [f"electrode {i + 1}" for i in range(signals.shape[1])])
-        if len(names) != signals.shape[1]:
-            raise ValueError(f"channel_names holds {len(names)} names, but X has {signals.shape[1]} channels")
-        return signals, names, float(self.sampling_rate), self.unit
-
-    def _count_features(self, signals: np.ndarray, reset: bool) -> None:
-        """Remember the number of channels (samples, for one-channel windows) in `fit`, compare with it afterwards."""
-        count = signals.shape[1]
-        if reset:
-            self.n_features_in_ = count
-        elif count != self.n_features_in_:
-            raise ValueError(
-                f"X has {count} features, but {type(self).__name__} is expecting {self.n_features_in_} features as "
-                "input: fit and predict on the same channels (axis 1 of X)"
-            )
 
     def _set_aside(self, windows: LabelledWindows, seed: int) -> tuple[LabelledWindows, LabelledWindows]:
         several = len(set(windows.subjects)) > 1

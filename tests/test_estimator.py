@@ -4,13 +4,15 @@ import mne
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from transformers import AutoModelForSequenceClassification
 
 from dare_eeg_hf import DareEegConfig
-from dare_eeg_hf.estimator import DareEegClassifier
+from dare_eeg_hf.estimator import DareEegClassifier, DareEegFeatures
 
 CONFIG = DareEegConfig(
     hidden_size=16,
@@ -51,6 +53,22 @@ def classifier(**changes):
     settings = {"channel_names": CHANNELS, "sampling_rate": 128.0, "unit": "uV", "epochs": 20, "random_state": 0}
     settings |= {"learning_rate": 2e-2, "spatial_projection": True, "batch_size": 8}
     return DareEegClassifier(CONFIG, **(settings | changes))
+
+
+def test_features_of_a_frozen_encoder_in_a_pipeline():
+    X, y = easy()
+    features = DareEegFeatures(CONFIG, channel_names=CHANNELS, sampling_rate=128.0, unit="uV", random_state=0)
+    assert features.fit(X).transform(X).shape == (40, 2 * 16)
+    np.testing.assert_allclose(features.transform(X[5:7]), features.transform(X)[5:7], atol=1e-4)
+    pipeline = make_pipeline(features, StandardScaler(), LogisticRegression())
+    scores = cross_val_score(pipeline, X, y, groups=np.repeat(range(4), 10), cv=GroupKFold(2))
+    assert scores.min() > 0.8
+    from_epochs = clone(features).set_params(channel_names=None).fit(epochs_of(X, y))
+    np.testing.assert_allclose(from_epochs.transform(epochs_of(X, y)), features.transform(X), atol=1e-3)
+    with pytest.raises(ValueError, match="lack C3"):
+        from_epochs.transform(epochs_of(X[:, 1:], y, CHANNELS[1:]))
+    with pytest.raises(ValueError, match="none of the electrodes"):
+        clone(features).set_params(channel_names=["A", "B", "C", "D"]).fit(X)
 
 
 def epochs_of(X, y, names=CHANNELS, rate=128.0):
