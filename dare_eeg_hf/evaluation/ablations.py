@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 from dare_eeg_hf.atomic_files import write_json, write_text
 from dare_eeg_hf.configuration_dare_eeg import PRESETS
 from dare_eeg_hf.evaluation.benchmark import Cell, evaluate_cell, prepare_tasks, windows_file
-from dare_eeg_hf.evaluation.benchmark_report import mean_and_spread
+from dare_eeg_hf.evaluation.benchmark_report import mean_text
 from dare_eeg_hf.evaluation.contestants import ENCODER_MODES
 from dare_eeg_hf.evaluation.tasks import TASKS
 from dare_eeg_hf.training.command_line import read_yaml
@@ -107,10 +107,7 @@ def markdown_table(records: Sequence[dict], task: str) -> str:
         own = [record for record in records if record["inputs"]["case"] == case]
         if not own:
             continue
-        cells = []
-        for column in columns:
-            mean, spread = mean_and_spread([record[column] for record in own])
-            cells.append(f"{mean:.3f}" + (f" ± {spread:.3f}" if spread is not None else ""))
+        cells = [mean_text([record[column] for record in own]) for column in columns]
         lines.append(f"| {case} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

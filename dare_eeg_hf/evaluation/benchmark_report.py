@@ -36,10 +36,20 @@ def mean_and_spread(values: Sequence[float | None]) -> tuple[float | None, float
     return float(np.mean(known)), float(np.std(known, ddof=1)) if len(known) > 1 else None
 
 
+def mean_text(values: Sequence[float | None], digits: int = 3) -> str:
+    """Mean and, over several seeds, standard deviation, as tables show them."""
+    return _number(*mean_and_spread(values), digits)
+
+
+def subject_accuracies(cells: Sequence[dict]) -> np.ndarray:
+    """Balanced accuracy of each subject, in order of name, averaged over seeds."""
+    per_seed = [cell["metrics"]["per_subject_balanced_accuracy"] for cell in cells]
+    return np.array([np.mean([scores[name] for scores in per_seed]) for name in sorted(per_seed[0])])
+
+
 def summarize(cells: Sequence[dict]) -> dict:
     """One row: every metric over seeds, subjects averaged over seeds first."""
-    per_subject = [cell["metrics"]["per_subject_balanced_accuracy"] for cell in cells]
-    of_subjects = np.array([np.mean([seed[name] for seed in per_subject]) for name in sorted(per_subject[0])])
+    of_subjects = subject_accuracies(cells)
     intervals = [cell["metrics"]["confidence_intervals"]["balanced_accuracy"] for cell in cells]
     return {
         **{name: mean_and_spread([cell["metrics"][name] for cell in cells]) for name in METRICS},
@@ -68,12 +78,7 @@ def paired_difference(cells: Sequence[dict], others: Sequence[dict]) -> dict:
         `mean` difference over subjects of their balanced accuracies, `interval` (low, high) or None, and the numbers
         of subjects for whom the first is `better` and `worse`.
     """
-
-    def of_subjects(group: Sequence[dict]) -> np.ndarray:
-        per_seed = [cell["metrics"]["per_subject_balanced_accuracy"] for cell in group]
-        return np.array([np.mean([scores[name] for scores in per_seed]) for name in sorted(per_seed[0])])
-
-    differences = of_subjects(cells) - of_subjects(others)
+    differences = subject_accuracies(cells) - subject_accuracies(others)
     interval = None
     if len(differences) > 1:
         drawn = np.random.default_rng(0).integers(len(differences), size=(10_000, len(differences)))
@@ -111,10 +116,10 @@ def differences_table(records: Sequence[dict], against: str) -> list[str]:
     return [*lines, ""]
 
 
-def _number(mean: float | None, spread: float | None = None) -> str:
+def _number(mean: float | None, spread: float | None = None, digits: int = 4) -> str:
     if mean is None:
         return "-"
-    return f"{mean:.4f}" + (f" ± {spread:.4f}" if spread is not None else "")
+    return f"{mean:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread is not None else "")
 
 
 def markdown_table(records: Sequence[dict], failures: dict[str, str], against: str | None = None) -> str:

@@ -22,13 +22,15 @@ from tqdm.auto import tqdm
 from dare_eeg_hf.atomic_files import write_json, write_text
 from dare_eeg_hf.data.collator import WindowCollator
 from dare_eeg_hf.data.loading import load_windows
-from dare_eeg_hf.evaluation.benchmark_report import mean_and_spread
+from dare_eeg_hf.evaluation.benchmark_report import mean_text
 from dare_eeg_hf.evaluation.contestants import SEED, short_name
 from dare_eeg_hf.evaluation.invariance import measure_invariance
 from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining
 from dare_eeg_hf.training.model_inputs import model_inputs
 
 BATCH_SIZE = 32
+CURVES = ("similarity", "other_windows_similarity", "retrieval_accuracy")
+"""What `measure_invariance` tells about each overlap, as shown here."""
 
 
 def draw_rows(data: str, split: str | None, count: int) -> list[dict]:
@@ -70,10 +72,7 @@ def markdown_table(results: dict[str, list[dict]], windows: int) -> str:
     ]
     for model, seeds in results.items():
         for number, point in enumerate(seeds[0]["invariance"]):
-            cells = []
-            for column in ("similarity", "other_windows_similarity", "retrieval_accuracy"):
-                mean, spread = mean_and_spread([result["invariance"][number][column] for result in seeds])
-                cells.append(f"{mean:.3f}" + (f" ± {spread:.3f}" if spread is not None else ""))
+            cells = [mean_text([result["invariance"][number][column] for result in seeds]) for column in CURVES]
             lines.append(f"| {model} | {point['overlap']:.2f} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -88,7 +87,7 @@ def plot_curves(results: dict[str, list[dict]], windows: int):
         overlap = [point["overlap"] for point in seeds[0]["invariance"]]
         curves = {
             column: np.mean([[point[column] for point in result["invariance"]] for result in seeds], axis=0)
-            for column in ("similarity", "other_windows_similarity", "retrieval_accuracy")
+            for column in CURVES
         }
         (line,) = similarity.plot(overlap, curves["similarity"], marker="o", label=model)
         similarity.plot(overlap, curves["other_windows_similarity"], linestyle="--", color=line.get_color())

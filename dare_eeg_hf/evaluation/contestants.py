@@ -84,8 +84,8 @@ def check_contestant(model: str, seeds: Sequence[int] = (0,)) -> None:
     if model in BASELINES or (size != model and size in PRESETS):
         return
     try:
-        for seed in seeds:
-            DareEegConfig.from_pretrained(size.replace(SEED, str(seed)))
+        for checkpoint in dict.fromkeys(size.replace(SEED, str(seed)) for seed in seeds):
+            DareEegConfig.from_pretrained(checkpoint)
     except Exception as error:
         raise ValueError(
             f"{model} is no baseline ({', '.join(BASELINES)}), no random:SIZE ({', '.join(PRESETS)}) and no "

@@ -28,7 +28,7 @@ from dare_eeg_hf.evaluation.benchmark import (
     prepare_tasks,
     windows_file,
 )
-from dare_eeg_hf.evaluation.benchmark_report import NAMES, mean_and_spread
+from dare_eeg_hf.evaluation.benchmark_report import NAMES, mean_text
 from dare_eeg_hf.evaluation.contestants import (
     BASELINES,
     ENCODER_MODES,
@@ -97,10 +97,7 @@ def markdown_table(curves: dict[str, list[dict]], title: str, chance: float) -> 
         ]
         for model, records in curves.items():
             columns = zip(*(record["balanced_accuracy"][name] for record in records), strict=True)
-            cells = []
-            for values in columns:
-                mean, spread = mean_and_spread(values)
-                cells.append(f"{mean:.3f}" + (f" ± {spread:.3f}" if spread is not None else ""))
+            cells = [mean_text(values) for values in columns]
             lines.append(f"| {NAMES.get(model, model)} | " + " | ".join(cells) + " |")
         lines.append("")
     return "\n".join(lines)

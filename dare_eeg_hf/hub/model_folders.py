@@ -43,9 +43,10 @@ def write_trained_folder(root: Path, run: Path, name: str) -> Path:
     folder = root / name
     folder.mkdir(parents=True, exist_ok=True)
     write_model_card(run, run={"name": name})
+    left_out = {*remote_code(), "handler.py", "requirements.txt"}
     for file, content in collect_model(run, f"ORGANISATION/{name}").items():
         own_card = file == "README.md" and (folder / file).is_file() and not is_generated(folder / file)
-        if own_card or file in remote_code() or file in ("handler.py", "requirements.txt"):
+        if own_card or file in left_out:
             continue
         write_bytes(folder / file, content if isinstance(content, bytes) else content.read_bytes())
     return folder

@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 from dare_eeg_hf.atomic_files import write_text
 from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
-from dare_eeg_hf.modeling_dare_eeg import DareEegForSequenceClassification
+from dare_eeg_hf.modeling_dare_eeg import DareEegForSequenceClassification, masked_mean
 from dare_eeg_hf.training.classifier_setup import build_classifier, prepare_inputs
 from dare_eeg_hf.training.encoder_features import attach_features, encode_inputs, encoder_fingerprint
 from dare_eeg_hf.training.euclidean_alignment import align_windows
@@ -267,7 +267,7 @@ def add_channel_subsets(
     """
     if model.adapter.is_active:
         raise ValueError("channel_subsets needs a classifier without projections: those read every electrode")
-    whole = prepare_inputs(extractor, windows)
+    whole = inputs if "input_values" in inputs else prepare_inputs(extractor, windows)
     copies = [inputs]
     for copy in range(arguments.channel_subsets):
         generator = generator_for(arguments.seed, "channel subset", copy)
@@ -291,9 +291,9 @@ def half_of_channels(inputs: dict[str, torch.Tensor], generator: torch.Generator
         raise ValueError("channel_subsets needs at least two electrodes")
     places = torch.rand(mask.shape, generator=generator).masked_fill(~mask, 2.0).argsort(dim=1).argsort(dim=1)
     kept = mask & (places < (mask.sum(dim=1, keepdim=True) + 1) // 2)
-    weights = kept[..., None].to(inputs["input_values"].dtype)
-    average = (inputs["input_values"] * weights).sum(dim=1, keepdim=True) / weights.sum(dim=1, keepdim=True)
-    return {**inputs, "input_values": (inputs["input_values"] - average) * weights, "channel_mask": kept}
+    values = inputs["input_values"]
+    average = masked_mean(values, kept, dim=1)[:, None]
+    return {**inputs, "input_values": (values - average) * kept[..., None], "channel_mask": kept}
 
 
 def can_keep_features(model: DareEegForSequenceClassification) -> bool:
