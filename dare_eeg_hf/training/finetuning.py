@@ -397,7 +397,7 @@ class TrainingLoop:
         wrapped = ClassifierWithLoss(model, weights)
         layer_decay = arguments.layer_decay if arguments.mode == "full" else 1.0
         optimizer = torch.optim.AdamW(
-            layerwise_parameter_groups(model, arguments.learning_rate, arguments.weight_decay, layer_decay)
+            layerwise_parameter_groups(model, arguments.learning_rate, arguments.weight_decay, layer_decay), fused=True
         )
         self.module, self.optimizer = accelerator.prepare(wrapped, optimizer)
         self.wrapped = accelerator.unwrap_model(self.module)

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from dare_eeg_hf.evaluation.baselines import BandPower, EEGNet, EEGNetClassifier, band_power, chance, riemann
+from dare_eeg_hf.evaluation.baselines import (
+    BandPower,
+    EEGNet,
+    EEGNetClassifier,
+    band_power,
+    chance,
+    filter_in_time,
+    riemann,
+)
 
 RATE = 128.0
 
@@ -76,10 +84,15 @@ def test_eegnet_filters_channels_and_time_like_the_published_order():
     in_time = torch.nn.functional.conv2d(windows[:, None], filters[:, None], padding="same")  # (B, 8, C, T)
     weights = network.spatial.weight.view(8, 2, 5)
     published = torch.einsum("bfct,fdc->bfdt", in_time, weights).flatten(1, 2)
-    ours = torch.nn.functional.conv1d(
-        network.spatial(windows), filters.repeat_interleave(2, dim=0), padding="same", groups=16
-    )
+    ours = filter_in_time(network.spatial(windows), filters[:, 0].repeat_interleave(2, dim=0))
     torch.testing.assert_close(ours, published, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("samples, size", [(1, 64), (40, 64), (64, 64), (500, 64), (500, 15)])
+def test_filtering_by_fourier_transforms_is_a_convolution(samples, size):
+    signals, filters = torch.randn(3, 4, samples), torch.randn(4, size)
+    expected = torch.nn.functional.conv1d(signals, filters[:, None], padding="same", groups=4)
+    torch.testing.assert_close(filter_in_time(signals, filters), expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("samples", [1, 3, 20, 500])
