@@ -88,7 +88,7 @@ def test_eegnet_filters_channels_and_time_like_the_published_order():
     torch.testing.assert_close(ours, published, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("samples, size", [(1, 64), (40, 64), (64, 64), (500, 64), (500, 15)])
+@pytest.mark.parametrize(("samples", "size"), [(1, 64), (40, 64), (64, 64), (500, 64), (500, 15)])
 def test_filtering_by_fourier_transforms_is_a_convolution(samples, size):
     signals, filters = torch.randn(3, 4, samples), torch.randn(4, size)
     expected = torch.nn.functional.conv1d(signals, filters[:, None], padding="same", groups=4)
