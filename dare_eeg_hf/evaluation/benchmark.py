@@ -38,7 +38,7 @@ from dare_eeg_hf.evaluation.contestants import (
     ENCODER_MODES,
     POOLED,
     adaptation_arguments,
-    check_contestant,
+    check_contestants,
     fit_contestant,
     is_random,
     resolve_checkpoint,
@@ -230,12 +230,9 @@ def run_benchmark(
         if task not in TASKS:
             raise ValueError(f"there is no task {task!r}; there are {', '.join(TASKS)}")
         TASKS[task].find(data_root)
-    for model in models:
-        check_contestant(model, seeds)
+    check_contestants(models, seeds)
     if against is not None and against not in models:
         raise ValueError(f"{against} is to be compared with, but it is not among the models")
-    if len({short_name(model) for model in models}) < len(models):
-        raise ValueError("two models would have the same name in the table; rename one of the folders")
     prepare_tasks(tasks, data_root, output)
     cells = plan_cells(tasks, models, modes, seeds)
     records: dict[Cell, dict] = {}

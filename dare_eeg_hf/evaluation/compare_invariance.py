@@ -23,7 +23,7 @@ from dare_eeg_hf.atomic_files import write_json, write_text
 from dare_eeg_hf.data.collator import WindowCollator
 from dare_eeg_hf.data.loading import load_windows
 from dare_eeg_hf.evaluation.benchmark_report import mean_text
-from dare_eeg_hf.evaluation.contestants import SEED, short_name
+from dare_eeg_hf.evaluation.contestants import SEED, check_names, short_name
 from dare_eeg_hf.evaluation.invariance import measure_invariance
 from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining
 from dare_eeg_hf.training.model_inputs import model_inputs
@@ -103,11 +103,10 @@ def compare(
     models: Sequence[str], data: str, split: str | None, windows: int, seeds: Sequence[int], output: Path
 ) -> str:
     """Measure all models and seeds; writes invariance.md, .json and .png into `output` and returns the table."""
+    check_names(models)
     rows = draw_rows(data, split, windows)
     runs = [(model, seed) for model in models for seed in seeds]
     results: dict[str, list[dict]] = {short_name(model): [] for model in models}
-    if len(results) < len(models):
-        raise ValueError("two models would have the same name in the table; rename one of the folders")
     with torch.inference_mode():
         for model, seed in tqdm(runs, desc="models", unit="run"):
             results[short_name(model)].append(measure(model.replace(SEED, str(seed)), rows, seed))

@@ -70,8 +70,29 @@ def is_random(model: str, mode: str) -> bool:
     return model not in DETERMINISTIC and (mode != POOLED or model.startswith("random:") or SEED in model)
 
 
+def check_names(models: Sequence[str]) -> None:
+    """Refuse models that tables and files could not tell apart.
+
+    Raises:
+        ValueError: two have the same `short_name`.
+    """
+    if len({short_name(model) for model in models}) < len(models):
+        raise ValueError("two models would have the same name in the table; rename one of the folders")
+
+
+def check_contestants(models: Sequence[str], seeds: Sequence[int]) -> None:
+    """Refuse names that are nothing, or not one thing, before hours of work and not after.
+
+    Raises:
+        ValueError: see `check_contestant` and `check_names`.
+    """
+    for model in models:
+        check_contestant(model, seeds)
+    check_names(models)
+
+
 def check_contestant(model: str, seeds: Sequence[int] = (0,)) -> None:
-    """Refuse a name that is no baseline, no preset and no checkpoint, before hours of work and not after.
+    """Refuse a name that is no baseline, no preset and no checkpoint.
 
     Args:
         model: the contestant.
@@ -132,7 +153,8 @@ def with_kept_features(
         arguments.mode not in ("probe", "linear") or arguments.spatial_projection or arguments.spectral_projection
     ):
         return windows
-    model, extractor = build_classifier(checkpoint, windows)
+    # A logistic regression learns no projection of electrodes that the encoder does not know.
+    model, extractor = build_classifier(checkpoint, windows, spatial_projection=None if arguments else False)
     model.freeze_encoder()
     if not can_keep_features(model):
         return windows
@@ -203,7 +225,7 @@ def fit_contestant(
 
 def _fit_pooled(checkpoint: str, train: LabelledWindows) -> tuple[Predictor, int]:
     """Logistic regression on a frozen encoder's statistics."""
-    untrained, extractor = build_classifier(checkpoint, train)
+    untrained, extractor = build_classifier(checkpoint, train, spatial_projection=False)
 
     def statistics(windows: LabelledWindows) -> np.ndarray:
         kept = windows if windows.features is not None else attach_statistics(untrained.dare_eeg, extractor, windows)

@@ -33,7 +33,7 @@ from dare_eeg_hf.evaluation.contestants import (
     BASELINES,
     ENCODER_MODES,
     adaptation_arguments,
-    check_contestant,
+    check_contestants,
     fit_contestant,
     resolve_checkpoint,
     short_name,
@@ -136,8 +136,7 @@ def run_robustness(
     `settings` are fields of `FinetuningArguments` other than mode and seed.
     """
     TASKS[task].find(data_root)
-    for model in models:
-        check_contestant(model, seeds)
+    check_contestants(models, seeds)
     if TASKS[task].align:
         raise ValueError(f"task {task} aligns sessions, which damaged windows would undo; choose another task")
     prepare_tasks([task], data_root, output)

@@ -147,11 +147,23 @@ def test_names_in_tables_leave_the_seed_out(model, name):
 
 @pytest.mark.parametrize(
     ("models", "against", "message"),
-    [(["chance"], "riemann", "not among the models"), (["no/such-{seed}"], None, "is no baseline")],
+    [
+        (["chance"], "riemann", "not among the models"),
+        (["no/such-{seed}"], None, "is no baseline"),
+        (["chance", "chance"], None, "the same name"),
+    ],
 )
 def test_comparisons_that_cannot_be_made_are_refused_first(models, against, message, corpus_root, tmp_path):
     with pytest.raises(ValueError, match=message):
         run_benchmark([TASK], models, ["pooled"], [0], corpus_root, tmp_path, against=against)
+
+
+def test_pooled_features_of_unknown_electrodes_are_refused_with_what_to_do(corpus_root, tiny_checkpoint, tmp_path):
+    windows = TASKS[TASK].load(corpus_root)
+    unknown = replace(windows, channel_names=tuple(f"E{i}" for i in range(len(windows.channel_names))))
+    cell = Cell(TASK, tiny_checkpoint, "pooled", 0)
+    with pytest.raises(ValueError, match=r"none of the electrodes E0.*spatial projection"):
+        evaluate_cell(cell, unknown, {}, tiny_checkpoint, tmp_path)
 
 
 def test_labels_shuffled_within_subjects_give_chance(finished, tiny_checkpoint):

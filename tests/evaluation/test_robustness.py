@@ -92,3 +92,8 @@ def test_curves_figure_and_table(corpus_root, tiny_checkpoint, tmp_path, monkeyp
     assert (tmp_path / "robustness.png").read_bytes().startswith(b"\x89PNG")
     monkeypatch.setattr(robustness, "fit_contestant", lambda *_: pytest.fail("computed again"))
     assert run_robustness("eyes-eegmmidb", models, [0], corpus_root, tmp_path) == table
+
+
+def test_models_of_one_name_are_refused_before_anything_is_computed(corpus_root, tmp_path):
+    with pytest.raises(ValueError, match="the same name"):
+        run_robustness("eyes-eegmmidb", ["riemann", "riemann"], [0], corpus_root, tmp_path)
