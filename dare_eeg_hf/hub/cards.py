@@ -130,7 +130,12 @@ def _finetuning_facts(folder: Path) -> dict:
     facts = json.loads(path.read_text(encoding="utf-8"))
     corpus = {"name": "fine-tuning data, not named"}
     corpus |= {"subjects": len(facts["training_subjects"]), "windows": facts["training_windows"]}
-    return {"arguments": facts["arguments"], "corpora": [corpus]}
+    run = {"arguments": facts["arguments"], "corpora": [corpus]}
+    if checkpoint := facts.get("checkpoint"):
+        run["arguments"] = {"checkpoint": checkpoint, **run["arguments"]}
+        if "/" in checkpoint:  # a folder is called by its last name: this is an id of the Hub
+            run["base_model"] = checkpoint
+    return run
 
 
 def _test_results(folder: Path) -> list[dict]:

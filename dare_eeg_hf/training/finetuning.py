@@ -203,7 +203,8 @@ def finetune(
     }
     output_dir = None if arguments.output_dir is None else Path(arguments.output_dir)
     if output_dir is not None and accelerator.is_main_process:
-        save_classifier(output_dir, model, extractor, arguments, metrics, loop.history, train)
+        name = checkpoint_name(checkpoint)
+        save_classifier(output_dir, model, extractor, name, arguments, metrics, loop.history, train)
     accelerator.wait_for_everyone()
     return FinetuningResult(model, extractor, output_dir, metrics, loop.history)
 
@@ -529,10 +530,18 @@ def predict_probabilities(
 # ---- saving
 
 
+def checkpoint_name(checkpoint: str | Path | DareEegConfig) -> str:
+    """What cards call the start of fine-tuning: a Hub id, the last name of a folder, or "random weights"."""
+    if isinstance(checkpoint, DareEegConfig):
+        return "random weights"
+    return Path(checkpoint).resolve().name if Path(checkpoint).is_dir() else str(checkpoint)
+
+
 def save_classifier(
     output_dir: Path,
     model: DareEegForSequenceClassification,
     extractor: DareEegFeatureExtractor,
+    checkpoint: str,
     arguments: FinetuningArguments,
     metrics: dict,
     history: list[dict],
@@ -543,6 +552,7 @@ def save_classifier(
     model.save_pretrained(output_dir)
     extractor.save_pretrained(output_dir)
     facts = {
+        "checkpoint": checkpoint,
         "arguments": {k: v for k, v in asdict(arguments).items() if k != "output_dir"},
         "metrics": metrics,
         "recorded_sampling_rate": train.sampling_rate,

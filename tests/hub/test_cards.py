@@ -111,6 +111,7 @@ def test_every_card_says_what_the_model_is_not_for(folder):
 def test_a_fine_tuned_folder_counts_subjects_without_naming_them(tiny_classifier, tmp_path):
     folder = shutil.copytree(tiny_classifier, tmp_path / "classifier")
     facts = {"arguments": {"mode": "probe"}, "training_subjects": ["Ada L.", "Alan T."], "training_windows": 40}
+    facts["checkpoint"] = "org/dare-eeg-nano"
     (folder / "finetuning.json").write_text(json.dumps(facts))
     (folder / "test_results.json").write_text(json.dumps({"balanced_accuracy": 0.5714, "auroc": None}))
     text = write_model_card(folder).read_text()
@@ -118,6 +119,7 @@ def test_a_fine_tuned_folder_counts_subjects_without_naming_them(tiny_classifier
     assert "| Fine-tuning data, not named | held-out subjects |  | balanced_accuracy | 0.5714 |" in text
     assert "auroc" not in text
     assert "Labels: left, right" in text
+    assert "\nbase_model: org/dare-eeg-nano\n" in text
     assert "| fine-tuning data, not named | not stated | 2 |  | 40 |" in text
     assert "Ada" not in text
 

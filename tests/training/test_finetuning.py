@@ -21,6 +21,7 @@ from dare_eeg_hf.training.finetuning import (
     MODES,
     FinetuningArguments,
     add_channel_subsets,
+    checkpoint_name,
     finetune,
     half_of_channels,
     predict_probabilities,
@@ -92,7 +93,16 @@ def test_every_mode_learns_and_the_saved_classifier_predicts_the_same(mode, tmp_
     assert {p.suffix for p in tmp_path.iterdir()} <= {".json", ".safetensors", ".jsonl"}
     facts = json.loads((tmp_path / "finetuning.json").read_text())
     assert facts["arguments"]["seed"] == 0
+    assert facts["checkpoint"] == "random weights"
     assert facts["metrics"]["trainable_parameters"] == result.metrics["trainable_parameters"]
+
+
+def test_the_start_of_fine_tuning_is_named_without_its_place_on_the_disk(tmp_path, monkeypatch):
+    (tmp_path / "runs" / "nano").mkdir(parents=True)
+    assert checkpoint_name(tmp_path / "runs" / "nano") == "nano"
+    monkeypatch.chdir(tmp_path / "runs" / "nano")
+    assert checkpoint_name(".") == "nano"
+    assert checkpoint_name("org/dare-eeg-nano") == "org/dare-eeg-nano"
 
 
 def test_half_of_the_channels_is_drawn_for_each_window_and_referenced_to_its_own_average():
