@@ -1,21 +1,23 @@
 """Do bf16 and float32 pre-training end at the same validation losses, within the spread of seeds?
 
     python benchmarks/precision.py --data windows/ --output runs/precision
-    python benchmarks/precision.py --data windows/ --output runs/precision --steps 500 --seeds 0 1 2
+    python benchmarks/precision.py --data windows/ --output runs/precision --config examples/configs/nano_open.yaml
 
-Trains nano once per precision and seed on the same windows (held-out subjects for validation) and compares the final
-validation losses: the gap between the means of the precisions against the standard deviation over seeds. Runs that are
-done are not repeated, interrupted ones go on. Needs hardware with bf16 units to be quick: a CPU without them computes
-bf16 products many times more slowly than float32.
+Trains nano (or what --config says) once per precision and seed on the same windows (held-out subjects for validation)
+and compares the final validation losses: the gap between the means of the precisions against the standard deviation
+over seeds. Runs that are done are not repeated, interrupted ones go on. Needs hardware with bf16 units to be quick: a
+CPU without them computes bf16 products many times more slowly than float32.
 """
 
 import argparse
 import json
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
+from dare_eeg_hf.training.command_line import read_yaml
 from dare_eeg_hf.training.metrics_log import read_metrics
 from dare_eeg_hf.training.pretraining import PretrainingArguments, pretrain
 from dare_eeg_hf.training.pretraining_data import open_windows, split_by_subject
@@ -26,13 +28,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="folder of prepared windows")
     parser.add_argument("--output", required=True, type=Path, help="folder for the runs")
-    parser.add_argument("--preset", default="nano")
+    parser.add_argument("--config", metavar="FILE", help="settings of pre-training, as YAML")
+    parser.add_argument("--preset", help="size (default: nano)")
     parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--batch-size", type=int, help="windows per step (default: 32)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     if len(options.seeds) < 2:
         parser.error("the spread of seeds needs at least two")
+
+    settings = {"preset": "nano", "batch_size": 32}
+    settings |= read_yaml(options.config, {field.name for field in fields(PretrainingArguments)})
+    given = {"preset": options.preset, "batch_size": options.batch_size}
+    settings |= {name: value for name, value in given.items() if value is not None}
 
     train, validation = open_windows(options.data)
     if validation is None:
@@ -40,19 +48,10 @@ def main() -> int:
     finals: dict[str, list[float]] = {"no": [], "bf16": []}
     for precision, losses in finals.items():
         for seed in options.seeds:
-            folder = options.output / f"{options.preset}-{precision}-seed{seed}"
-            arguments = PretrainingArguments(
-                folder,
-                preset=options.preset,
-                max_steps=options.steps,
-                batch_size=options.batch_size,
-                validate_every=max(options.steps // 5, 1),
-                seed=seed,
-                mixed_precision=precision,
-                invariance_windows=0,
-                resume=True,
-            )
-            pretrain(arguments, train, validation)
+            folder = options.output / f"{settings['preset']}-{precision}-seed{seed}"
+            own = {"max_steps": options.steps, "seed": seed, "mixed_precision": precision, "resume": True}
+            own |= {"validate_every": max(options.steps // 5, 1), "invariance_windows": 0, "output_dir": folder}
+            pretrain(PretrainingArguments(**{**settings, **own}), train, validation)
             rows = [row for row in read_metrics(folder / "metrics.jsonl") if row["split"] == "validation"]
             losses.append(rows[-1]["loss"])
             print(json.dumps({"precision": precision, "seed": seed, "validation_loss": rows[-1]["loss"]}), flush=True)
