@@ -1,7 +1,7 @@
 """From EDF files to a pre-trained model and back, in a few minutes on a laptop: what `make demo` runs.
 
-    python examples/demo.py                                simulated recordings with known content
-    python examples/demo.py --data ../shared/data/eegmmidb     real ones (eyes open S001R01.edf, closed S001R02.edf)
+    python examples/demo.py                        simulated recordings with known content
+    python examples/demo.py --data eegmmidb        real ones (eyes open S001R01.edf, closed S001R02.edf)
 
 The demo chains the other examples, as you would by hand, and prints each command: pretrain.py learns from recordings
 without labels, finetune.py adapts the result to eyes open and closed, predict.py labels a recording. The people it is
