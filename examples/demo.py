@@ -188,7 +188,7 @@ def main() -> None:
     print(f"\nPre-trained model:  {folds[-1].output / 'pretrained'}   (AutoModel.from_pretrained loads it)")
     print(f"Classifier:         {folds[-1].output / 'classifier'}")
     print("Figures:")
-    for figure in sorted(figures.glob("*.png")):
+    for figure in sorted(figures.rglob("*.png")):
         print(f"  {figure}")
     print("  (minutes of pre-training tell windows apart; reconstructing hidden patches takes thousands of steps)")
     print(f"{time.monotonic() - started:.0f} seconds in all.")
