@@ -105,6 +105,17 @@ def compile_model(network: torch.nn.Module, how: str) -> None:
 
 
 @contextmanager
+def cpu_threads(count: int | None) -> Iterator[None]:
+    """Compute with this many CPU threads for a while; None changes nothing."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def main_process_first(cpu: bool = False) -> Iterator[None]:
     """Let the first process do something (prepare data) before the others do the same and find it done."""
     state = PartialState(cpu=cpu or not torch.accelerator.is_available())

@@ -16,6 +16,7 @@ import torch
 
 from .augmentation import augment
 from .interruption import StopRequest
+from .launching import cpu_threads
 from .pretraining_run import PretrainingError, PretrainingRun
 from .schedules import momentum_at, one_cycle_learning_rate
 from .step_masks import step_masks
@@ -51,6 +52,8 @@ class PretrainingArguments:
         gradient_checkpointing: recompute activations in the backward pass: less memory, about a third more time.
         deterministic: ask torch for algorithms that give the same bits each time (matters on GPUs, costs some speed).
         cpu: train on the CPU even if there is a GPU.
+        threads: CPU threads that compute, per process; None is torch's choice. More threads round sums in another
+            order: a run on CPUs repeats to the last bit only with the same number.
         num_workers: loader processes per training process.
         mixture_weights: relative frequency of each training data set; None takes them by their sizes.
         log_every: steps per line of metrics.jsonl and of the trackers.
@@ -86,6 +89,7 @@ class PretrainingArguments:
     gradient_checkpointing: bool = False
     deterministic: bool = True
     cpu: bool = False
+    threads: int | None = None
     num_workers: int = 0
     mixture_weights: list[float] | None = None
     log_every: int = 10
@@ -103,7 +107,7 @@ class PretrainingArguments:
     def __post_init__(self) -> None:
         self.output_dir = Path(self.output_dir)
         positive = ("epochs", "max_steps", "batch_size", "accumulation_steps", "log_every", "validate_every")
-        for name in (*positive, "checkpoint_every", "crop_patches", "keep_last", "patience"):
+        for name in (*positive, "checkpoint_every", "crop_patches", "keep_last", "patience", "threads"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}")
@@ -149,7 +153,14 @@ def pretrain(arguments: PretrainingArguments, train_datasets, validation_dataset
         PretrainingError: NaN loss, full disk, dead loader worker, damaged or foreign checkpoints; the message names
             the last good checkpoint and the remedy.
     """
-    run = PretrainingRun(arguments, train_datasets, validation_dataset, feature_extractor)
+    with cpu_threads(arguments.threads):
+        run = PretrainingRun(arguments, train_datasets, validation_dataset, feature_extractor)
+        metrics, best_step = complete(run)
+    return PretrainingResult(arguments.output_dir, metrics, best_step, run.progress.step, run.stopped_by)
+
+
+def complete(run: PretrainingRun) -> tuple[dict[str, float], int]:
+    """Take step after step to the run's end, or to a signal; return the last metrics and the step that was kept."""
     with StopRequest() as stop, run:
         for batches in run.batches_of_each_step():
             take_step(run, batches)
@@ -162,8 +173,7 @@ def pretrain(arguments: PretrainingArguments, train_datasets, validation_dataset
             if interrupted or run.patience_is_over():
                 run.stopped_by = (stop.signal_name or "a signal to another process") if interrupted else "patience"
                 break
-        metrics, best_step = run.finish()
-    return PretrainingResult(arguments.output_dir, metrics, best_step, run.progress.step, run.stopped_by)
+        return run.finish()
 
 
 def take_step(run: PretrainingRun, batches: list[dict[str, torch.Tensor]]) -> None:

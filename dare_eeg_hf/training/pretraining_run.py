@@ -41,6 +41,14 @@ class PretrainingError(RuntimeError):
     """A run cannot go on; the message says why, which checkpoint is good, and what to do."""
 
 
+DEAD_WORKER = "A process that reads the training data died"
+
+
+def is_dead_worker(error: BaseException | None) -> bool:
+    """Whether this is what torch raises when a loader process is gone."""
+    return isinstance(error, RuntimeError) and "DataLoader worker" in str(error)
+
+
 @dataclass
 class Progress:
     """Where a run stands; saved with every checkpoint.
@@ -187,6 +195,7 @@ class PretrainingRun:
             "seed": arguments.seed,
             "total_steps": self.total_steps,
             "processes": self.processes.world_size,
+            "threads": torch.get_num_threads() if self.accelerator.device.type == "cpu" else None,
             "batch_size": arguments.batch_size,
             "accumulation_steps": arguments.accumulation_steps,
             "crop_patches": arguments.crop_patches,
@@ -251,9 +260,9 @@ class PretrainingRun:
         if self._push is not None:
             self._push.close()
             self._push = None
-        if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
+        if is_dead_worker(error):
             # torch raises this wherever the program happens to be when the signal arrives.
-            raise PretrainingError(f"A process that reads the training data died: {error} {self._advice()}") from error
+            raise PretrainingError(f"{DEAD_WORKER}: {error} {self._advice()}") from error
 
     def batches_of_each_step(self) -> Iterator[list[dict[str, torch.Tensor]]]:
         """Yield the accumulated batches of each step, epoch after epoch, until the run is complete.
@@ -280,12 +289,12 @@ class PretrainingRun:
                     error = problem
                 ended, failed = self.processes.any(len(batches) < wanted, error)
                 if failed:
-                    reason = (
-                        f"{type(error).__name__}: {error}" if error else "another process could not read its batch"
-                    )
-                    raise PretrainingError(
-                        f"Reading the training data failed in step {self.progress.step + 1}: {reason} {self._advice()}"
-                    ) from error
+                    what = f"Reading the training data failed in step {self.progress.step + 1}"
+                    reason = "another process could not read its batch"
+                    if error is not None:
+                        what = DEAD_WORKER if is_dead_worker(error) else what
+                        reason = f"{type(error).__name__}: {error}"
+                    raise PretrainingError(f"{what}: {reason} {self._advice()}") from error
                 if ended:
                     break
                 self.progress.batch += wanted

@@ -95,6 +95,20 @@ def test_seed_alone_reproduces_a_run_and_another_seed_does_not(arguments, window
         assert_same_run(first.output_dir, other.output_dir, 12)
 
 
+def test_a_stated_number_of_threads_repeats_a_run_whatever_torch_would_choose(arguments, windows, tmp_path):
+    # Wide enough for torch to share sums among threads: with two of them the losses would differ.
+    size = {"config": {"hidden_size": 64, "num_attention_heads": 4}, "batch_size": 16, "max_steps": 4, "threads": 1}
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            run(arguments(output_dir=tmp_path / str(threads), **size), windows(32), windows(8, seed=1))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert_same_run(tmp_path / "1", tmp_path / "2", 4)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
