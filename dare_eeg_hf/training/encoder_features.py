@@ -20,10 +20,12 @@ from dare_eeg_hf.training.labelled_windows import LabelledWindows
 BATCH_SIZE = 64
 
 
-def encoder_fingerprint(encoder: DareEegModel) -> str:
-    """A digest of an encoder's weights and of what else decides its output (heads, normalisation epsilon)."""
+def encoder_fingerprint(encoder: DareEegModel, extractor: DareEegFeatureExtractor) -> str:
+    """A digest of an encoder's weights and of what else decides its output: settings, vocabulary, signal contract."""
     config = encoder.config
-    digest = hashlib.sha256(repr((config.num_attention_heads, config.layer_norm_eps, config.hidden_act)).encode())
+    settings = (config.num_attention_heads, config.layer_norm_eps, config.hidden_act, config.channel_names)
+    contract = (extractor.sampling_rate, extractor.unit, extractor.reference)
+    digest = hashlib.sha256(repr((settings, contract)).encode())
     for name, weight in sorted(encoder.state_dict().items()):
         digest.update(name.encode())
         digest.update(weight.detach().cpu().contiguous().float().numpy().data)
@@ -57,5 +59,5 @@ def attach_features(
         windows,
         features=encode_inputs(encoder, inputs, device, progress),
         feature_mask=inputs["patch_mask"],
-        features_of=encoder_fingerprint(encoder),
+        features_of=encoder_fingerprint(encoder, extractor),
     )

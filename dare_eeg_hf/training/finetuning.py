@@ -32,6 +32,7 @@ from dare_eeg_hf.training.classifier_setup import build_classifier, prepare_inpu
 from dare_eeg_hf.training.encoder_features import attach_features, encode_inputs, encoder_fingerprint
 from dare_eeg_hf.training.euclidean_alignment import align_windows
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
+from dare_eeg_hf.training.launching import forget_earlier_runs
 from dare_eeg_hf.training.optimization import layerwise_parameter_groups, one_cycle
 from dare_eeg_hf.training.randomness import generator_for
 
@@ -168,6 +169,7 @@ def finetune(
         validation = None if validation is None else align_windows(validation)
 
     started = time.perf_counter()
+    forget_earlier_runs()
     accelerator = Accelerator(mixed_precision=arguments.mixed_precision)
     # Whoever calls this keeps their own random state: everything below draws from a forked one.
     with torch.random.fork_rng():
@@ -247,7 +249,7 @@ def classifier_inputs(
 ) -> dict[str, torch.Tensor]:
     """What the classifier reads for each window: frozen features where they can be kept, signals otherwise."""
     if can_keep_features(model):
-        if windows.features_of != encoder_fingerprint(model.dare_eeg):
+        if windows.features_of != encoder_fingerprint(model.dare_eeg, extractor):
             windows = attach_features(model.dare_eeg, extractor, windows, device)
         return {"features": windows.features, "patch_mask": windows.feature_mask}
     return prepare_inputs(extractor, windows)
@@ -359,12 +361,20 @@ class ClassifierWithLoss(nn.Module):
             return self.model.classify_features(inputs["features"], inputs["patch_mask"])
         return self.model(**inputs).logits
 
-    def forward(self, inputs: dict[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
-        """Loss of a batch."""
+    def forward(self, inputs: dict[str, torch.Tensor], labels: torch.Tensor, batch_weight: float) -> torch.Tensor:
+        """Summed loss of a process's share of a batch, divided by `batch_weight`.
+
+        With the mean weight of the processes' shares there, the mean over processes is the loss of the whole batch.
+        """
         smoothing = self.model.config.label_smoothing
-        return F.cross_entropy(
-            self.logits(inputs).float(), labels, weight=self.class_weights, label_smoothing=smoothing
+        loss = F.cross_entropy(
+            self.logits(inputs).float(),
+            labels,
+            weight=self.class_weights,
+            label_smoothing=smoothing,
+            reduction="sum",
         )
+        return loss / batch_weight
 
 
 def balanced_class_weights(labels: np.ndarray, num_classes: int) -> torch.Tensor:
@@ -376,8 +386,8 @@ def balanced_class_weights(labels: np.ndarray, num_classes: int) -> torch.Tensor
 class TrainingLoop:
     """Epochs over windows held in memory, the best of them on validation kept.
 
-    Every process holds all windows and takes its share of each batch, so that the order of windows, and with it the
-    result up to rounding, does not depend on the number of processes.
+    Every process holds all windows and takes its share of each batch: the order of windows and, up to rounding, their
+    losses do not depend on the number of processes. Dropout and batch normalisation do.
     """
 
     def __init__(
@@ -395,6 +405,7 @@ class TrainingLoop:
         self.validation_inputs = validation_inputs
         self.validation_labels = None if validation is None else torch.from_numpy(validation.labels)
         weights = balanced_class_weights(train_labels, model.num_labels) if arguments.class_weights else None
+        self.window_weights = torch.ones(len(train_labels)) if weights is None else weights[self.train_labels]
         wrapped = ClassifierWithLoss(model, weights)
         layer_decay = arguments.layer_decay if arguments.mode == "full" else 1.0
         optimizer = torch.optim.AdamW(
@@ -406,6 +417,10 @@ class TrainingLoop:
             standardize_features(model, train_inputs, accelerator.device)
         batch_size = min(arguments.batch_size, max(len(train_labels) // STEPS_PER_EPOCH, SMALLEST_BATCH))
         batch_size = min(batch_size, len(train_labels))
+        if accelerator.num_processes > batch_size:
+            raise ValueError(
+                f"{accelerator.num_processes} processes cannot share batches of {batch_size} windows: start fewer"
+            )
         self.steps_per_epoch = max(len(train_labels) // batch_size, 1)
         self.batch_size = batch_size
         total = self.steps_per_epoch * arguments.epochs
@@ -465,8 +480,9 @@ class TrainingLoop:
         total = torch.zeros((), device=self.accelerator.device)
         for step in range(self.steps_per_epoch):
             batch = order[step * self.batch_size : (step + 1) * self.batch_size]
-            inputs, labels = self._take(self.train_inputs, batch[rank::processes]), self.train_labels
-            loss = self.module(inputs, labels[batch[rank::processes]].to(self.accelerator.device))
+            inputs, labels = self._take(self.train_inputs, batch[rank::processes]), self.train_labels[batch]
+            weight = float(self.window_weights[batch].sum()) / processes
+            loss = self.module(inputs, labels[rank::processes].to(self.accelerator.device), weight)
             self.accelerator.backward(loss)
             if not torch.isfinite(loss):
                 raise FloatingPointError(f"the loss became {loss.item()} in epoch {epoch}: lower the learning rate")
@@ -549,6 +565,7 @@ def save_classifier(
 ) -> None:
     """Write a complete checkpoint folder: config, safetensors, preprocessor config, finetuning.json, metrics.jsonl."""
     output_dir.mkdir(parents=True, exist_ok=True)
+    (output_dir / "test_results.json").unlink(missing_ok=True)  # of an earlier classifier
     model.save_pretrained(output_dir)
     extractor.save_pretrained(output_dir)
     facts = {

@@ -33,10 +33,7 @@ def make_accelerator(arguments: "PretrainingArguments") -> Accelerator:
     Raises:
         LaunchError: when fewer processes run than were asked for, or FSDP was asked for and is not in use.
     """
-    if not torch.distributed.is_initialized():
-        AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run in this process decides nothing
-    else:
-        AcceleratorState._reset_state()
+    forget_earlier_runs()
     if arguments.deterministic:
         make_deterministic()
     accelerator = Accelerator(
@@ -51,6 +48,11 @@ def make_accelerator(arguments: "PretrainingArguments") -> Accelerator:
     if on_cpu and accelerator.mixed_precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         logger.warning("This CPU has no bf16 instructions: bf16 will be many times slower than float32 here.")
     return accelerator
+
+
+def forget_earlier_runs() -> None:
+    """Let the next Accelerator choose its own precision; Accelerate keeps that of the first one in a process."""
+    AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
 
 
 def check_launch(accelerator: Accelerator) -> None:

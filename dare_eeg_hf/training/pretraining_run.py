@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import save_file
 
-from ..configuration_dare_eeg import DareEegConfig
+from ..configuration_dare_eeg import PRESETS, DareEegConfig
 from ..data.loading import WindowCollator, training_dataloader
 from ..feature_extraction_dare_eeg import DareEegFeatureExtractor
 from ..masking_dare_eeg import PretrainingMasks
@@ -131,8 +131,11 @@ class PretrainingRun:
         source = checkpoint or arguments.initial_model
         if source is not None:
             network = DareEegForPreTraining.from_pretrained(source, dtype=torch.float32)
-            for name, value in (arguments.config if checkpoint is None else {}).items():
-                setattr(network.config, name, value)
+            if checkpoint is not None:
+                self._check_same_model(network.config, checkpoint)
+            else:
+                for name, value in arguments.config.items():
+                    setattr(network.config, name, value)
         else:
             network = DareEegForPreTraining(DareEegConfig.from_preset(arguments.preset, **arguments.config))
         if not network.config.use_mask_alignment:
@@ -148,6 +151,27 @@ class PretrainingRun:
         )
         model, prepared = self.accelerator.prepare(network, optimizer)
         return model, self.accelerator.unwrap_model(model), prepared
+
+    def _check_same_model(self, config: DareEegConfig, checkpoint: Path) -> None:
+        """Refuse to go on with another model than the one asked for: its results would pass for those.
+
+        Raises:
+            PretrainingError: a field that preset or config name has another value in the checkpoint.
+        """
+        arguments = self.arguments
+        preset = {} if arguments.initial_model else PRESETS[arguments.preset]
+        asked = {**preset, **arguments.config}
+        wanted = DareEegConfig(**asked)
+        changed = [
+            f"{name} is {getattr(config, name)} there and {getattr(wanted, name)} here"
+            for name in asked
+            if getattr(config, name) != getattr(wanted, name)
+        ]
+        if changed:
+            raise PretrainingError(
+                f"{checkpoint} holds another model: {'; '.join(changed)}. Choose another output folder for this one, "
+                "or ask for the same settings to go on with that one."
+            )
 
     def _is_measured(self, loss: str) -> bool:
         config = self.network.config

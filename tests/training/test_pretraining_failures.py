@@ -126,6 +126,13 @@ def test_changed_settings_are_named_when_resuming(arguments, windows, caplog):
     assert "not bit for bit" in caplog.text
 
 
+def test_another_model_is_not_taken_for_the_interrupted_one(arguments, windows, tiny_config):
+    pretrain(PretrainingArguments(**arguments(max_steps=2)), windows(16))
+    changed = {**tiny_config, "visible_channel_ratio": 0.25}
+    with pytest.raises(PretrainingError, match=r"visible_channel_ratio is 0\.4 there and 0\.25 here"):
+        pretrain(PretrainingArguments(**arguments(max_steps=4, config=changed, resume=True)), windows(16))
+
+
 def test_too_little_data_is_said(arguments, windows):
     with pytest.raises((PretrainingError, ValueError), match=r"lower the batch size|Lower the batch"):
         pretrain(PretrainingArguments(**arguments(batch_size=64)), windows(16))
