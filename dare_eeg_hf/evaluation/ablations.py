@@ -14,6 +14,7 @@ differences say what the switches do here, not what the paper found. Finished ru
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -53,9 +54,11 @@ def open_pretraining_windows(source: str, output: Path, seed: int):
 
 def run_case(case: str, seed: int, data: str, task: str, output: Path, budget: dict, mode: str = "probe") -> dict:
     """Pre-train one case with one seed, probe it, measure invariance; read where it was finished before."""
-    folder = output / f"{case.replace(' ', '-')}-seed{seed}"
-    file = folder / "ablation.json"
     inputs = {"case": case, "seed": seed, "task": task, "mode": mode, "data": Path(data).name, **budget}
+    pretraining = json.dumps([str(Path(data).resolve()), budget], sort_keys=True)
+    described = hashlib.sha256(pretraining.encode()).hexdigest()[:8]
+    folder = output / f"{case.replace(' ', '-')}-seed{seed}-{described}"
+    file = folder / "ablation.json"
     if file.exists() and (stored := json.loads(file.read_text(encoding="utf-8")))["inputs"] == inputs:
         return stored
     # The split does not depend on the seed: cases and seeds are compared on the same held-out windows.

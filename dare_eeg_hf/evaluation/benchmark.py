@@ -100,10 +100,11 @@ def cell_inputs(cell: Cell, windows: LabelledWindows, settings: dict, checkpoint
 
 
 def digest_of_weights(folder: Path) -> str:
-    """Digest of a local checkpoint's files; a Hub id stands for itself."""
+    """Digest of a local checkpoint's weights, configuration and signal contract; a Hub id stands for itself."""
     if not folder.is_dir():
         return str(folder)
-    return file_digest(*sorted([*folder.glob("*.safetensors"), folder / "config.json"]))[:16]
+    described = [folder / "config.json", folder / "preprocessor_config.json"]
+    return file_digest(*sorted(folder.glob("*.safetensors")), *(file for file in described if file.is_file()))[:16]
 
 
 def run_cell(cell: Cell, output: Path, settings: dict) -> dict:
@@ -139,13 +140,15 @@ def evaluate_cell(
         scores = classification_metrics(windows.labels[fold.test], probabilities[fold.test])
         fold_scores[fold.name] = scores["balanced_accuracy"]
     tested = ~np.isnan(probabilities[:, 0])
-    metrics = classification_metrics(windows.labels[tested], probabilities[tested], windows.subjects[tested])
+    subjects = windows.subjects[tested]
+    metrics = classification_metrics(windows.labels[tested], probabilities[tested], subjects)
     return {
         "metrics": metrics,
         "subjects": asdict(statistics_over_subjects(metrics["per_subject_balanced_accuracy"])),
         "folds": fold_scores,
         "tested_windows": int(tested.sum()),
         "classes": list(windows.label_names),
+        "one_class_per_subject": len(set(zip(subjects, windows.labels[tested], strict=True))) == len(set(subjects)),
         "trainable_parameters": trained,
     }
 
@@ -156,10 +159,14 @@ def windows_file(output: Path, task: str) -> Path:
 
 
 def prepare_tasks(tasks: Sequence[str], data_root: Path, output: Path) -> None:
-    """Read each task's recordings once."""
+    """Read each task's recordings once, and again where the files or the task are not those that were read."""
     for task in tqdm(tasks, desc="reading tasks", unit="task"):
-        if not windows_file(output, task).exists():
-            TASKS[task].load(data_root).save(windows_file(output, task))
+        file = windows_file(output, task)
+        sources, described = TASKS[task].sources(data_root), file.with_suffix(".json")
+        known = json.loads(described.read_text(encoding="utf-8")) if described.is_file() and file.is_file() else None
+        if known != sources:
+            TASKS[task].load(data_root).save(file)
+            write_json(described, sources)
 
 
 @contextmanager

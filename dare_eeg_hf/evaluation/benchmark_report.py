@@ -62,6 +62,7 @@ def summarize(cells: Sequence[dict]) -> dict:
         "seeds": [cell["inputs"]["seed"] for cell in cells],
         "tested_windows": cells[0]["tested_windows"],
         "classes": cells[0]["classes"],
+        "one_class_per_subject": cells[0].get("one_class_per_subject", False),
     }
 
 
@@ -92,7 +93,7 @@ def paired_difference(cells: Sequence[dict], others: Sequence[dict]) -> dict:
 
 
 def differences_table(records: Sequence[dict], against: str) -> list[str]:
-    """Lines of the table that compares every contestant with one; encoders in the same mode as far as there is one."""
+    """Lines of the table that compares every contestant with one: encoders in the same mode, baselines in each."""
     groups = group_cells(records)
     lines = [
         f"## Difference from {NAMES.get(against, against)}",
@@ -103,16 +104,17 @@ def differences_table(records: Sequence[dict], against: str) -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for (task, model, mode), cells in groups.items():
-        others = groups.get((task, against, mode)) or groups.get((task, against, ""))
-        if model == against or not others:
+        if model == against:
             continue
-        found = paired_difference(cells, others)
-        low, high = found["interval"] or (None, None)
-        interval = "-" if low is None else f"{100 * low:+.1f} to {100 * high:+.1f}"
-        lines.append(
-            f"| {TASKS[task].title} | {NAMES.get(model, model)} | {mode or '-'} | {100 * found['mean']:+.1f} "
-            f"| {interval} | {found['better']}, {found['worse']} |"
-        )
+        modes = {other for own_task, name, other in groups if (own_task, name) == (task, against)}
+        for other_mode in sorted(modes & {mode, ""} or (set() if mode else modes)):
+            found = paired_difference(cells, groups[task, against, other_mode])
+            low, high = found["interval"] or (None, None)
+            interval = "-" if low is None else f"{100 * low:+.1f} to {100 * high:+.1f}"
+            lines.append(
+                f"| {TASKS[task].title} | {NAMES.get(model, model)} | {mode or other_mode or '-'} "
+                f"| {100 * found['mean']:+.1f} | {interval} | {found['better']}, {found['worse']} |"
+            )
     return [*lines, ""]
 
 
@@ -148,6 +150,12 @@ def markdown_table(records: Sequence[dict], failures: dict[str, str], against: s
                 f"| {row['trainable_parameters']:,} | {' '.join(map(str, row['seeds']))} |"
             )
         lines.append("")
+        if first["one_class_per_subject"]:
+            lines += [
+                "Each subject has one class here: what is told over subjects, and of differences between models, is "
+                "the share of their windows that was recognised.",
+                "",
+            ]
     lines += differences_table(records, against) if against else []
     lines += [
         "± is the standard deviation over seeds, or where it says so over subjects. The interval resamples "

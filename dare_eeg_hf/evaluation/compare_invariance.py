@@ -49,8 +49,18 @@ def draw_rows(data: str, split: str | None, count: int) -> list[dict]:
 
 
 def measure(checkpoint: str, rows: Sequence[dict], seed: int) -> dict:
-    """`measure_invariance` of one checkpoint; masks depend on the seed."""
-    network = DareEegForPreTraining.from_pretrained(checkpoint).eval()
+    """`measure_invariance` of one checkpoint; masks depend on the seed.
+
+    Raises:
+        ValueError: the checkpoint lacks parts of the pre-training model.
+    """
+    network, found = DareEegForPreTraining.from_pretrained(checkpoint, output_loading_info=True)
+    if missing := sorted({key.split(".")[0] for key in found["missing_keys"]}):
+        raise ValueError(
+            f"{checkpoint} has no {', '.join(missing)}: mask invariance is measured on a pre-training run's "
+            "own folder, not on a classifier or an encoder by itself"
+        )
+    network.eval()
     collator = WindowCollator(network.config.channel_names, network.config.patch_size)
     batches = [
         model_inputs(collator(rows[start : start + BATCH_SIZE]), network.config)

@@ -11,6 +11,7 @@ baselines' logistic regression reads the mean and the spread of its features ove
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 import tempfile
 from collections.abc import Callable, Sequence
@@ -116,14 +117,14 @@ def check_contestant(model: str, seeds: Sequence[int] = (0,)) -> None:
 
 def resolve_checkpoint(model: str, seed: int, folder: Path) -> str:
     """The checkpoint of a contestant; a random encoder is drawn from the seed and saved, for all folds to share."""
-    model = model.replace(SEED, str(seed))
+    size = model.removeprefix("random:").replace(SEED, str(seed))
     if not model.startswith("random:"):
-        return model
-    size = model.removeprefix("random:")
+        return size
+    config = DareEegConfig.from_preset(size) if size in PRESETS else DareEegConfig.from_pretrained(size)
+    described = hashlib.sha256(config.to_json_string(use_diff=False).encode()).hexdigest()[:8]
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{short_name(model)}-seed{seed}"
+    target = folder / f"{short_name(model)}-{described}-seed{seed}"
     if not (target / "model.safetensors").exists():
-        config = DareEegConfig.from_preset(size) if size in PRESETS else DareEegConfig.from_pretrained(size)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             encoder = DareEegModel(config)
@@ -158,7 +159,7 @@ def with_kept_features(
     model.freeze_encoder()
     if not can_keep_features(model):
         return windows
-    weights = encoder_fingerprint(model.dare_eeg)
+    weights = encoder_fingerprint(model.dare_eeg, extractor)
     file = cache / f"{windows.fingerprint()}-{weights}{'' if arguments else '-pooled'}.safetensors"
     if file.exists():
         with safe_open(file, framework="pt") as stored:

@@ -13,6 +13,8 @@ package's choice, and so is every validation part that a corpus lacks: compare w
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -78,6 +80,14 @@ class EegTask:
                 f"(--output {Path(data_root) / self.folders[0]})"
             )
         return found
+
+    def sources(self, data_root: Path | str) -> dict:
+        """What the windows are made from: how they are cut, and name, size and time of change of every file."""
+        folder = self.find(data_root)[0]
+        files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+        seen = [[str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+        digest = hashlib.sha256(json.dumps(seen).encode()).hexdigest()
+        return {"classes": list(self.label_names), "window_seconds": self.window_seconds, "files": digest}
 
     def load(self, data_root: Path | str) -> LabelledWindows:
         """All windows of the task.
@@ -249,7 +259,7 @@ def read_fists_feet(task: EegTask, folder: Path) -> LabelledWindows:
 
 EMOTIV_RATE = 128.0
 SWITCH_SECONDS, SWITCH_MARGIN = 180.0, 10.0
-"""Guinea-Bissau: eyes closed for about three minutes, then open, without a marker; windows near it are left out."""
+"""Guinea-Bissau: the eyes change after about three minutes, without a marker; windows near it are left out."""
 
 
 def _read_guinea_bissau(task: EegTask, folder: Path, label_of: Callable) -> LabelledWindows:
@@ -285,12 +295,16 @@ def _read_guinea_bissau(task: EegTask, folder: Path, label_of: Callable) -> Labe
 
 
 def read_eyes_guinea_bissau(task: EegTask, folder: Path) -> LabelledWindows:
-    """Eyes closed before, open after the change near 180 s."""
+    """Eyes closed before and open after the change near 180 s, or the reverse, as the metadata say of each person.
 
-    def label_of(_, onsets, seconds):
-        closed = onsets + seconds <= SWITCH_SECONDS - SWITCH_MARGIN
-        opened = onsets >= SWITCH_SECONDS + SWITCH_MARGIN
-        return np.where(closed, 1, np.where(opened, 0, -1))
+    Within a person, class and time in the recording go together: what drifts can help to tell the eyes.
+    """
+
+    def label_of(subject, onsets, seconds):
+        first = task.label_names.index("eyes " + subject["Eyes.condition"].split("-")[0])
+        before = onsets + seconds <= SWITCH_SECONDS - SWITCH_MARGIN
+        after = onsets >= SWITCH_SECONDS + SWITCH_MARGIN
+        return np.where(before, first, np.where(after, 1 - first, -1))
 
     return _read_guinea_bissau(task, folder, label_of)
 
@@ -396,13 +410,20 @@ def across_devices(windows: LabelledWindows) -> list[Fold]:
     return check_folds(folds, windows.subjects)
 
 
+EYES_TASKS = ("eyes-eegmmidb", "eyes-guinea-bissau")
+
+
 @dataclass(frozen=True)
 class AcrossDevicesTask(EegTask):
     """Both eyes-open/closed corpora on the electrodes they share, with a common average reference."""
 
+    def sources(self, data_root: Path | str) -> dict:
+        """What both corpora's windows are made from."""
+        return {name: TASKS[name].sources(data_root) for name in EYES_TASKS}
+
     def load(self, data_root: Path | str) -> LabelledWindows:
         """The windows of both corpora; both have to be there."""
-        parts = [TASKS[name].load(data_root) for name in ("eyes-eegmmidb", "eyes-guinea-bissau")]
+        parts = [TASKS[name].load(data_root) for name in EYES_TASKS]
         windows = LabelledWindows.concatenate(parts)
         return windows.with_signals(windows.signals - windows.signals.mean(axis=1, keepdims=True))
 

@@ -30,12 +30,14 @@ def test_two_cases_under_one_budget(corpus_root, tmp_path, monkeypatch):
         assert -1 <= record["similarity"] <= 1
         assert record["inputs"]["max_steps"] == 2
         assert f"| {record['inputs']['case']} |" in table
-    saved = [
-        DareEegConfig.from_pretrained(tmp_path / name) for name in ("all-on-seed0", "without-mask-alignment-seed0")
-    ]
+    folders = [next(tmp_path.glob(f"{name}-seed0-*")) for name in ("all-on", "without-mask-alignment")]
+    saved = [DareEegConfig.from_pretrained(folder) for folder in folders]
     assert [config.use_mask_alignment for config in saved] == [True, False]
     monkeypatch.setattr(ablations, "pretrain", lambda *_: pytest.fail("pre-trained again"))
     assert run_ablations(recordings, corpus_root, "eyes-eegmmidb", tmp_path, **chosen, budget=budget) == table
+    changed = {**budget, "config": {"visible_channel_ratio": 0.5}}
+    with pytest.raises(pytest.fail.Exception, match="pre-trained again"):
+        run_ablations(recordings, corpus_root, "eyes-eegmmidb", tmp_path, **chosen, budget=changed)
 
 
 def test_settings_of_a_file_hold_for_all_cases_and_flags_go_first(corpus_root, tmp_path, capsys):
@@ -52,7 +54,7 @@ def test_settings_of_a_file_hold_for_all_cases_and_flags_go_first(corpus_root, t
     arguments += ["--config", settings, "--max-steps", 2, "--mode", "pooled", "--seeds", 0, "--cases", "without skip"]
     assert ablations.main([str(argument) for argument in arguments]) == 0
     assert "2 steps of 8 windows" in capsys.readouterr().out
-    config = DareEegConfig.from_pretrained(tmp_path / "out" / "without-skip-seed0")
+    config = DareEegConfig.from_pretrained(next((tmp_path / "out").glob("without-skip-seed0-*")))
     assert (config.num_summary_tokens, config.use_skip_connection) == (2, False)
     settings.write_text("no_such_setting: 1\n")
     assert ablations.main([str(argument) for argument in arguments]) == 2

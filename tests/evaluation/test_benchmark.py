@@ -8,12 +8,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from dare_eeg_hf import DareEegConfig
 from dare_eeg_hf.data.simulation import simulate_recordings
 from dare_eeg_hf.evaluation import benchmark
-from dare_eeg_hf.evaluation.benchmark import Cell, evaluate_cell, plan_cells, run_benchmark, run_cell
-from dare_eeg_hf.evaluation.contestants import short_name
+from dare_eeg_hf.evaluation.benchmark import (
+    Cell,
+    digest_of_weights,
+    evaluate_cell,
+    plan_cells,
+    prepare_tasks,
+    run_benchmark,
+    run_cell,
+    windows_file,
+)
+from dare_eeg_hf.evaluation.contestants import resolve_checkpoint, short_name
 from dare_eeg_hf.evaluation.protocols import Fold, LeakageError, check_folds
 from dare_eeg_hf.evaluation.tasks import TASKS
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
@@ -164,6 +175,59 @@ def test_pooled_features_of_unknown_electrodes_are_refused_with_what_to_do(corpu
     cell = Cell(TASK, tiny_checkpoint, "pooled", 0)
     with pytest.raises(ValueError, match=r"none of the electrodes E0.*spatial projection"):
         evaluate_cell(cell, unknown, {}, tiny_checkpoint, tmp_path)
+
+
+def test_windows_are_read_again_where_recordings_were_added(corpus_root, tmp_path):
+    root, output = tmp_path / "data", tmp_path / "output"
+    shutil.copytree(corpus_root, root, ignore=shutil.ignore_patterns("S004*"))
+    prepare_tasks([TASK], root, output)
+    assert len(set(LabelledWindows.load(windows_file(output, TASK)).subjects)) == 3
+    shutil.copytree(corpus_root, root, dirs_exist_ok=True)
+    prepare_tasks([TASK], root, output)
+    assert len(set(LabelledWindows.load(windows_file(output, TASK)).subjects)) == 4
+
+
+def test_two_architectures_have_two_random_encoders(tiny_checkpoint, tmp_path):
+    other = tmp_path / "other" / "seed0"
+    config = DareEegConfig.from_pretrained(tiny_checkpoint)
+    config.num_summary_tokens = 3
+    config.save_pretrained(other)
+    shutil.copytree(tiny_checkpoint, tmp_path / "one" / "seed0")
+    models = [f"random:{tmp_path / name}/seed{{seed}}" for name in ("one", "other")]
+    folders = [resolve_checkpoint(model, 0, tmp_path / "random") for model in models]
+    assert [DareEegConfig.from_pretrained(folder).num_summary_tokens for folder in folders] == [1, 3]
+
+
+def test_what_changes_the_input_changes_the_digest_of_a_checkpoint(tiny_checkpoint, tmp_path):
+    copy = shutil.copytree(tiny_checkpoint, tmp_path / "copy")
+    assert digest_of_weights(copy) == digest_of_weights(Path(tiny_checkpoint))
+    contract = copy / "preprocessor_config.json"
+    contract.write_text(contract.read_text().replace('"average"', '"none"'))
+    assert digest_of_weights(copy) != digest_of_weights(Path(tiny_checkpoint))
+
+
+def test_guinea_bissau_knows_who_began_with_open_eyes(tmp_path):
+    """Eyes close after three minutes for some people: alpha follows the label, not the time."""
+    folder = tmp_path / "guinea-bissau-epilepsy"
+    folder.mkdir()
+    time = np.arange(280 * 128) / 128
+    names = ["AF3", "F7", "F3", "FC5", "T7", "P7", "O1", "O2", "P8", "T8", "FC6", "F4", "F8", "AF4"]
+    conditions = ["closed-3min-then-open-2min", "open-3min-then-closed-2min"]
+    for number, condition in enumerate(conditions, start=1):
+        closed = (time < 180) == condition.startswith("closed")
+        signals = np.random.default_rng(number).normal(0, 10, (len(names), len(time)))
+        signals[6:8] += 40 * closed * np.sin(2 * np.pi * 10 * time)
+        table = pd.DataFrame(4200 + signals.T, columns=names).assign(COUNTER=0)
+        table.to_csv(folder / f"signal-{number}.csv.gz")
+    rows = {"subject.id": [1, 2], "Group": ["Control", "Epilepsy"], "Eyes.condition": conditions}
+    pd.DataFrame(rows).to_csv(folder / "metadata.csv", index=False)
+    windows = TASKS["eyes-guinea-bissau"].load(tmp_path)
+    alpha = windows.signals[:, windows.channel_names.index("O1")].std(axis=1)
+    for subject in set(windows.subjects):
+        own = windows.subjects == subject
+        closed = windows.labels[own] == windows.label_names.index("eyes closed")
+        assert alpha[own][closed].min() > 2 * alpha[own][~closed].max()
+    assert len(set(windows.subjects)) == 2
 
 
 def test_labels_shuffled_within_subjects_give_chance(finished, tiny_checkpoint):
