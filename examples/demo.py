@@ -17,6 +17,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,11 +63,12 @@ def simulated_fold(output: Path, seed: int) -> Fold:
 def folds_of_real_recordings(data: Path, output: Path) -> list[Fold]:
     """Leave out each person who has recordings with eyes open and closed, in pre-training and in fine-tuning."""
     recordings = find_recordings(data)
-    labelled = {subject for path in recordings if (subject := subject_of(path, EYES))}
+    numbers = Counter(subject for path in recordings if (subject := subject_of(path, EYES)))
+    labelled = [subject for subject, number in numbers.items() if number == 2]
     if len(labelled) < 3:
         raise SystemExit(
-            f"{data} holds {len(labelled)} people with recordings named like S001R01.edf (eyes open) and S001R02.edf "
-            "(eyes closed); the demo needs three. For other recordings see examples/pretrain.py --help."
+            f"{data} holds {len(labelled)} people with one recording like S001R01.edf (eyes open) and one like "
+            "S001R02.edf (eyes closed); the demo needs three. For other recordings see examples/pretrain.py --help."
         )
     folds = []
     for subject in sorted(labelled):
@@ -133,7 +135,8 @@ def draw(fold: Fold, figures: Path) -> None:
     subject = fold.test_subjects[0]
     paths = sorted(path for path in find_recordings(fold.labelled) if subject_of(path, EYES) == subject)
     opened, closed = (alpha_power(path) for path in paths)
-    difference = {name: 10 * np.log10(closed[name] / opened[name]) for name in opened}
+    # An electrode that is bad in one of the recordings is left out of it.
+    difference = {name: 10 * np.log10(closed[name] / opened[name]) for name in opened.keys() & closed.keys()}
     title = f"{subject}: alpha power (8-12 Hz), eyes closed against open"
     plot_scalp_map(difference, title=title, unit="dB").savefig(figures / "scalp_map.png", dpi=120)
 
@@ -182,9 +185,8 @@ def main() -> None:
     recording = join_test_recording(folds[-1])
     for classifier, output in ((folds[-1].output / "classifier", figures), (SHIPPED_CLASSIFIER, figures / "shipped")):
         run("predict.py", "--model", classifier, "--recording", recording, "--output", output)
-    draw(folds[-1], figures)
-
     print_table(results)
+    draw(folds[-1], figures)
     print(f"\nPre-trained model:  {folds[-1].output / 'pretrained'}   (AutoModel.from_pretrained loads it)")
     print(f"Classifier:         {folds[-1].output / 'classifier'}")
     print("Figures:")

@@ -4,8 +4,9 @@
 
 `--data` is a data set prepared by `dataset_scripts/` (its classes and splits are used), or a folder of EDF files whose
 names hold the label: `S001R01.edf` eyes open, `S001R02.edf` eyes closed (EEGMMIDB), or `Subject00_1.edf` rest,
-`Subject00_2.edf` arithmetic (EEGMAT). The last quarter of the subjects is tested, the quarter before it selects the
-epoch, the others train; name subjects yourself with `--test-subjects` and `--validation-subjects`.
+`Subject00_2.edf` arithmetic (EEGMAT). Where the data have no test part, the last quarter of the subjects is tested;
+where they have no validation part, the last quarter of the others selects the epoch. Name subjects yourself with
+`--test-subjects` and `--validation-subjects`.
 
 Several processes: `python -m torch.distributed.run --nproc_per_node 2 examples/finetune.py ...`.
 """
@@ -17,12 +18,10 @@ import json
 import logging
 from pathlib import Path
 
-import numpy as np
-
 from dare_eeg_hf import DareEegConfig
 from dare_eeg_hf.atomic_files import write_text
 from dare_eeg_hf.evaluation.metrics import classification_metrics
-from dare_eeg_hf.evaluation.protocols import Fold, check_fold, fixed_split
+from dare_eeg_hf.evaluation.protocols import Fold, fixed_split
 from dare_eeg_hf.evaluation.tasks import ARITHMETIC, EYES, read_labelled_recordings, read_prepared
 from dare_eeg_hf.training.finetuning import (
     MODES,
@@ -52,19 +51,18 @@ def read_windows(data: Path, seconds: float) -> LabelledWindows:
 
 
 def split_subjects(windows: LabelledWindows, test: list[str] | None, validation: list[str] | None) -> Fold:
-    """Named subjects, else the data set's own parts, else the last two quarters of the subjects."""
-    if test is None and {"train", "validation", "test"} <= set(windows.parts):
-        parts = [np.flatnonzero(windows.parts == part) for part in ("train", "validation", "test")]
-        fold = Fold("the data set's own split", *parts)
-        check_fold(fold, windows.subjects)
-        return fold
+    """Named subjects, else the data set's own parts, else a quarter of the subjects for each part that is missing."""
+    published = {part: sorted(set(windows.subjects[windows.parts == part])) for part in ("validation", "test")}
     subjects = sorted(set(windows.subjects))
     if len(subjects) < 3:
         raise SystemExit(f"three subjects are needed to train, select and test; found {', '.join(subjects)}")
+    elsewhere = set(windows.subjects[windows.parts != "test"])
+    if test is None and (both := sorted(elsewhere.intersection(published["test"]))):
+        raise SystemExit(f"{', '.join(both)} have windows in the test part and in others: name --test-subjects")
     quarter = max(1, len(subjects) // 4)
-    test = test or subjects[-quarter:]
+    test = test or published["test"] or [name for name in subjects if name not in (validation or ())][-quarter:]
     remaining = [subject for subject in subjects if subject not in test]
-    validation = validation or remaining[-quarter:]
+    validation = validation or [name for name in published["validation"] if name in remaining] or remaining[-quarter:]
     if unknown := sorted({*test, *validation} - set(subjects)):
         raise SystemExit(f"no subject is named {', '.join(unknown)}; there are {', '.join(subjects)}")
     train = [subject for subject in remaining if subject not in validation]

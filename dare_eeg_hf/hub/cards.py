@@ -108,11 +108,12 @@ def remember_facts(folder: Path, run: dict | None = None, evaluation: list[dict]
     """Merge the given facts with those of earlier calls, which are kept beside the card."""
     path = folder / FACTS_NAME
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if kept.get("weights") != file_digest(*sorted(folder.glob("*.safetensors"))):
+        # Neither training nor results of weights that have been replaced since then are those of these.
+        kept = {"run": {key: kept["run"][key] for key in ("name", "license") if key in kept.get("run", {})}}
     run = {**_finetuning_facts(folder), **kept.get("run", {}), **(run or {})}
     if evaluation is None:
-        # Results of weights that have been replaced since then are not results of these.
-        of_these_weights = kept.get("weights") == file_digest(*sorted(folder.glob("*.safetensors")))
-        evaluation = (kept.get("evaluation") if of_these_weights else None) or _test_results(folder)
+        evaluation = kept.get("evaluation") or _test_results(folder)
     for result in evaluation:
         missing = {"dataset", "metric", "value"} - result.keys()
         if missing:
@@ -203,13 +204,15 @@ def count_parameters(folder: Path, config: DareEegConfig) -> dict[str, int]:
     Without weights they are counted on the model that the configuration describes, built without memory.
     """
     parts = Counter()
+    parameters = {name: parameter.numel() for name, parameter in _model_without_memory(config).named_parameters()}
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, framework="numpy") as tensors:
-            for key in tensors.keys():  # noqa: SIM118 - safe_open is no mapping
+            # Buffers, such as the probe's standardisation, are stored too.
+            for key in sorted(parameters.keys() & set(tensors.keys())):
                 parts[key.split(".")[0]] += math.prod(tensors.get_slice(key).get_shape())
     if not parts:
-        for key, parameter in _model_without_memory(config).named_parameters():
-            parts[key.split(".")[0]] += parameter.numel()
+        for key, size in parameters.items():
+            parts[key.split(".")[0]] += size
     return dict(parts)
 
 

@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import ModelCard
+from safetensors.torch import load_file, save_file
 
-from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor, DareEegForPreTraining
+from dare_eeg_hf import (
+    DareEegConfig,
+    DareEegFeatureExtractor,
+    DareEegForPreTraining,
+    DareEegForSequenceClassification,
+)
 from dare_eeg_hf.configuration_dare_eeg import PRESETS
 from dare_eeg_hf.hub import model_folders
 from dare_eeg_hf.hub.cards import (
@@ -59,6 +65,11 @@ def test_parameters_are_counted_alike_with_and_without_weights(folder):
     assert count_parameters(folder, config) == with_weights
 
 
+def test_buffers_are_no_parameters(tiny_classifier):
+    model = DareEegForSequenceClassification.from_pretrained(tiny_classifier)
+    assert sum(count_parameters(tiny_classifier, model.config).values()) == sum(p.numel() for p in model.parameters())
+
+
 def test_results_become_a_model_index_that_the_hub_accepts(folder):
     card = ModelCard.load(write_model_card(folder, evaluation=[RESULT]))
     (result,) = card.data.eval_results
@@ -79,6 +90,24 @@ def test_what_a_run_told_is_remembered_when_results_come_later(folder):
     assert "# Tiny" in card.text
     assert "| EEGMMIDB | not stated | 109 |" in card.text
     assert 'from_pretrained("org/tiny")' in card.text
+
+
+def test_a_classifier_trained_anew_is_described_anew(tiny_classifier, tmp_path):
+    folder = shutil.copytree(tiny_classifier, tmp_path / "classifier")
+
+    def card_after_training(mode: str, windows: int, **given) -> str:
+        facts = {"checkpoint": "org/nano", "arguments": {"mode": mode}, "training_windows": windows}
+        (folder / "finetuning.json").write_text(json.dumps({**facts, "training_subjects": ["S001"]}))
+        return write_model_card(folder, **given).read_text()
+
+    assert "| 1 |  | 10 |" in card_after_training("probe", 10, run={"name": "mine"})
+    weights = folder / "model.safetensors"
+    changed = {name: tensor + 1 for name, tensor in load_file(weights).items()}
+    save_file(changed, weights, metadata={"format": "pt"})
+    again = card_after_training("full", 999)
+    assert "| 1 |  | 999 |" in again
+    assert "| 1 |  | 10 |" not in again
+    assert "# mine" in again
 
 
 def test_results_of_weights_that_were_replaced_are_dropped(folder):
