@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from transformers import AutoFeatureExtractor, AutoModelForSequenceClassification, Trainer, TrainingArguments
 
 from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor, DareEegModel
@@ -375,6 +376,13 @@ def test_two_processes_train_the_same_classifier_as_one(tmp_path):
     together = AutoModelForSequenceClassification.from_pretrained(tmp_path / "two").state_dict()
     for name in alone:
         torch.testing.assert_close(together[name], alone[name], atol=2e-4, rtol=1e-3)
+
+
+def test_precision_is_that_of_the_call_not_of_an_earlier_one():
+    windows = easy_windows(8)
+    finetune(tiny_config(), windows, None, quick(epochs=1, mixed_precision="bf16"), progress=False)
+    finetune(tiny_config(), windows, None, quick(epochs=1), progress=False)
+    assert Accelerator().mixed_precision == "no"
 
 
 class TestBadInput:
