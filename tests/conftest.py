@@ -111,7 +111,7 @@ def eyes_classifier(tmp_path_factory, eyes_recordings):
         # Signals are hundredths of a millivolt; from its usual start the encoder would need an epoch to notice them.
         model.dare_eeg.embeddings.patch_projection.weight.mul_(300)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    for _ in range(60):
+    for _ in range(120):
         chosen = torch.randperm(len(inputs))[:16]
         model(inputs[chosen], channel_ids, labels=labels[chosen]).loss.backward()
         optimizer.step()
