@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -181,6 +182,9 @@ def test_a_killed_upload_goes_on_where_it_stopped(hub_server, api, sharded_folde
     command = [sys.executable, "-m", "dare_eeg_hf.hub.publishing", str(sharded_folder), REPO]
     with subprocess.Popen(command, env=hub_server.environment(tmp_path / "home"), stderr=subprocess.PIPE) as process:
         assert hub_server.faults.hanging.wait(120), process.stderr.read().decode()
+        deadline = time.monotonic() + 60
+        while not hub_server.objects and time.monotonic() < deadline:
+            time.sleep(0.05)  # files are sent in parallel: the one before may still be on its way
         process.send_signal(signal.SIGKILL)
     arrived = len(hub_server.objects)
     assert 1 <= arrived < total
