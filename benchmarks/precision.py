@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dare_eeg_hf.training.command_line import read_yaml
+from dare_eeg_hf.training.command_line import layer_settings
 from dare_eeg_hf.training.metrics_log import read_metrics
 from dare_eeg_hf.training.pretraining import PretrainingArguments, pretrain
 from dare_eeg_hf.training.pretraining_data import open_windows, split_by_subject
@@ -37,10 +37,8 @@ def main() -> int:
     if len(options.seeds) < 2:
         parser.error("the spread of seeds needs at least two")
 
-    settings = {"preset": "nano", "batch_size": 32}
-    settings |= read_yaml(options.config, {field.name for field in fields(PretrainingArguments)})
-    given = {"preset": options.preset, "batch_size": options.batch_size}
-    settings |= {name: value for name, value in given.items() if value is not None}
+    known = {field.name for field in fields(PretrainingArguments)}
+    settings = layer_settings({"preset": "nano", "batch_size": 32}, options.config, options, known)
 
     train, validation = open_windows(options.data)
     if validation is None:

@@ -136,7 +136,7 @@ def draw(fold: Fold, figures: Path) -> None:
     paths = sorted(path for path in find_recordings(fold.labelled) if subject_of(path, EYES) == subject)
     opened, closed = (alpha_power(path) for path in paths)
     # An electrode that is bad in one of the recordings is left out of it.
-    difference = {name: 10 * np.log10(closed[name] / opened[name]) for name in opened.keys() & closed.keys()}
+    difference = {name: 10 * np.log10(closed[name] / opened[name]) for name in opened if name in closed}
     title = f"{subject}: alpha power (8-12 Hz), eyes closed against open"
     plot_scalp_map(difference, title=title, unit="dB").savefig(figures / "scalp_map.png", dpi=120)
 

@@ -29,7 +29,7 @@ from dare_eeg_hf.evaluation.benchmark import Cell, evaluate_cell, prepare_tasks,
 from dare_eeg_hf.evaluation.benchmark_report import mean_text
 from dare_eeg_hf.evaluation.contestants import ENCODER_MODES
 from dare_eeg_hf.evaluation.tasks import TASKS
-from dare_eeg_hf.training.command_line import read_yaml
+from dare_eeg_hf.training.command_line import layer_settings
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
 from dare_eeg_hf.training.pretraining import PretrainingArguments, pretrain
 from dare_eeg_hf.training.pretraining_data import is_prepared, open_windows, prepare_windows, split_by_subject
@@ -171,10 +171,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch-size", type=int, help="windows per step (default: 64)")
     options = parser.parse_args(arguments)
     try:
-        budget = {"preset": "nano", "max_steps": 300, "batch_size": 64}
-        budget |= read_yaml(options.config, {field.name for field in fields(PretrainingArguments)})
-        given = {name: getattr(options, name) for name in ("preset", "max_steps", "batch_size")}
-        budget |= {name: value for name, value in given.items() if value is not None}
+        defaults = {"preset": "nano", "max_steps": 300, "batch_size": 64}
+        known = {field.name for field in fields(PretrainingArguments)}
+        budget = layer_settings(defaults, options.config, options, known)
         table = run_ablations(
             options.pretraining_data,
             options.data_root,

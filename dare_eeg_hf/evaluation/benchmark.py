@@ -26,7 +26,6 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-import torch
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 from transformers.utils import logging as transformers_logging
@@ -52,6 +51,7 @@ from dare_eeg_hf.evaluation.tasks import TASKS
 from dare_eeg_hf.file_digest import file_digest
 from dare_eeg_hf.training.finetuning import FinetuningArguments
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
+from dare_eeg_hf.training.launching import cpu_threads
 
 
 @dataclass(frozen=True)
@@ -172,13 +172,8 @@ def prepare_tasks(tasks: Sequence[str], data_root: Path, output: Path) -> None:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """One thread for every library: workers would wait for each other's, and sums depend on their number."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(threads)
+    with cpu_threads(1), threadpool_limits(1):
+        yield
 
 
 def _start_worker() -> None:

@@ -108,7 +108,8 @@ def remember_facts(folder: Path, run: dict | None = None, evaluation: list[dict]
     """Merge the given facts with those of earlier calls, which are kept beside the card."""
     path = folder / FACTS_NAME
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if kept.get("weights") != file_digest(*sorted(folder.glob("*.safetensors"))):
+    weights = file_digest(*sorted(folder.glob("*.safetensors")))
+    if kept.get("weights") != weights:
         # Neither training nor results of weights that have been replaced since then are those of these.
         kept = {"run": {key: kept["run"][key] for key in ("name", "license") if key in kept.get("run", {})}}
     run = {**_finetuning_facts(folder), **kept.get("run", {}), **(run or {})}
@@ -120,7 +121,7 @@ def remember_facts(folder: Path, run: dict | None = None, evaluation: list[dict]
             raise ValueError(f"An evaluation result lacks {', '.join(sorted(missing))}: {result}")
     if "arguments" in run:
         run["arguments"] = {key: _last_name_of_path(value) for key, value in run["arguments"].items()}
-    return {"run": run, "evaluation": evaluation, "weights": file_digest(*sorted(folder.glob("*.safetensors")))}
+    return {"run": run, "evaluation": evaluation, "weights": weights}
 
 
 def _finetuning_facts(folder: Path) -> dict:

@@ -69,6 +69,14 @@ def read_yaml(file: str | Path | None, known: set[str]) -> dict[str, Any]:
     return settings
 
 
+def layer_settings(
+    defaults: dict[str, Any], file: str | Path | None, options: argparse.Namespace, known: set[str]
+) -> dict[str, Any]:
+    """Defaults, over them the settings of a YAML file, over these the flags of the defaults' names that were given."""
+    given = {name: getattr(options, name) for name in defaults if getattr(options, name) is not None}
+    return {**defaults, **read_yaml(file, known), **given}
+
+
 def parse_assignments(assignments: list[str]) -> dict[str, Any]:
     """`["mask_scope=sample", "hidden_size=32"]` as a dictionary, values read as YAML."""
     parsed = {}
