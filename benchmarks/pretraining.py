@@ -9,6 +9,8 @@ shape (58 channels, 4 s at 256 Hz), so reading data is left out. Operations are 
 (training/estimate.py), for the masks that were really drawn. The peak is the best rate of one large matrix product on
 this machine in the same precision, measured in the same process. Each setting runs in a process of its own.
 
+of floor: the step's time as a multiple of what its two large parts take alone: its attention calls, repeated by
+themselves, and all other operations at the matrix peak. 1 would be a step without any work between elements.
 activations: bytes that autograd keeps for the backward pass. peak memory: of a GPU what torch allocated, of a CPU the
 process's largest resident memory, both for a whole step with weights, gradients and optimiser.
 """
@@ -19,10 +21,13 @@ import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
+from torch.overrides import TorchFunctionMode
 
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
 from dare_eeg_hf.evaluation.costs import peak_megabytes
@@ -97,6 +102,51 @@ def saved_activations(step: PretrainingStep) -> int:
     return sum(kept.values())
 
 
+class AttentionCalls(TorchFunctionMode):
+    """Counts the attention calls made under it, by the sizes of query and key and whether a gradient follows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Counter[tuple[torch.Size, torch.Size, bool]] = Counter()
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is F.scaled_dot_product_attention:
+            query, key = args[:2]
+            self.calls[query.shape, key.shape, query.requires_grad] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def time_attention(query_size: torch.Size, key_size: torch.Size, with_gradient: bool, like: dict) -> float:
+    """Seconds of one attention call by itself, the best of five, with its backward pass where a gradient follows."""
+    query, key, value = (torch.randn(size, **like) for size in (query_size, key_size, key_size))
+    for tensor in (query, key, value):
+        tensor.requires_grad_(with_gradient)
+    gradient, times = torch.randn(query_size, **like), []
+    for _ in range(5):
+        synchronize(like["device"])
+        start = time.perf_counter()
+        output = F.scaled_dot_product_attention(query, key, value)
+        if with_gradient:
+            torch.autograd.grad(output, (query, key, value), gradient)
+        synchronize(like["device"])
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def floor_seconds(step: PretrainingStep, precision: str, device: str, peak_rate: float) -> float:
+    """Seconds of a step that did nothing but its attention calls and, at the matrix peak, its other operations."""
+    # On CPUs the model computes attention in float32 while it trains; its backward pass is slow in bf16.
+    like = {"device": device, "dtype": torch.bfloat16 if precision == "bf16" and device == "cuda" else torch.float32}
+    before = step.flops
+    with AttentionCalls() as attention:
+        step()
+    seconds, flops = 0.0, step.flops - before
+    for (query_size, key_size, with_gradient), count in attention.calls.items():
+        seconds += count * time_attention(query_size, key_size, with_gradient, like)
+        flops -= count * 4 * query_size.numel() * key_size[-2] * (3 if with_gradient else 1)
+    return seconds + flops / peak_rate
+
+
 def measure(setting: dict) -> dict:
     """Time steps of one setting for `seconds`, after two to warm up (and to compile)."""
     device, seconds = setting.pop("device"), setting.pop("seconds")
@@ -109,7 +159,9 @@ def measure(setting: dict) -> dict:
         step()
     synchronize(device)
     warm_up = time.perf_counter() - start
-    activations = saved_activations(step) if setting["compiling"] == "none" else None
+    is_eager = setting["compiling"] == "none"
+    activations = saved_activations(step) if is_eager else None
+    floor = floor_seconds(step, setting["precision"], device, peak_rate) if is_eager else None
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     step.flops, first = 0.0, step.number
@@ -126,6 +178,7 @@ def measure(setting: dict) -> dict:
         "gflops": rate / 1e9,
         "peak_gflops": peak_rate / 1e9,
         "share": rate / peak_rate,
+        "times_floor": None if floor is None else elapsed / (step.number - first) / floor,
         "activations_gb": None if activations is None else activations / 1e9,
         "peak_gb": peak_memory / 1e9,
         "warm_up_seconds": warm_up,
@@ -153,7 +206,7 @@ def main() -> None:
     print(machine(device))
     print(
         f"{'preset':<7}{'batch':>6}{'precision':>10}{'compile':>10}{'ckpt':>6}{'windows/s':>11}{'GFLOP/s':>10}"
-        f"{'peak':>9}{'share':>8}{'activations':>13}{'peak memory':>13}{'warm-up':>9}"
+        f"{'peak':>9}{'share':>8}{'of floor':>10}{'activations':>13}{'peak memory':>13}{'warm-up':>9}"
     )
     results = []
     for preset, precision, compiling, checkpointing in itertools.product(
@@ -177,11 +230,13 @@ def main() -> None:
             continue
         found = json.loads(process.stdout.splitlines()[-1])
         results.append(found)
+        floor = "" if found["times_floor"] is None else f"{found['times_floor']:.2f} x"
         activations = "" if found["activations_gb"] is None else f"{found['activations_gb']:.2f} GB"
         print(
             f"{preset:<7}{batch_size:>6}{precision:>10}{compiling:>10}{checkpointing:>6}"
             f"{found['windows_per_second']:>11.2f}{found['gflops']:>10.1f}{found['peak_gflops']:>9.0f}"
-            f"{found['share']:>8.1%}{activations:>13}{found['peak_gb']:>10.2f} GB{found['warm_up_seconds']:>7.1f} s",
+            f"{found['share']:>8.1%}{floor:>10}{activations:>13}{found['peak_gb']:>10.2f} GB"
+            f"{found['warm_up_seconds']:>7.1f} s",
             flush=True,
         )
     if options.json:

@@ -97,13 +97,13 @@ class _GroupedFolds:
         return self.splitter.get_n_splits()
 
 
-def band_power(sampling_rate: float, groups: np.ndarray | None = None) -> Pipeline:
-    """Band power, standardised, then `logistic_regression`."""
-    return make_pipeline(BandPower(sampling_rate), StandardScaler(), logistic_regression(groups))
+def feature_classifier(groups: np.ndarray | None = None) -> Pipeline:
+    """Standardised features (W, F), then `logistic_regression`."""
+    return make_pipeline(StandardScaler(), logistic_regression(groups))
 
 
-def riemann(groups: np.ndarray | None = None) -> Pipeline:
-    """Covariance matrices (oracle approximating shrinkage), tangent space at their Riemannian mean, then as above.
+def tangent_space() -> Pipeline:
+    """Covariance matrices (oracle approximating shrinkage) in the tangent space at their Riemannian mean.
 
     Shrinkage also makes average-referenced windows usable, whose plain covariance is singular. After Barachant et
     al., "Multiclass brain-computer interface classification by Riemannian geometry", IEEE TBME 59 (2012).
@@ -116,7 +116,16 @@ def riemann(groups: np.ndarray | None = None) -> Pipeline:
         from pyriemann.tangentspace import TangentSpace
     except ImportError as error:
         raise ImportError("this baseline needs pyriemann: pip install 'dare-eeg-hf[benchmark]'") from error
-    return make_pipeline(Covariances("oas"), TangentSpace("riemann"), StandardScaler(), logistic_regression(groups))
+    return make_pipeline(Covariances("oas"), TangentSpace("riemann"))
+
+
+def center_by_subject(features: np.ndarray, subjects: np.ndarray) -> np.ndarray:
+    """Features (W, F) less their mean over all windows of the same subject (W,)."""
+    centered = np.empty_like(features)
+    for subject in np.unique(subjects):
+        own = subjects == subject
+        centered[own] = features[own] - features[own].mean(axis=0)
+    return centered
 
 
 def filter_in_time(signals: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:

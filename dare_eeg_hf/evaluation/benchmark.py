@@ -35,7 +35,7 @@ from dare_eeg_hf.evaluation.benchmark_report import write_report
 from dare_eeg_hf.evaluation.contestants import (
     BASELINES,
     ENCODER_MODES,
-    POOLED,
+    POOLED_MODES,
     adaptation_arguments,
     check_contestants,
     fit_contestant,
@@ -95,7 +95,7 @@ def cell_inputs(cell: Cell, windows: LabelledWindows, settings: dict, checkpoint
         "windows": windows.fingerprint(),
         "labels_and_folds": described.hexdigest()[:16],
         "weights": None if checkpoint is None else digest_of_weights(Path(checkpoint)),
-        "settings": settings if cell.mode != POOLED and is_random(cell.model, cell.mode) else {},
+        "settings": settings if cell.mode not in POOLED_MODES and is_random(cell.model, cell.mode) else {},
     }
 
 
@@ -135,20 +135,20 @@ def evaluate_cell(
     probabilities = np.full((len(windows), len(windows.label_names)), np.nan)
     fold_scores, trained = {}, 0
     for fold in TASKS[cell.task].folds(windows):
-        predict, trained = fit_contestant(cell.model, windows, fold, arguments, checkpoint, cell.seed)
+        predict, trained = fit_contestant(cell.model, cell.mode, windows, fold, arguments, checkpoint, cell.seed)
         probabilities[fold.test] = predict(windows.select(fold.test))
         scores = classification_metrics(windows.labels[fold.test], probabilities[fold.test])
         fold_scores[fold.name] = scores["balanced_accuracy"]
     tested = ~np.isnan(probabilities[:, 0])
-    subjects = windows.subjects[tested]
-    metrics = classification_metrics(windows.labels[tested], probabilities[tested], subjects)
+    tests = windows.select(tested)
+    metrics = classification_metrics(tests.labels, probabilities[tested], tests.subjects)
     return {
         "metrics": metrics,
         "subjects": asdict(statistics_over_subjects(metrics["per_subject_balanced_accuracy"])),
         "folds": fold_scores,
-        "tested_windows": int(tested.sum()),
+        "tested_windows": len(tests),
         "classes": list(windows.label_names),
-        "one_class_per_subject": len(set(zip(subjects, windows.labels[tested], strict=True))) == len(set(subjects)),
+        "one_class_per_subject": tests.has_one_class_per_subject,
         "trainable_parameters": trained,
     }
 

@@ -14,7 +14,9 @@ METRICS = ("balanced_accuracy", "cohen_kappa", "weighted_f1", "auroc", "auprc")
 NAMES = {
     "chance": "chance",
     "band-power": "band power + logistic regression",
+    "band-power-centered": "band power, centered by subject + logistic regression",
     "riemann": "Riemannian tangent space + logistic regression",
+    "riemann-centered": "Riemannian tangent space, centered by subject + logistic regression",
     "eegnet": "EEGNet from scratch (own code)",
 }
 

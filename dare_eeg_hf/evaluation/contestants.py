@@ -6,6 +6,10 @@ In a folder's name `{seed}` stands for the seed: `runs/nano-{seed}` has one pre-
 
 Encoders are adapted in one of the modes of fine-tuning, or in the mode `pooled`: the encoder stays as it is, and the
 baselines' logistic regression reads the mean and the spread of its features over each window.
+
+`band-power-centered`, `riemann-centered` and the mode `pooled-centered` subtract from each subject's features their
+mean over that subject's windows, tested ones included. No label is used, but someone's windows have to be there
+before the first of them is classified, and in about the same mixture of classes for everyone.
 """
 
 from __future__ import annotations
@@ -23,12 +27,17 @@ import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from dare_eeg_hf.atomic_files import replacing
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
-from dare_eeg_hf.evaluation.baselines import EEGNetClassifier, band_power, chance, logistic_regression, riemann
+from dare_eeg_hf.evaluation.baselines import (
+    BandPower,
+    EEGNetClassifier,
+    center_by_subject,
+    chance,
+    feature_classifier,
+    tangent_space,
+)
 from dare_eeg_hf.evaluation.protocols import Fold
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
@@ -44,12 +53,13 @@ from dare_eeg_hf.training.finetuning import (
 )
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
 
-BASELINES = ("chance", "band-power", "riemann", "eegnet")
-DETERMINISTIC = ("chance", "band-power", "riemann")
+CENTERED = "-centered"
+BASELINES = ("chance", "band-power", "band-power" + CENTERED, "riemann", "riemann" + CENTERED, "eegnet")
+DETERMINISTIC = tuple(name for name in BASELINES if name != "eegnet")
 """Baselines without anything random in them: one seed tells all."""
 
-POOLED = "pooled"
-ENCODER_MODES = (*MODES, POOLED)
+POOLED_MODES = ("pooled", "pooled" + CENTERED)
+ENCODER_MODES = (*MODES, *POOLED_MODES)
 """How an encoder can be adapted."""
 
 Predictor = Callable[[LabelledWindows], np.ndarray]
@@ -67,8 +77,8 @@ def short_name(model: str) -> str:
 
 
 def is_random(model: str, mode: str) -> bool:
-    """Whether the seed changes anything: baselines without randomness and given encoders in mode `pooled` need one."""
-    return model not in DETERMINISTIC and (mode != POOLED or model.startswith("random:") or SEED in model)
+    """Whether the seed changes anything; for baselines without randomness and pooled features it does not."""
+    return model not in DETERMINISTIC and (mode not in POOLED_MODES or model.startswith("random:") or SEED in model)
 
 
 def check_names(models: Sequence[str]) -> None:
@@ -139,8 +149,8 @@ def resolve_checkpoint(model: str, seed: int, folder: Path) -> str:
 
 
 def adaptation_arguments(mode: str, seed: int, **settings) -> FinetuningArguments | None:
-    """How to fine-tune in a mode; None for `pooled`, which has no training loop."""
-    return None if mode == POOLED else FinetuningArguments(mode=mode or "probe", seed=seed, **settings)
+    """How to fine-tune in a mode; None for pooled features, which have no training loop."""
+    return None if mode in POOLED_MODES else FinetuningArguments(mode=mode or "probe", seed=seed, **settings)
 
 
 def with_kept_features(
@@ -177,6 +187,7 @@ def with_kept_features(
 
 def fit_contestant(
     model: str,
+    mode: str,
     windows: LabelledWindows,
     fold: Fold,
     arguments: FinetuningArguments | None,
@@ -190,6 +201,7 @@ def fit_contestant(
 
     Args:
         model: contestant.
+        mode: of adaptation; empty for baselines.
         windows: all windows of the task, with kept features where the mode allows them.
         fold: positions in `windows`.
         arguments: of fine-tuning, from `adaptation_arguments`; baselines ignore them.
@@ -198,6 +210,9 @@ def fit_contestant(
 
     Returns:
         Predictor and number of trained parameters.
+
+    Raises:
+        ValueError: features are to be centered where each subject has one class, which would take the class out.
     """
     if model == "eegnet":
         train, validation = windows.select(fold.train), windows.select(fold.validation)
@@ -205,18 +220,16 @@ def fit_contestant(
         network.fit(train.signals, train.labels, (validation.signals, validation.labels))
         trained = sum(p.numel() for p in network.model_.parameters())
         return (lambda other: network.predict_proba(other.signals)), trained
+    both = windows.select(fold.fit)
+    if model == "chance":
+        classifier = chance().fit(both.signals, both.labels)
+        return (lambda other: classifier.predict_proba(other.signals)), 0
     if model in BASELINES:
-        both = windows.select(fold.fit)
-        classifier = {
-            "chance": chance,
-            "band-power": lambda: band_power(windows.sampling_rate, both.subjects),
-            "riemann": lambda: riemann(both.subjects),
-        }[model]()
-        classifier.fit(both.signals, both.labels)
-        trained = 0 if model == "chance" else classifier[-1].coef_.size + classifier[-1].intercept_.size
-        return (lambda other: classifier.predict_proba(other.signals)), int(trained)
-    if arguments is None:
-        return _fit_pooled(checkpoint, windows.select(fold.fit))
+        transform = BandPower(windows.sampling_rate) if model.startswith("band-power") else tangent_space()
+        transform.fit(both.signals)
+        return _fit_on_features(lambda other: transform.transform(other.signals), both, model.endswith(CENTERED))
+    if mode in POOLED_MODES:
+        return _fit_on_features(_statistics_of(checkpoint, both), both, mode.endswith(CENTERED))
     result = finetune(
         checkpoint, windows.select(fold.train), windows.select(fold.validation), arguments, progress=False
     )
@@ -224,15 +237,28 @@ def fit_contestant(
     return predictor, result.metrics["trainable_parameters"]
 
 
-def _fit_pooled(checkpoint: str, train: LabelledWindows) -> tuple[Predictor, int]:
-    """Logistic regression on a frozen encoder's statistics."""
+def _statistics_of(checkpoint: str, train: LabelledWindows) -> Callable[[LabelledWindows], np.ndarray]:
+    """What gives windows' pooled features (W, F): those kept with the windows, else the frozen encoder."""
     untrained, extractor = build_classifier(checkpoint, train, spatial_projection=False)
 
     def statistics(windows: LabelledWindows) -> np.ndarray:
         kept = windows if windows.features is not None else attach_statistics(untrained.dare_eeg, extractor, windows)
         return kept.features[:, 0].numpy()
 
-    classifier = make_pipeline(StandardScaler(), logistic_regression(train.subjects))
-    classifier.fit(statistics(train), train.labels)
+    return statistics
+
+
+def _fit_on_features(
+    features: Callable[[LabelledWindows], np.ndarray], train: LabelledWindows, centered: bool
+) -> tuple[Predictor, int]:
+    """Logistic regression on features (W, F) of windows, which are centered by subject where that is asked for."""
+    if centered and train.has_one_class_per_subject:
+        raise ValueError("every subject is of one class: centering features by subject would take the class out")
+
+    def prepared(windows: LabelledWindows) -> np.ndarray:
+        values = features(windows)
+        return center_by_subject(values, windows.subjects) if centered else values
+
+    classifier = feature_classifier(train.subjects).fit(prepared(train), train.labels)
     trained = classifier[-1].coef_.size + classifier[-1].intercept_.size
-    return (lambda windows: classifier.predict_proba(statistics(windows))), int(trained)
+    return (lambda windows: classifier.predict_proba(prepared(windows))), int(trained)

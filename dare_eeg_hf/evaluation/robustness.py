@@ -71,7 +71,7 @@ def robustness_of(
     points = [(name, level) for name, corruption in CORRUPTIONS.items() for level in corruption.levels]
     probabilities = {point: np.full((len(windows), len(windows.label_names)), np.nan) for point in points}
     for fold in tqdm(TASKS[task].folds(windows), desc=f"{short_name(model)}, seed {seed}", unit="fold"):
-        predict, _ = fit_contestant(model, windows, fold, arguments, checkpoint, seed)
+        predict, _ = fit_contestant(model, cell.mode, windows, fold, arguments, checkpoint, seed)
         intact = windows.select(fold.test)
         for name, level in points:
             test = damaged(intact, CORRUPTIONS[name], name, level, seed, model in BASELINES)

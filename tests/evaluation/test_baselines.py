@@ -3,15 +3,17 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.pipeline import make_pipeline
 
 from dare_eeg_hf.evaluation.baselines import (
     BandPower,
     EEGNet,
     EEGNetClassifier,
-    band_power,
+    center_by_subject,
     chance,
+    feature_classifier,
     filter_in_time,
-    riemann,
+    tangent_space,
 )
 
 RATE = 128.0
@@ -42,22 +44,35 @@ def test_bands_above_the_nyquist_frequency_and_below_the_resolution_are_left_out
     assert np.isfinite(BandPower(RATE).transform(np.zeros((2, 3, 64)))).all()
 
 
-@pytest.mark.parametrize("make", [lambda g: band_power(RATE, g), riemann], ids=["band power", "riemann"])
-def test_classical_baselines_generalise_to_new_subjects(make):
+@pytest.mark.parametrize("features", [lambda: BandPower(RATE), tangent_space], ids=["band power", "riemann"])
+def test_classical_baselines_generalise_to_new_subjects(features):
     signals, labels = rhythm_windows(80)
     subjects = np.repeat([f"s{i}" for i in range(8)], 10)
-    model = make(subjects).fit(signals, labels)
+    model = make_pipeline(features(), feature_classifier(subjects)).fit(signals, labels)
     unseen, truth = rhythm_windows(40, seed=1)
     assert model.score(unseen, truth) > 0.9
     noise = np.random.default_rng(2).normal(size=unseen.shape)
-    model = make(subjects).fit(np.random.default_rng(3).normal(size=signals.shape), labels)
+    model = make_pipeline(features(), feature_classifier(subjects)).fit(
+        np.random.default_rng(3).normal(size=signals.shape), labels
+    )
     assert 0.2 < model.score(noise, truth) < 0.8
 
 
 def test_riemann_takes_average_referenced_windows():
     signals, labels = rhythm_windows(40)
     signals -= signals.mean(axis=1, keepdims=True)
-    assert riemann().fit(signals, labels).score(signals, labels) > 0.9
+    assert make_pipeline(tangent_space(), feature_classifier()).fit(signals, labels).score(signals, labels) > 0.9
+
+
+def test_centering_takes_out_what_is_a_subjects_own():
+    random = np.random.default_rng(0)
+    subjects = np.repeat(["a", "b", "c"], 4)[random.permutation(12)]
+    features = random.normal(size=(12, 5))
+    offsets = {"a": 100.0, "b": -7.0, "c": 0.5}
+    shifted = features + np.array([offsets[subject] for subject in subjects])[:, None]
+    np.testing.assert_allclose(center_by_subject(shifted, subjects), center_by_subject(features, subjects), atol=1e-12)
+    own = subjects == "b"
+    np.testing.assert_allclose(center_by_subject(features, subjects)[own], features[own] - features[own].mean(axis=0))
 
 
 def test_chance_is_one_over_classes():

@@ -177,6 +177,33 @@ def test_pooled_features_of_unknown_electrodes_are_refused_with_what_to_do(corpu
         evaluate_cell(cell, unknown, {}, tiny_checkpoint, tmp_path)
 
 
+@pytest.mark.parametrize(("baseline", "mode"), [("band-power", ""), ("riemann", ""), (None, "pooled")])
+def test_centering_by_subject_undoes_that_amplifiers_differ(finished, tiny_checkpoint, baseline, mode):
+    output, _, _ = finished
+    windows = LabelledWindows.load(output / "windows" / f"{TASK}.npz")
+    gains = dict(zip(np.unique(windows.subjects), (0.2, 1.0, 4.0, 20.0), strict=True))
+    scale = np.array([gains[subject] for subject in windows.subjects])[:, None, None]
+    amplified = windows.with_signals(windows.signals * scale)
+
+    def score(suffix: str) -> float:
+        model = tiny_checkpoint if baseline is None else baseline + suffix
+        cell = Cell(TASK, model, mode and mode + suffix, 0)
+        found = evaluate_cell(cell, amplified, {}, tiny_checkpoint if mode else None, output / "features")
+        return found["metrics"]["balanced_accuracy"]
+
+    assert score("-centered") >= max(score(""), 0.8)
+
+
+def test_centering_is_refused_where_it_would_take_the_class_out(finished, tmp_path):
+    output, _, _ = finished
+    windows = LabelledWindows.load(output / "windows" / f"{TASK}.npz")
+    traits = windows.with_labels(np.isin(windows.subjects, ["S001", "S002"]).astype(int))
+    assert traits.has_one_class_per_subject
+    assert not windows.has_one_class_per_subject
+    with pytest.raises(ValueError, match="would take the class out"):
+        evaluate_cell(Cell(TASK, "riemann-centered", "", 0), traits, {}, None, tmp_path)
+
+
 def test_windows_are_read_again_where_recordings_were_added(corpus_root, tmp_path):
     root, output = tmp_path / "data", tmp_path / "output"
     shutil.copytree(corpus_root, root, ignore=shutil.ignore_patterns("S004*"))
@@ -247,11 +274,13 @@ def test_labels_shuffled_within_subjects_give_chance(finished, tiny_checkpoint):
             ("riemann", ""),
             (tiny_checkpoint, "probe"),
             (tiny_checkpoint, "pooled"),
+            ("band-power-centered", ""),
+            (tiny_checkpoint, "pooled-centered"),
         ):
             checkpoint = model if mode else None
             result = evaluate_cell(Cell(TASK, model, mode, seed), shuffled, QUICK, checkpoint, output / "features")
             scores.append(result["metrics"]["balanced_accuracy"])
-    assert abs(np.mean(scores) - 0.5) < 0.08, scores  # 12 scores of 64 windows: standard error about 0.02
+    assert abs(np.mean(scores) - 0.5) < 0.08, scores  # 18 scores of 64 windows: standard error about 0.02
 
 
 def test_a_leaking_protocol_is_refused_before_anything_is_trained(finished, monkeypatch):
