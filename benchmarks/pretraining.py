@@ -133,18 +133,28 @@ def time_attention(query_size: torch.Size, key_size: torch.Size, with_gradient: 
     return min(times)
 
 
-def floor_seconds(step: PretrainingStep, precision: str, device: str, peak_rate: float) -> float:
-    """Seconds of a step that did nothing but its attention calls and, at the matrix peak, its other operations."""
+def times_floor(step: PretrainingStep, precision: str, device: str, peak_rate: float) -> float:
+    """Time of a step as a multiple of its attention calls alone and its other operations at the matrix peak."""
     # On CPUs the model computes attention in float32 while it trains; its backward pass is slow in bf16.
     like = {"device": device, "dtype": torch.bfloat16 if precision == "bf16" and device == "cuda" else torch.float32}
-    before = step.flops
+    number, before = step.number, step.flops
     with AttentionCalls() as attention:
         step()
-    seconds, flops = 0.0, step.flops - before
+    floor, flops = 0.0, step.flops - before
     for (query_size, key_size, with_gradient), count in attention.calls.items():
-        seconds += count * time_attention(query_size, key_size, with_gradient, like)
+        floor += count * time_attention(query_size, key_size, with_gradient, like)
         flops -= count * 4 * query_size.numel() * key_size[-2] * (3 if with_gradient else 1)
-    return seconds + flops / peak_rate
+    floor += flops / peak_rate
+
+    times = []
+    for _ in range(3):
+        step.number = number  # the same masks: steps differ in how many tokens they see
+        synchronize(device)
+        start = time.perf_counter()
+        step()
+        synchronize(device)
+        times.append(time.perf_counter() - start)
+    return min(times) / floor
 
 
 def measure(setting: dict) -> dict:
@@ -161,7 +171,7 @@ def measure(setting: dict) -> dict:
     warm_up = time.perf_counter() - start
     is_eager = setting["compiling"] == "none"
     activations = saved_activations(step) if is_eager else None
-    floor = floor_seconds(step, setting["precision"], device, peak_rate) if is_eager else None
+    floor = times_floor(step, setting["precision"], device, peak_rate) if is_eager else None
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     step.flops, first = 0.0, step.number
@@ -178,7 +188,7 @@ def measure(setting: dict) -> dict:
         "gflops": rate / 1e9,
         "peak_gflops": peak_rate / 1e9,
         "share": rate / peak_rate,
-        "times_floor": None if floor is None else elapsed / (step.number - first) / floor,
+        "times_floor": floor,
         "activations_gb": None if activations is None else activations / 1e9,
         "peak_gb": peak_memory / 1e9,
         "warm_up_seconds": warm_up,
