@@ -11,7 +11,7 @@ from transformers import (
 )
 
 from dare_eeg_hf import DareEegConfig, DareEegForPreTraining, DareEegForSequenceClassification, DareEegModel
-from dare_eeg_hf.modeling_dare_eeg import info_nce, limit_norm
+from dare_eeg_hf.modeling_dare_eeg import ProbeDropout, info_nce, limit_norm
 
 CHANNEL_IDS = torch.tensor([27, 3, 61, 0, 40, 11])
 
@@ -452,6 +452,26 @@ def test_features_kept_from_an_earlier_run_give_the_same_logits(tiny_config):
     model = DareEegForSequenceClassification(tiny_config).eval()
     features = model.extract_features(windows(), CHANNEL_IDS).last_hidden_state
     assert torch.equal(model.classify_features(features), model(windows(), CHANNEL_IDS).logits)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_probe_dropout_zeroes_its_share_evenly_and_keeps_the_mean(share, dtype):
+    torch.manual_seed(0)
+    dropout, ones = ProbeDropout(share), torch.ones(401, 3, 101, dtype=dtype)  # no multiple of four
+    first, second = dropout(ones), dropout(ones)
+    assert not torch.equal(first, second)
+    assert first.dtype == dtype
+    kept = first.float()
+    assert kept.unique().tolist() == pytest.approx([0.0, 1 / (1 - share)], rel=0.005)
+    # 121,503 draws, 401 for each mean below: five standard errors.
+    assert kept.eq(0).float().mean() == pytest.approx(share, abs=5 * 0.5 / 121_503**0.5)
+    assert (kept.eq(0).float().mean(0) - share).abs().max() < 5 * 0.5 / 401**0.5
+    lanes = torch.stack(kept.flatten()[: 4 * 30_000].eq(0).float().unflatten(0, (-1, 4)).unbind(1))
+    assert torch.corrcoef(lanes).fill_diagonal_(0).abs().max() < 0.03  # four features share one draw of 64 bits
+    torch.manual_seed(0)
+    assert torch.equal(dropout(ones), first)
+    assert torch.equal(dropout.eval()(ones), ones)
 
 
 def test_normalised_features_are_learned_however_small_they_vary(tiny_config, tmp_path):
