@@ -4,10 +4,11 @@
     python benchmarks/pretraining.py --preset nano base --precision float32 bf16 --compile none regional
     python benchmarks/pretraining.py --preset base --batch-size 16 --gradient-checkpointing off on
 
-A step is what training does: masks, forward, backward, AdamW, momentum encoder. Windows are noise of the published
-shape (58 channels, 4 s at 256 Hz), so reading data is left out. Operations are those of matrix products and attention
-(training/estimate.py), for the masks that were really drawn. The peak is the best rate of one large matrix product on
-this machine in the same precision, measured in the same process. Each setting runs in a process of its own.
+A step is what training does: masks, forward, backward, AdamW, momentum encoder. Whole rounds of the same eight masks
+are timed. Windows are noise of the published shape (58 channels, 4 s at 256 Hz), so reading data is left out.
+Operations are those of matrix products and attention (training/estimate.py), for the masks that were really drawn. The
+peak is the best rate of one large matrix product on this machine in the same precision, measured in the same process.
+Each setting runs in a process of its own.
 
 of floor: the step's time as a multiple of what its two large parts take alone: its attention calls, repeated by
 themselves, and all other operations at the matrix peak. 1 would be a step without any work between elements.
@@ -40,6 +41,8 @@ from hardware import machine, matrix_peak, synchronize
 
 DEFAULT_BATCH_SIZE = {"nano": 64, "light": 32, "small": 16, "base": 16, "deep": 8}
 GPU_BATCH_SIZE = 72
+STEPS_PER_ROUND = 8
+"""Masks decide how many tokens a step sees; whole rounds of the same masks can be compared."""
 
 
 class PretrainingStep:
@@ -61,12 +64,16 @@ class PretrainingStep:
         self.autocast = (
             (lambda: torch.autocast(device, torch.bfloat16)) if precision == "bf16" else (lambda: nullcontext())
         )
-        self.number = 0
         self.flops = 0.0
 
-    def __call__(self) -> None:
-        """Take the next step and count its operations."""
-        masks = step_masks(self.config, self.batch, seed=0, purpose="benchmark", step=self.number)
+    def take_round(self) -> None:
+        """Take a step with each of the round's masks."""
+        for number in range(STEPS_PER_ROUND):
+            self(number)
+
+    def __call__(self, number: int = 0) -> None:
+        """Take a step with the `number`-th masks and count its operations."""
+        masks = step_masks(self.config, self.batch, seed=0, purpose="benchmark", step=number)
         with self.autocast():
             output = self.model(
                 **self.batch,
@@ -78,7 +85,6 @@ class PretrainingStep:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.model.update_momentum_encoder(0.996)
-        self.number += 1
         _, patches, channels = masks.context_mask.shape
         kept = int(masks.context_mask.any(-1).sum())
         visible = int(masks.context_mask.sum()) / kept
@@ -117,12 +123,12 @@ class AttentionCalls(TorchFunctionMode):
 
 
 def time_attention(query_size: torch.Size, key_size: torch.Size, with_gradient: bool, like: dict) -> float:
-    """Seconds of one attention call by itself, the best of five, with its backward pass where a gradient follows."""
+    """Seconds of one attention call by itself, the best of three, with its backward pass where a gradient follows."""
     query, key, value = (torch.randn(size, **like) for size in (query_size, key_size, key_size))
     for tensor in (query, key, value):
         tensor.requires_grad_(with_gradient)
     gradient, times = torch.randn(query_size, **like), []
-    for _ in range(5):
+    for _ in range(3):
         synchronize(like["device"])
         start = time.perf_counter()
         output = F.scaled_dot_product_attention(query, key, value)
@@ -133,66 +139,56 @@ def time_attention(query_size: torch.Size, key_size: torch.Size, with_gradient: 
     return min(times)
 
 
-def times_floor(step: PretrainingStep, precision: str, device: str, peak_rate: float) -> float:
-    """Time of a step as a multiple of its attention calls alone and its other operations at the matrix peak."""
+def floor_seconds(step: PretrainingStep, precision: str, device: str, peak_rate: float) -> float:
+    """Seconds of a round that did nothing but its attention calls and, at the matrix peak, its other operations."""
     # On CPUs the model computes attention in float32 while it trains; its backward pass is slow in bf16.
     like = {"device": device, "dtype": torch.bfloat16 if precision == "bf16" and device == "cuda" else torch.float32}
-    number, before = step.number, step.flops
+    before = step.flops
     with AttentionCalls() as attention:
-        step()
-    floor, flops = 0.0, step.flops - before
+        step.take_round()
+    seconds, flops = 0.0, step.flops - before
     for (query_size, key_size, with_gradient), count in attention.calls.items():
-        floor += count * time_attention(query_size, key_size, with_gradient, like)
+        seconds += count * time_attention(query_size, key_size, with_gradient, like)
         flops -= count * 4 * query_size.numel() * key_size[-2] * (3 if with_gradient else 1)
-    floor += flops / peak_rate
-
-    times = []
-    for _ in range(3):
-        step.number = number  # the same masks: steps differ in how many tokens they see
-        synchronize(device)
-        start = time.perf_counter()
-        step()
-        synchronize(device)
-        times.append(time.perf_counter() - start)
-    return min(times) / floor
+    return seconds + flops / peak_rate
 
 
 def measure(setting: dict) -> dict:
-    """Time steps of one setting for `seconds`, after two to warm up (and to compile)."""
+    """Time rounds of one setting for about `seconds`, after one to warm up (and to compile)."""
     device, seconds = setting.pop("device"), setting.pop("seconds")
     if setting["precision"] == "float32" and device == "cuda":
         torch.set_float32_matmul_precision("highest")
     peak_rate = matrix_peak(torch.bfloat16 if setting["precision"] == "bf16" else torch.float32, device)
     step = PretrainingStep(**setting, device=device)
     start = time.perf_counter()
-    for _ in range(2):
-        step()
+    step.take_round()
     synchronize(device)
     warm_up = time.perf_counter() - start
     is_eager = setting["compiling"] == "none"
     activations = saved_activations(step) if is_eager else None
-    floor = times_floor(step, setting["precision"], device, peak_rate) if is_eager else None
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    step.flops, first = 0.0, step.number
+    step.flops, rounds = 0.0, 0
     start = time.perf_counter()
-    while step.number - first < 3 or time.perf_counter() - start < seconds:
-        step()
-    synchronize(device)
+    while not rounds or time.perf_counter() - start < seconds:
+        step.take_round()
+        synchronize(device)
+        rounds += 1
     elapsed = time.perf_counter() - start
     peak_memory = torch.cuda.max_memory_allocated() if device == "cuda" else 2**20 * peak_megabytes()
     rate = step.flops / elapsed
+    floor = floor_seconds(step, setting["precision"], device, peak_rate) if is_eager else None
     return {
         **setting,
-        "windows_per_second": (step.number - first) * setting["batch_size"] / elapsed,
+        "windows_per_second": rounds * STEPS_PER_ROUND * setting["batch_size"] / elapsed,
         "gflops": rate / 1e9,
         "peak_gflops": peak_rate / 1e9,
         "share": rate / peak_rate,
-        "times_floor": floor,
+        "times_floor": None if floor is None else elapsed / rounds / floor,
         "activations_gb": None if activations is None else activations / 1e9,
         "peak_gb": peak_memory / 1e9,
         "warm_up_seconds": warm_up,
-        "steps": step.number - first,
+        "steps": rounds * STEPS_PER_ROUND,
     }
 
 

@@ -1087,7 +1087,7 @@ class FeatureStandardization(nn.Module):
 
 
 class ProbeDropout(nn.Dropout):
-    """Dropout that on CPUs draws 16 random bits for each feature, in a seventh of the time of torch's own.
+    """Dropout that on CPUs draws 16 random bits for each feature, several times faster than torch's own.
 
     Drawing is most of a probe's training where features are kept. The share of zeros is `p` to within 2^-17.
     """
@@ -1099,7 +1099,7 @@ class ProbeDropout(nn.Dropout):
         if features.device.type != "cpu":
             return super().forward(features)
         count = features.numel()
-        words = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)
+        words = torch.empty(-(-count // 4), dtype=torch.int64, device=features.device).random_(-(2**63), None)
         draws = words.view(torch.int16)[:count].view(features.shape)
         threshold = round(self.p * 2**16) - 2**15
         return features * draws.float().ge_(threshold).div_(1 - self.p).to(features.dtype)

@@ -1,6 +1,7 @@
 """What a user would pick instead of a foundation model: chance, band power, Riemannian geometry, EEGNet from scratch.
 
-All four are scikit-learn classifiers on arrays (windows, channels, samples), so they run in the same protocols.
+Chance and EEGNet are scikit-learn classifiers of arrays (windows, channels, samples); the other two are transformers
+of such arrays to features, which `feature_classifier` reads.
 EEGNet is our own torch code, written from the description in Lawhern et al., "EEGNet: a compact convolutional neural
 network for EEG-based brain-computer interfaces", Journal of Neural Engineering 15 (2018), 056013; it is not the
 authors' program.
@@ -120,7 +121,7 @@ def tangent_space() -> Pipeline:
 
 
 def center_by_subject(features: np.ndarray, subjects: np.ndarray) -> np.ndarray:
-    """Features (W, F) less their mean over all windows of the same subject (W,)."""
+    """Features (W, F) less their mean over those of these windows that are of the same subject (W,)."""
     centered = np.empty_like(features)
     for subject in np.unique(subjects):
         own = subjects == subject

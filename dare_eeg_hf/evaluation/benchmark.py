@@ -37,6 +37,7 @@ from dare_eeg_hf.evaluation.contestants import (
     ENCODER_MODES,
     POOLED_MODES,
     adaptation_arguments,
+    check_centering,
     check_contestants,
     fit_contestant,
     is_random,
@@ -46,7 +47,7 @@ from dare_eeg_hf.evaluation.contestants import (
 )
 from dare_eeg_hf.evaluation.costs import measured_costs
 from dare_eeg_hf.evaluation.metrics import classification_metrics
-from dare_eeg_hf.evaluation.protocols import statistics_over_subjects
+from dare_eeg_hf.evaluation.protocols import one_class_subjects, statistics_over_subjects
 from dare_eeg_hf.evaluation.tasks import TASKS
 from dare_eeg_hf.file_digest import file_digest
 from dare_eeg_hf.training.finetuning import FinetuningArguments
@@ -130,6 +131,7 @@ def evaluate_cell(
 ) -> dict:
     """Train and test on every fold; every window is predicted by the model of the fold that tests it."""
     arguments = adaptation_arguments(cell.mode, cell.seed, **settings)
+    check_centering(cell.model, cell.mode, windows)
     if checkpoint is not None:
         windows = with_kept_features(checkpoint, windows, feature_cache, arguments)
     probabilities = np.full((len(windows), len(windows.label_names)), np.nan)
@@ -140,15 +142,15 @@ def evaluate_cell(
         scores = classification_metrics(windows.labels[fold.test], probabilities[fold.test])
         fold_scores[fold.name] = scores["balanced_accuracy"]
     tested = ~np.isnan(probabilities[:, 0])
-    tests = windows.select(tested)
-    metrics = classification_metrics(tests.labels, probabilities[tested], tests.subjects)
+    subjects, labels = windows.subjects[tested], windows.labels[tested]
+    metrics = classification_metrics(labels, probabilities[tested], subjects)
     return {
         "metrics": metrics,
         "subjects": asdict(statistics_over_subjects(metrics["per_subject_balanced_accuracy"])),
         "folds": fold_scores,
-        "tested_windows": len(tests),
+        "tested_windows": int(tested.sum()),
         "classes": list(windows.label_names),
-        "one_class_per_subject": tests.has_one_class_per_subject,
+        "one_class_per_subject": len(one_class_subjects(subjects, labels)) == len(np.unique(subjects)),
         "trainable_parameters": trained,
     }
 

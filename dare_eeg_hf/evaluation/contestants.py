@@ -8,8 +8,8 @@ Encoders are adapted in one of the modes of fine-tuning, or in the mode `pooled`
 baselines' logistic regression reads the mean and the spread of its features over each window.
 
 `band-power-centered`, `riemann-centered` and the mode `pooled-centered` subtract from each subject's features their
-mean over that subject's windows, tested ones included. No label is used, but someone's windows have to be there
-before the first of them is classified, and in about the same mixture of classes for everyone.
+mean over that subject's windows, in what is trained on and in what is tested. No label is used, but a test subject's
+windows have to be there before the first of them is classified, and in about the same mixture of classes for everyone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from dare_eeg_hf.evaluation.baselines import (
     feature_classifier,
     tangent_space,
 )
-from dare_eeg_hf.evaluation.protocols import Fold
+from dare_eeg_hf.evaluation.protocols import Fold, one_class_subjects
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
 from dare_eeg_hf.training.classifier_setup import build_classifier
@@ -123,6 +123,26 @@ def check_contestant(model: str, seeds: Sequence[int] = (0,)) -> None:
             f"{model} is no baseline ({', '.join(BASELINES)}), no random:SIZE ({', '.join(PRESETS)}) and no "
             f"checkpoint that can be read ({error})"
         ) from error
+
+
+def is_centered(model: str, mode: str) -> bool:
+    """Whether features are centered by subject; a checkpoint's name says nothing about it."""
+    return (model if model in BASELINES else mode).endswith(CENTERED)
+
+
+def check_centering(model: str, mode: str, windows: LabelledWindows) -> None:
+    """Refuse to center features where that would take the class out with the subject.
+
+    Raises:
+        ValueError: most subjects have windows of one class only.
+    """
+    if is_centered(model, mode):
+        subjects, one_class = np.unique(windows.subjects), one_class_subjects(windows.subjects, windows.labels)
+        if 2 * len(one_class) > len(subjects):
+            raise ValueError(
+                f"{len(one_class)} of {len(subjects)} subjects have windows of one class only: centering their "
+                "features would take the class out"
+            )
 
 
 def resolve_checkpoint(model: str, seed: int, folder: Path) -> str:
@@ -210,9 +230,6 @@ def fit_contestant(
 
     Returns:
         Predictor and number of trained parameters.
-
-    Raises:
-        ValueError: features are to be centered where each subject has one class, which would take the class out.
     """
     if model == "eegnet":
         train, validation = windows.select(fold.train), windows.select(fold.validation)
@@ -224,12 +241,13 @@ def fit_contestant(
     if model == "chance":
         classifier = chance().fit(both.signals, both.labels)
         return (lambda other: classifier.predict_proba(other.signals)), 0
+    centered = is_centered(model, mode)
     if model in BASELINES:
         transform = BandPower(windows.sampling_rate) if model.startswith("band-power") else tangent_space()
         transform.fit(both.signals)
-        return _fit_on_features(lambda other: transform.transform(other.signals), both, model.endswith(CENTERED))
+        return _fit_on_features(lambda other: transform.transform(other.signals), both, centered)
     if mode in POOLED_MODES:
-        return _fit_on_features(_statistics_of(checkpoint, both), both, mode.endswith(CENTERED))
+        return _fit_on_features(_statistics_of(checkpoint, both), both, centered)
     result = finetune(
         checkpoint, windows.select(fold.train), windows.select(fold.validation), arguments, progress=False
     )
@@ -252,8 +270,6 @@ def _fit_on_features(
     features: Callable[[LabelledWindows], np.ndarray], train: LabelledWindows, centered: bool
 ) -> tuple[Predictor, int]:
     """Logistic regression on features (W, F) of windows, which are centered by subject where that is asked for."""
-    if centered and train.has_one_class_per_subject:
-        raise ValueError("every subject is of one class: centering features by subject would take the class out")
 
     def prepared(windows: LabelledWindows) -> np.ndarray:
         values = features(windows)

@@ -220,6 +220,11 @@ def within_session_folds(
     )
 
 
+def one_class_subjects(subjects: np.ndarray, labels: np.ndarray) -> list[str]:
+    """Subjects whose windows (W,) all have the same label (W,): all of them where it is a trait, as a diagnosis is."""
+    return [subject for subject in np.unique(subjects) if len(np.unique(labels[subjects == subject])) == 1]
+
+
 @dataclass(frozen=True)
 class SubjectStatistics:
     """A metric per subject, summarised over subjects (not over windows)."""

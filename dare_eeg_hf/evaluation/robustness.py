@@ -33,6 +33,7 @@ from dare_eeg_hf.evaluation.contestants import (
     BASELINES,
     ENCODER_MODES,
     adaptation_arguments,
+    check_centering,
     check_contestants,
     fit_contestant,
     resolve_checkpoint,
@@ -68,6 +69,7 @@ def robustness_of(
         return stored
 
     arguments = adaptation_arguments(cell.mode, seed, **settings)
+    check_centering(model, cell.mode, windows)
     points = [(name, level) for name, corruption in CORRUPTIONS.items() for level in corruption.levels]
     probabilities = {point: np.full((len(windows), len(windows.label_names)), np.nan) for point in points}
     for fold in tqdm(TASKS[task].folds(windows), desc=f"{short_name(model)}, seed {seed}", unit="fold"):

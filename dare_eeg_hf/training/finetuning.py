@@ -411,9 +411,9 @@ class TrainingLoop:
         optimizer = torch.optim.AdamW(
             layerwise_parameter_groups(model, arguments.learning_rate, arguments.weight_decay, layer_decay), fused=True
         )
-        self.module = accelerator.prepare(wrapped)
+        self.module, prepared = accelerator.prepare(wrapped, optimizer)
         # Accelerate's wrapper is for fp16's scaled gradients; in every step it also searches the disk for a package.
-        self.optimizer = accelerator.prepare(optimizer) if accelerator.scaler else optimizer
+        self.optimizer = prepared if accelerator.scaler else prepared.optimizer
         self.wrapped = accelerator.unwrap_model(self.module)
         if arguments.normalize_features:
             standardize_features(model, train_inputs, accelerator.device)

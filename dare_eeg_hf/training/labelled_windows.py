@@ -83,11 +83,6 @@ class LabelledWindows:
             [f"{s}/{k}/{r}" for s, k, r in zip(self.subjects, self.sessions, self.recordings, strict=True)]
         )
 
-    @property
-    def has_one_class_per_subject(self) -> bool:
-        """Whether the label is a trait of the person, as a diagnosis is: no subject has windows of two classes."""
-        return len(set(zip(self.subjects, self.labels, strict=True))) == len(set(self.subjects))
-
     def select(self, indices: Sequence[int] | np.ndarray) -> LabelledWindows:
         """The windows at these positions, or where a boolean mask is True, in order."""
         indices = np.asarray(indices)
