@@ -80,7 +80,8 @@ def rotary_table(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Cosines and sines of the rotary embedding on time.
 
-    Half of each head's dimensions turn, in neighbouring pairs (2k, 2k + 1), at `theta ** (-2k / dimensions)`.
+    Half of each head's dimensions turn, in neighbouring pairs (2k, 2k + 1), at `theta ** (-2k / dimensions)`; the
+    angle of the others is zero.
 
     Args:
         positions: Time patch of each token, shape `(1 or B, L)`.
@@ -88,22 +89,23 @@ def rotary_table(
         dtype: Type of the result.
 
     Returns:
-        Two tensors of shape `(1 or B, 1, L, pairs)`.
+        Two tensors of shape `(1 or B, 1, L, head_size / 2)`.
     """
     num_pairs = config.hidden_size // config.num_attention_heads // 4
     exponents = torch.arange(num_pairs, device=positions.device, dtype=torch.float32) / num_pairs
     frequencies = config.rotary_theta**-exponents / config.rotary_interpolation_factor
-    angles = positions[:, None, :, None].float() * frequencies
+    angles = F.pad(positions[:, None, :, None].float() * frequencies, (0, num_pairs))
     return angles.cos().to(dtype), angles.sin().to(dtype)
 
 
 def apply_rotary(states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """Turn the first half of each head's dimensions; `states` has shape `(B, heads, L, head_size)`."""
-    num_rotated = 2 * cos.shape[-1]
-    turned, kept = states[..., :num_rotated], states[..., num_rotated:]
-    even, odd = turned[..., 0::2], turned[..., 1::2]
-    turned = torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1).flatten(-2)
-    return torch.cat((turned, kept), dim=-1)
+    """Turn neighbouring pairs of each head's dimensions; `states` has shape `(B, heads, L, head_size)`."""
+    pairs = states.unflatten(-1, (-1, 2))
+    if states.dtype == torch.float32 and not torch.compiler.is_compiling():
+        # One pass over memory instead of several. Compilers join those, and have no kernels for complex numbers.
+        return torch.view_as_real(torch.view_as_complex(pairs) * torch.complex(cos, sin)).flatten(-2)
+    even, odd = pairs.unbind(-1)
+    return torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1).flatten(-2)
 
 
 def eager_attention_forward(
