@@ -101,7 +101,8 @@ class Recording:
         source_stop = min(self.source_samples, round(last_second * self.source_rate))
         try:
             # What is wrong with the whole recording is said once, with the first piece.
-            with warnings.catch_warnings(action="ignore" if start else "default"):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore" if start else "default")
                 signal, description = self.read_source(source_start, source_stop)
                 batch = self.feature_extractor(signal, **description)
         except ValueError as error:
