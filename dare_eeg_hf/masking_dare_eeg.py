@@ -91,7 +91,8 @@ def draw_masks(
         Masks on the CPU.
 
     Raises:
-        ValueError: If the window is too small to hide anything.
+        ValueError: If the window is too small to hide anything, or the settings never leave both a visible patch and a
+            target.
     """
     if num_patches * num_channels < 2:
         raise ValueError(
@@ -105,6 +106,7 @@ def draw_masks(
         channels = whole.expand(-1, num_channels) if channels is None else channels
         patches = whole.expand(-1, num_patches) if patches is None else patches
         return _draw_sample_masks(config, channels, patches, generator)
+    _check_that_masks_can_be_drawn(config, num_patches, num_channels)
     while True:
         masks = _draw_batch_masks(config, num_patches, num_channels, generator)
         if masks.context_mask.any() and masks.target_mask.any():
@@ -190,11 +192,35 @@ def _shared_channels(num_visible, overlap):
     return num_visible * 2 * overlap / (1 + overlap)
 
 
+def _num_visible(config: DareEegConfig, num_channels: int) -> int:
+    """Channels that a kept time patch shows where all windows share a mask."""
+    return min(max(round(num_channels * config.visible_channel_ratio), 1), num_channels)
+
+
+def _check_that_masks_can_be_drawn(config: DareEegConfig, num_patches: int, num_channels: int) -> None:
+    """Refuse settings with which one would draw for ever.
+
+    Raises:
+        ValueError: with the settings to change.
+    """
+    if config.patch_drop_probability == 1:
+        raise ValueError("With patch_drop_probability 1 no time patch is ever visible; set it below 1.")
+    drops_patches = config.patch_drop_probability > 0 and num_patches > 1
+    hides_channels = config.target_probability > 0 and _num_visible(config, num_channels) < num_channels
+    if not drops_patches and not hides_channels:
+        raise ValueError(
+            f"Nothing of a window of {num_patches} time patch(es) and {num_channels} channel(s) would ever be hidden "
+            f"with patch_drop_probability {config.patch_drop_probability}, visible_channel_ratio "
+            f"{config.visible_channel_ratio} and target_probability {config.target_probability}. Raise the first "
+            "(windows of one channel need it, and several time patches), or lower the second and raise the third."
+        )
+
+
 def _draw_batch_masks(
     config: DareEegConfig, num_patches: int, num_channels: int, generator: torch.Generator | None
 ) -> PretrainingMasks:
     """One mask for all windows, with time patches and targets drawn independently."""
-    num_visible = min(max(round(num_channels * config.visible_channel_ratio), 1), num_channels)
+    num_visible = _num_visible(config, num_channels)
     kept = torch.rand(num_patches, generator=generator) >= config.patch_drop_probability
     order = torch.rand(num_patches, num_channels, generator=generator).argsort(-1)
     chosen = torch.rand(num_patches, num_channels, generator=generator) < config.target_probability

@@ -83,6 +83,20 @@ def test_a_single_patch_cannot_be_masked(config):
         draw_masks(config, 1, 1)
 
 
+@pytest.mark.parametrize(
+    ("settings", "num_channels", "message"),
+    [
+        ({"patch_drop_probability": 1.0}, 19, "patch_drop_probability 1"),
+        ({"patch_drop_probability": 0.0, "visible_channel_ratio": 1.0}, 19, "visible_channel_ratio 1.0"),
+        ({"patch_drop_probability": 0.0, "target_probability": 0.0}, 19, "target_probability 0.0"),
+        ({"patch_drop_probability": 0.0}, 1, "1 channel"),
+    ],
+)
+def test_settings_that_never_give_a_mask_are_refused(settings, num_channels, message):
+    with pytest.raises(ValueError, match=message):
+        draw_masks(DareEegConfig.from_preset("nano", **settings), 16, num_channels)
+
+
 def test_padding_is_neither_visible_nor_a_target(config):
     channel_mask = torch.arange(20)[None] < torch.tensor([[20], [7], [1]])
     patch_mask = torch.arange(10)[None] < torch.tensor([[10], [4], [6]])
