@@ -20,6 +20,7 @@ class WindowCollator:
         patch_size: samples per patch; windows are padded to whole patches.
         electrode_names: give every window exactly these channels in exactly this order, as a learned spatial
             projection needs them. The ids then count the electrodes. By default each window keeps its channels.
+        sampling_rate: what the model expects, in Hz; windows at another rate are refused. By default any rate will do.
 
     Example:
         >>> batch = WindowCollator()([dataset[0], dataset[1]])
@@ -32,10 +33,12 @@ class WindowCollator:
         channel_names: Sequence[str] = CHANNEL_VOCABULARY,
         patch_size: int = 64,
         electrode_names: Sequence[str] | None = None,
+        sampling_rate: float | None = None,
     ):
         self.channel_names = tuple(channel_names)
         self.patch_size = patch_size
         self.electrode_names = None if electrode_names is None else tuple(electrode_names)
+        self.sampling_rate = sampling_rate
         self._ids: dict[tuple[str, ...], np.ndarray] = {}
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
@@ -43,12 +46,17 @@ class WindowCollator:
         patch_mask (B, N) bool, and labels (B,) int64 where every row has one.
 
         Raises:
-            ValueError: on a channel that the vocabulary lacks, an electrode that a window lacks, or windows of
-                different sampling rates.
+            ValueError: on a channel that the vocabulary lacks, an electrode that a window lacks, windows of different
+                sampling rates, or of another one than the model's.
         """
         rates = {float(row["sampling_rate"]) for row in rows}
         if len(rates) > 1:
             raise ValueError(f"one batch cannot mix windows at {sorted(rates)} Hz; resample, or batch them apart")
+        if self.sampling_rate is not None and rates != {float(self.sampling_rate)}:
+            raise ValueError(
+                f"the windows are stored at {rates.pop():g} Hz and the model works at {self.sampling_rate:g} Hz; cut "
+                f"them again with sampling_rate {self.sampling_rate:g}, or configure the model for their rate"
+            )
         signals, ids = zip(*(self._channels(row) for row in rows), strict=True)
         channels = np.array([signal.shape[0] for signal in signals])
         samples = np.array([signal.shape[1] for signal in signals])

@@ -79,8 +79,9 @@ def training_dataloader(
         num_workers: worker processes that read ahead.
         shuffle: off keeps the order of the data sets (with `group_by_montage=False`, or a single montage).
         group_by_montage: only put windows of the same channels and length into one batch, so that nothing is padded.
-        drop_last: leave out what does not fill a batch; another part in each epoch. Off, only rows that cannot be
-            shared out equally between several processes are left out; with one process none is.
+            Montages with too few windows to fill a step share padded batches.
+        drop_last: leave out what does not fill a batch; another part in each epoch. Off, montages share no batch, and
+            only rows that cannot be shared out equally between several processes are left out.
 
     Raises:
         ValueError: if there is no batch, or the weights do not fit the data sets.
@@ -144,14 +145,22 @@ def batch_plan(
     """Row numbers of every batch of one epoch and process; data sets of the given lengths count on after each other.
 
     With `layouts`, one number per row, a batch holds rows of one layout only, and at each step every process has the
-    same layout.
+    same layout; but for those with too few rows for a step, which share batches (with `drop_last`).
     """
     rng = np.random.default_rng([seed, epoch])
     rows = _rows_of_epoch(lengths, weights, rng, shuffle)
-    groups = [rows] if layouts is None else [rows[layouts[rows] == layout] for layout in np.unique(layouts[rows])]
+    fewest = batch_size * world_size if drop_last else 1
+    groups = [rows] if layouts is None else _groups_by_layout(rows, layouts[rows], fewest)
     batches = [batch for group in groups for batch in _shared_batches(group, batch_size, rank, world_size, drop_last)]
     order = rng.permutation(len(batches)) if shuffle else range(len(batches))
     return [batches[number] for number in order]
+
+
+def _groups_by_layout(rows: np.ndarray, layouts: np.ndarray, fewest: int) -> list[np.ndarray]:
+    """Rows apart by layout, those of layouts with fewer than `fewest` together at the end."""
+    numbers, counts = np.unique(layouts, return_counts=True)
+    groups = [rows[layouts == number] for number in numbers[counts >= fewest]]
+    return [*groups, rows[np.isin(layouts, numbers[counts < fewest])]]
 
 
 def _rows_of_epoch(

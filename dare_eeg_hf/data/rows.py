@@ -22,6 +22,7 @@ class TableRows:
         montages: the different lists of channel names in the table.
         montage_numbers: (W,) which of them each row has.
         signal_bytes: (W,) how many bytes each signal has.
+        sampling_rates: (W,) in Hz.
     """
 
     def __init__(self, table: pa.Table):
@@ -33,7 +34,7 @@ class TableRows:
             [np.zeros(0, np.int64), *(np.diff(offsets) for offsets, _ in self._buffers)]
         )
         self.montages, self.montage_numbers = _distinct_montages(table.column("channel_names"))
-        self._rates = table.column("sampling_rate").to_numpy()
+        self.sampling_rates = table.column("sampling_rate").to_numpy()
         units = table.column("unit").combine_chunks().dictionary_encode()
         self._unit_names, self._unit_numbers = units.dictionary.to_pylist(), units.indices.to_numpy()
         self._labels = table.column("label").fill_null(-1).to_numpy() if "label" in table.column_names else None
@@ -56,7 +57,7 @@ class TableRows:
             "signal_dtype": SIGNAL_DTYPE,
             "n_channels": len(names),
             "channel_names": names,
-            "sampling_rate": float(self._rates[number]),
+            "sampling_rate": float(self.sampling_rates[number]),
             "unit": self._unit_names[self._unit_numbers[number]],
             "label": None if label < 0 else label,
         }
@@ -106,12 +107,12 @@ class WindowRows(torch.utils.data.Dataset):
         return [self[number] for number in numbers]
 
     def layouts(self) -> np.ndarray:
-        """Return a number (W,) per row; rows with the same montage and the same length have the same number."""
+        """Return a number (W,) per row, the same for rows with the same montage, length and sampling rate."""
         known: dict[tuple[str, ...], int] = {}
-        keys = [np.zeros((0, 2), np.int64)]
+        keys = [np.zeros((0, 3))]
         for table, selected in zip(self._tables, self._selected, strict=True):
             numbers = np.array([known.setdefault(montage, len(known)) for montage in table.montages], dtype=np.int64)
-            key = np.stack([numbers[table.montage_numbers], table.signal_bytes], axis=1)
+            key = np.stack([numbers[table.montage_numbers], table.signal_bytes, table.sampling_rates], axis=1)
             keys.append(key if selected is None else key[selected])
         return np.unique(np.concatenate(keys), axis=0, return_inverse=True)[1].reshape(-1)
 

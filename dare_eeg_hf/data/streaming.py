@@ -63,13 +63,20 @@ class WindowStream(torch.utils.data.IterableDataset):
     def _batches(self) -> Iterator[list[Row]]:
         """The batches of all processes, in turn."""
         waiting: dict[tuple, list[Row]] = defaultdict(list)
+        filled: set[tuple] = set()
         for row in self._rows():
             layout = (row["channel_names"], row["signal"].shape[1]) if self.group_by_montage else ()
             waiting[layout].append(row)
             if len(waiting[layout]) == self.batch_size:
+                filled.add(layout)
                 yield waiting.pop(layout)
         if not self.drop_last:
             yield from waiting.values()
+            return
+        # Montages with less than a batch share padded ones; otherwise they would never be seen, in no epoch.
+        rare = [row for layout, rows in waiting.items() if layout not in filled for row in rows]
+        for start in range(0, len(rare) - self.batch_size + 1, self.batch_size):
+            yield rare[start : start + self.batch_size]
 
     def _rows(self) -> Iterator[Row]:
         """The mixed rows of all data sets."""

@@ -86,6 +86,13 @@ def test_one_batch_has_one_sampling_rate():
         WindowCollator()([make(1)[0], make(1)[0] | {"sampling_rate": 200.0}])
 
 
+def test_windows_at_another_rate_than_the_models_are_refused():
+    collator = WindowCollator(sampling_rate=256)
+    collator([make(1)[0]])
+    with pytest.raises(ValueError, match="stored at 200 Hz and the model works at 256 Hz"):
+        collator([make(1)[0] | {"sampling_rate": 200.0}])
+
+
 def test_without_labels_there_are_none():
     assert "labels" not in WindowCollator()([make(1, labels=())[0]])
 
@@ -176,6 +183,25 @@ def test_a_batch_holds_one_montage_and_one_length_only():
     mixed = list(loader(dataset, batch_size=3, group_by_montage=False))
     assert len(mixed) == 9
     assert not all(batch["channel_mask"].all() for batch in mixed)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_rare_montages_share_padded_batches(streaming):
+    datasets = [make(12), make(2, THREE, first=12), make(3, FOUR, 256, first=14)]
+    if streaming:
+        datasets = [dataset.to_iterable_dataset() for dataset in datasets]
+    batches = list(loader(datasets, batch_size=4))
+    assert len(batches) == 4
+    mixed = [batch for batch in batches if not (batch["channel_mask"].all() and batch["patch_mask"].all())]
+    assert len(mixed) == 1
+    assert set(flat(numbers(mixed))) < set(range(12, 17))
+    seen = [set(flat(numbers(loader(datasets, batch_size=4, epoch=epoch)))) for epoch in range(10)]
+    assert set.union(*seen) == set(range(17))
+
+
+def test_layouts_tell_sampling_rates_apart():
+    dataset = make(4).map(lambda row, number: row | {"sampling_rate": 128.0 + number % 2}, with_indices=True)
+    assert WindowRows([dataset]).layouts().tolist() == [0, 1, 0, 1]
 
 
 @pytest.mark.parametrize("streaming", [False, True])
