@@ -12,6 +12,15 @@ from typing import Any
 import yaml
 
 
+class SettingsLoader(yaml.SafeLoader):
+    """YAML in which 1e-3 is a number; without a decimal point PyYAML takes it for a word."""
+
+
+SettingsLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Keeps the description's line breaks and shows defaults that say something."""
 
@@ -59,7 +68,7 @@ def read_yaml(file: str | Path | None, known: set[str]) -> dict[str, Any]:
     if file is None:
         return {}
     with Path(file).open(encoding="utf-8") as stream:
-        settings = yaml.safe_load(stream) or {}
+        settings = yaml.load(stream, SettingsLoader) or {}
     if not isinstance(settings, dict):
         raise ValueError(f"{file} must hold settings as `name: value`, one per line.")
     settings = {name.replace("-", "_"): value for name, value in settings.items()}
@@ -67,6 +76,36 @@ def read_yaml(file: str | Path | None, known: set[str]) -> dict[str, Any]:
     if unknown:
         raise ValueError(f"{file}: unknown setting(s) {', '.join(unknown)}. Known are: {', '.join(sorted(known))}.")
     return settings
+
+
+def fit_to_fields(kind: type, settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a YAML file as the fields of a dataclass want them.
+
+    Args:
+        kind: a dataclass; fields that are neither numbers, words nor switches are left as they are.
+        settings: by field name; `no` for a word is the word, `none` for a number that may be left out is None.
+
+    Raises:
+        ValueError: a value is of another type than its field.
+    """
+    hints = typing.get_type_hints(kind)
+    return {name: _fit(name, value, hints[name]) if name in hints else value for name, value in settings.items()}
+
+
+def _fit(name: str, value: Any, hint: Any) -> Any:
+    of = _plain_type(hint)
+    optional = type(None) in typing.get_args(hint)
+    if of is str and value is False:  # YAML reads the word `no` as false
+        return "no"
+    if of in (int, float) and optional and str(value).lower() == "none":
+        return None
+    accepted = {int: (int,), float: (int, float), bool: (bool,), str: (str,)}.get(of)
+    if accepted is None or (value is None and optional):
+        return value
+    if not isinstance(value, accepted) or (isinstance(value, bool) and of is not bool):
+        kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+        raise ValueError(f"{name} must be {kinds[of]}, not {value!r}")
+    return value
 
 
 def layer_settings(
@@ -84,7 +123,7 @@ def parse_assignments(assignments: list[str]) -> dict[str, Any]:
         name, separator, value = assignment.partition("=")
         if not separator:
             raise ValueError(f"Write model settings as FIELD=VALUE, not {assignment!r}.")
-        parsed[name.strip().replace("-", "_")] = yaml.safe_load(value)
+        parsed[name.strip().replace("-", "_")] = yaml.load(value, SettingsLoader)
     return parsed
 
 

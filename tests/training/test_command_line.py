@@ -4,7 +4,8 @@ import argparse
 
 import pytest
 
-from dare_eeg_hf.training.command_line import layer_settings
+from dare_eeg_hf.training.command_line import fit_to_fields, layer_settings, parse_assignments, read_yaml
+from dare_eeg_hf.training.pretraining import PretrainingArguments
 
 
 def test_flags_go_before_the_file_and_the_file_before_defaults(tmp_path):
@@ -18,3 +19,41 @@ def test_flags_go_before_the_file_and_the_file_before_defaults(tmp_path):
     assert layer_settings(defaults, None, options, known) == {**defaults, "max_steps": 0, "seed": 5}
     with pytest.raises(ValueError, match="learning_rate"):
         layer_settings(defaults, file, options, known - {"learning_rate"})
+
+
+def test_numbers_with_an_exponent_are_numbers(tmp_path):
+    file = tmp_path / "settings.yaml"
+    file.write_text("learning_rate: 5e-4\nweight_decay: 1.5E-6\nname: 5e-4x\n")
+    assert read_yaml(file, {"learning_rate", "weight_decay", "name"}) == {
+        "learning_rate": 5e-4,
+        "weight_decay": 1.5e-6,
+        "name": "5e-4x",
+    }
+    assert parse_assignments(["activation_loss_weight=1e-3"]) == {"activation_loss_weight": 1e-3}
+
+
+def test_settings_fit_their_fields():
+    settings = {"mixed_precision": False, "max_gradient_norm": "none", "compile": "none", "learning_rate": 1}
+    assert fit_to_fields(PretrainingArguments, {**settings, "data": ["a"], "trackers": []}) == {
+        "mixed_precision": "no",
+        "max_gradient_norm": None,
+        "compile": "none",
+        "learning_rate": 1,
+        "data": ["a"],
+        "trackers": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"max_steps": 2.5}, "max_steps must be a whole number, not 2.5"),
+        ({"learning_rate": "fast"}, "learning_rate must be a number, not 'fast'"),
+        ({"batch_size": True}, "batch_size must be a whole number, not True"),
+        ({"resume": "maybe"}, "resume must be true or false, not 'maybe'"),
+        ({"learning_rate": None}, "learning_rate must be a number, not None"),
+    ],
+)
+def test_settings_of_another_type_are_named(setting, message):
+    with pytest.raises(ValueError, match=message):
+        fit_to_fields(PretrainingArguments, setting)
