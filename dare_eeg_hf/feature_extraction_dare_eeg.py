@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from transformers.feature_extraction_utils import BatchFeature, FeatureExtractionMixin
 
+from .configuration_dare_eeg import DareEegConfig
 from .montage import CHANNEL_VOCABULARY, list_by_reason, match_channels, normalize_channel_name
 from .signal_dare_eeg import (
     FLAT_MICROVOLTS,
@@ -174,6 +175,16 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
             raise ValueError(f"notch must be 'auto', a frequency in hertz or None, got {notch!r}")
         if electrode_names is not None and len(set(self.electrode_names)) < len(self.electrode_names):
             raise ValueError(f"electrode_names holds a name twice: {self.electrode_names}")
+
+    @classmethod
+    def for_model(cls, config: DareEegConfig) -> "DareEegFeatureExtractor":
+        """The contract of a model with this configuration: its rate, lengths and channels, and the usual band."""
+        return cls(
+            sampling_rate=config.sampling_rate,
+            window_size=config.window_size,
+            patch_size=config.patch_size,
+            channel_names=config.channel_names,
+        )
 
     @property
     def normalized_description(self) -> str:

@@ -23,7 +23,16 @@ import sys
 import warnings
 from pathlib import Path
 
-from dare_eeg_hf.training.command_line import HelpFormatter, add_fields, parse_assignments, read_yaml
+from huggingface_hub.errors import StrictDataclassError
+
+from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
+from dare_eeg_hf.training.command_line import (
+    HelpFormatter,
+    add_fields,
+    fit_to_fields,
+    parse_assignments,
+    read_yaml,
+)
 from dare_eeg_hf.training.launching import LaunchError, main_process_first
 from dare_eeg_hf.training.pretraining import PretrainingArguments, PretrainingError, pretrain
 from dare_eeg_hf.training.pretraining_data import (
@@ -33,6 +42,7 @@ from dare_eeg_hf.training.pretraining_data import (
     prepare_windows,
     split_by_subject,
 )
+from dare_eeg_hf.training.starting_point import signal_contract
 
 
 def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, PretrainingArguments]:
@@ -59,7 +69,8 @@ def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, Pretrainin
     own = {"data", "validation_data", "validation_fraction", "streaming", "num_proc", "output"}
     try:
         chosen = read_yaml(options.pop("config"), names | own)
-        model = {**chosen.pop("config", {}), **parse_assignments(options.pop("set"))}
+        model = {**(chosen.pop("config", None) or {}), **parse_assignments(options.pop("set"))}
+        chosen = fit_to_fields(PretrainingArguments, chosen)
         chosen |= {name: value for name, value in options.items() if value is not None}
         for name in ("data", "output"):
             if not chosen.get(name):
@@ -73,10 +84,10 @@ def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, Pretrainin
     return argparse.Namespace(**{**defaults, **{name: chosen[name] for name in own & chosen.keys()}}), arguments
 
 
-def windows_of(source: str, folder: Path, data: argparse.Namespace):
+def windows_of(source: str, folder: Path, extractor: DareEegFeatureExtractor, data: argparse.Namespace):
     """Training and validation windows of one source; recordings are cut into windows below `folder` first."""
     if not is_prepared(source):
-        source = prepare_windows(source, folder / Path(source).resolve().name, num_proc=data.num_proc)
+        source = prepare_windows(source, folder / Path(source).resolve().name, extractor, num_proc=data.num_proc)
     return open_windows(source, streaming=data.streaming)
 
 
@@ -87,9 +98,10 @@ def main(argv: list[str] | None = None) -> int:
     data, arguments = parse(argv)
     sources = [data.data] if isinstance(data.data, str) else data.data
     try:
+        extractor, folder = signal_contract(arguments), arguments.output_dir / "windows"
         with main_process_first(arguments.cpu):
-            opened = [windows_of(source, arguments.output_dir / "windows", data) for source in sources]
-            given = data.validation_data and windows_of(data.validation_data, arguments.output_dir / "windows", data)
+            opened = [windows_of(source, folder, extractor, data) for source in sources]
+            given = data.validation_data and windows_of(data.validation_data, folder, extractor, data)
         train, validation = [], [given[0]] if given else []
         for windows, prepared_validation in opened:
             if not given and prepared_validation is None and not data.streaming:
@@ -97,8 +109,8 @@ def main(argv: list[str] | None = None) -> int:
             train.append(windows)
             validation += [prepared_validation] if prepared_validation is not None and not given else []
         arguments.corpora = arguments.corpora or describe(train)
-        result = pretrain(arguments, train, validation or None)
-    except (PretrainingError, LaunchError, OSError, ValueError) as error:
+        result = pretrain(arguments, train, validation or None, extractor)
+    except (PretrainingError, LaunchError, StrictDataclassError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if result.stopped_by:

@@ -61,7 +61,9 @@ def measure(checkpoint: str, rows: Sequence[dict], seed: int) -> dict:
             "own folder, not on a classifier or an encoder by itself"
         )
     network.eval()
-    collator = WindowCollator(network.config.channel_names, network.config.patch_size)
+    collator = WindowCollator(
+        network.config.channel_names, network.config.patch_size, sampling_rate=network.config.sampling_rate
+    )
     batches = [
         model_inputs(collator(rows[start : start + BATCH_SIZE]), network.config)
         for start in range(0, len(rows), BATCH_SIZE)

@@ -161,7 +161,7 @@ def resolve_checkpoint(model: str, seed: int, folder: Path) -> str:
         # Cells of several workers may want it at once: each writes its own copy, the first rename wins.
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
             copy = Path(temporary) / "encoder"
-            DareEegFeatureExtractor().save_pretrained(copy)
+            DareEegFeatureExtractor.for_model(config).save_pretrained(copy)
             encoder.save_pretrained(copy)
             with contextlib.suppress(OSError):
                 copy.rename(target)

@@ -219,13 +219,7 @@ def convert_checkpoint(
     state, report = convert_state_dict(read_reference_checkpoint(checkpoint), model)
     model.load_state_dict(state)
     model.save_pretrained(output_folder)
-    extractor = DareEegFeatureExtractor(
-        sampling_rate=model.config.sampling_rate,
-        window_size=model.config.window_size,
-        patch_size=model.config.patch_size,
-        channel_names=model.config.channel_names,
-    )
-    extractor.save_pretrained(output_folder)
+    DareEegFeatureExtractor.for_model(model.config).save_pretrained(output_folder)
     return model, report
 
 

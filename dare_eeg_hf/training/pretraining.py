@@ -144,7 +144,8 @@ def pretrain(arguments: PretrainingArguments, train_datasets, validation_dataset
         arguments: how.
         train_datasets: data set of windows, or a list of them (a mixture); map-style or streaming.
         validation_dataset: windows of other subjects; picks the checkpoint. Without it the last step is kept.
-        feature_extractor: its signal contract is saved beside the weights; the default contract when None.
+        feature_extractor: its signal contract is saved beside the weights; the one the model's configuration
+            implies when None.
 
     Returns:
         A `PretrainingResult`.

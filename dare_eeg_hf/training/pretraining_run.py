@@ -12,7 +12,6 @@ from safetensors.torch import save_file
 
 from ..configuration_dare_eeg import PRESETS, DareEegConfig
 from ..data.loading import WindowCollator, training_dataloader
-from ..feature_extraction_dare_eeg import DareEegFeatureExtractor
 from ..masking_dare_eeg import PretrainingMasks
 from ..modeling_dare_eeg import DareEegForPreTraining
 from . import checkpointing
@@ -27,6 +26,7 @@ from .processes import ProcessGroup
 from .randomness import derive_seed
 from .run_log import NotFiniteError, RunLog
 from .schedules import parameter_groups, scaled_learning_rate
+from .starting_point import check_contract, signal_contract, starting_model
 from .validation import validation_batches
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class PretrainingRun:
         self.arguments = arguments
         self.train_datasets = train_datasets if isinstance(train_datasets, (list, tuple)) else [train_datasets]
         self.validation_dataset = validation_dataset
-        self.feature_extractor = feature_extractor or DareEegFeatureExtractor()
+        self.feature_extractor = feature_extractor or signal_contract(arguments)
         self.progress = Progress()
         self.stopped_by: str | None = None
 
@@ -90,7 +90,9 @@ class PretrainingRun:
         self.store = CheckpointStore(arguments.output_dir / "checkpoints", arguments.keep_last)
         checkpoint = self._find_checkpoint()
         self.model, self.network, self.optimizer = self._build_model(checkpoint)
-        self.collator = WindowCollator(self.network.config.channel_names, self.network.config.patch_size)
+        config = self.network.config
+        check_contract(self.feature_extractor, config)
+        self.collator = WindowCollator(config.channel_names, config.patch_size, sampling_rate=config.sampling_rate)
         self.steps_per_epoch = self._count_steps_per_epoch()
         self.total_steps = self._count_total_steps()
         self.loss_names = [name for name in LOSSES if self._is_measured(name)]
@@ -128,16 +130,11 @@ class PretrainingRun:
     def _build_model(self, checkpoint: Path | None):
         arguments = self.arguments
         self.seed_step("initialisation")
-        source = checkpoint or arguments.initial_model
-        if source is not None:
-            network = DareEegForPreTraining.from_pretrained(source, dtype=torch.float32)
-            if checkpoint is not None:
-                self._check_same_model(network.config, checkpoint)
-            else:
-                for name, value in arguments.config.items():
-                    setattr(network.config, name, value)
+        if checkpoint is not None:
+            network = DareEegForPreTraining.from_pretrained(checkpoint, dtype=torch.float32)
+            self._check_same_model(network.config, checkpoint)
         else:
-            network = DareEegForPreTraining(DareEegConfig.from_preset(arguments.preset, **arguments.config))
+            network = starting_model(arguments)
         if not network.config.use_mask_alignment:
             network.contrastive_projection.requires_grad_(False)  # nothing would give it a gradient
         if arguments.gradient_checkpointing:

@@ -171,7 +171,8 @@ def _first_windows(windows, config, count: int = 32) -> dict[str, torch.Tensor]:
     rows = [windows[number] for number in range(min(len(windows), count))]
     layout = (rows[0]["channel_names"], len(rows[0]["signal"]))
     alike = [row for row in rows if (row["channel_names"], len(row["signal"])) == layout]
-    return model_inputs(WindowCollator(config.channel_names, config.patch_size)(alike), config)
+    collator = WindowCollator(config.channel_names, config.patch_size, sampling_rate=config.sampling_rate)
+    return model_inputs(collator(alike), config)
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoFeatureExtractor, AutoModel, AutoModelForPreTraining
 
-import dare_eeg_hf  # noqa: F401 - registers the classes
+from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor
 from dare_eeg_hf.training.metrics_log import read_metrics
 from dare_eeg_hf.training.pretraining import PretrainingArguments, pretrain
 
@@ -234,3 +234,44 @@ def test_regional_compiling_compiles_the_blocks_in_place(tiny_config):
     compiled = [type(module).__name__ for module in network.modules() if module._compiled_call_impl is not None]
     assert compiled == ["DareEegLayer"] * 4, "encoder, momentum encoder, predictor, reconstructor"
     assert list(network.state_dict()) == names
+
+
+def test_goes_on_from_the_weights_of_an_earlier_run(arguments, windows, tmp_path):
+    first = run(arguments(max_steps=3), windows(24))
+    changes = {"train_contrastive_projection": False, "mask_alignment_loss_weight": 0.5}
+    second = arguments(
+        max_steps=2, output_dir=tmp_path / "second", initial_model=str(first.output_dir), config=changes
+    )
+    run({**second, "learning_rate": 1e-12}, windows(24))
+    config = DareEegConfig.from_pretrained(tmp_path / "second")
+    assert config.mask_alignment_loss_weight == 0.5
+    before, after = (load_file(folder / "model.safetensors") for folder in (first.output_dir, tmp_path / "second"))
+    trained = [name for name in before if not name.startswith("dare_eeg.")]  # the momentum encoder moves anyway
+    assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in trained)
+    frozen = [name for name in before if name.startswith("contrastive_projection")]
+    assert frozen
+    assert all(torch.equal(before[name], after[name]) for name in frozen)
+
+    with pytest.raises(ValueError, match="num_attention_heads cannot be set for weights that are there already"):
+        run({**second, "output_dir": tmp_path / "third", "config": {"num_attention_heads": 1}}, windows(24))
+
+
+def test_an_encoder_alone_is_no_place_to_go_on_from(arguments, windows, tmp_path):
+    first = run(arguments(max_steps=2), windows(24)).output_dir
+    AutoModel.from_pretrained(first).save_pretrained(tmp_path / "encoder")
+    AutoFeatureExtractor.from_pretrained(first).save_pretrained(tmp_path / "encoder")
+    with pytest.raises(ValueError, match=r"no complete pre-training checkpoint .*predictor"):
+        run(arguments(output_dir=tmp_path / "second", config={}, initial_model=str(tmp_path / "encoder")), windows(24))
+
+
+def test_a_signal_contract_that_the_model_does_not_share_is_refused(arguments, windows):
+    with pytest.raises(ValueError, match="differ in patch_size"):
+        run(arguments(), windows(24), None, DareEegFeatureExtractor())
+
+
+def test_many_rare_montages_are_trained_on_together(arguments, windows):
+    montages = [("FZ", "CZ", "PZ", "OZ", *more) for more in (("C3",), ("C4", "F3"), ("F3",), ("F4", "C3", "C4"))]
+    datasets = [windows(3, seed=seed, channels=channels) for seed, channels in enumerate(montages)]
+    result = run(arguments(max_steps=3, crop_patches=2), datasets)
+    assert result.step == 3
+    assert all(row["loss"] > 0 for row in losses(result.output_dir))

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from dare_eeg_hf import DareEegConfig
+from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor
+from dare_eeg_hf.data.loading import load_windows
 from dare_eeg_hf.data.simulation import simulate_recordings
+from dare_eeg_hf.montage import CHANNEL_VOCABULARY
 from dare_eeg_hf.training.command_line import argument_help, parse_assignments
 from dare_eeg_hf.training.model_inputs import model_inputs
 from dare_eeg_hf.training.pretraining import PretrainingArguments
@@ -55,6 +57,28 @@ def test_example_takes_a_folder_of_recordings_to_a_model(recordings, tmp_path, t
     assert example.main(command) == 1
     assert "already holds a run" in capsys.readouterr().err
     assert example.main([*command, "--resume"]) == 0
+
+
+def test_recordings_are_cut_as_the_model_wants_them(recordings, tmp_path, tiny_config, example):
+    channels = [name for name in reversed(CHANNEL_VOCABULARY) if name != "CZ"]
+    sizes = {**tiny_config, "patch_size": 32, "sampling_rate": 128, "window_size": 512}
+    fields = [f"{name}={value}" for name, value in sizes.items()]
+    fields.append(f"channel_names=[{', '.join(channels)}]")
+    command = ["--data", str(recordings), "--output", str(tmp_path / "run"), "--set", *fields]
+    command += ["--epochs", "1", "--batch-size", "4", "--validation-fraction", "0.3", "--trackers", "--cpu"]
+    assert example.main(command) == 0
+    extractor = DareEegFeatureExtractor.from_pretrained(tmp_path / "run")
+    contract = (extractor.sampling_rate, extractor.patch_size, extractor.window_size, extractor.channel_names)
+    assert contract == (128, 32, 512, channels)
+    windows = load_windows(tmp_path / "run" / "windows" / recordings.name)
+    assert set(windows["sampling_rate"]) == {128.0}
+    assert "CZ" not in windows["channel_names"][0]
+
+
+def test_model_settings_of_another_type_are_an_error_not_a_traceback(recordings, tmp_path, example, capsys):
+    command = ["--data", str(recordings), "--output", str(tmp_path / "run"), "--set", "hidden_size=wide"]
+    assert example.main(command) == 1
+    assert "hidden_size" in capsys.readouterr().err
 
 
 def test_validation_subjects_are_never_trained_on(recordings, tmp_path):
@@ -113,7 +137,8 @@ def test_flags_go_before_the_file_and_the_file_before_the_defaults(example, tmp_
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [("presett: nano", "presett"), ("- nano", "name: value"), ("epochs: 0", "epochs")]
+    ("content", "message"),
+    [("presett: nano", "presett"), ("- nano", "name: value"), ("epochs: 0", "epochs"), ("seed: x", "seed must be")],
 )
 def test_mistakes_in_a_file_are_named(example, tmp_path, capsys, content, message):
     file = tmp_path / "settings.yaml"
