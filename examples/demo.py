@@ -13,9 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
-import subprocess
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -24,6 +21,7 @@ from pathlib import Path
 import mne
 import numpy as np
 
+from dare_eeg_hf.child_process import run_python
 from dare_eeg_hf.data.recordings import find_recordings, load_recording
 from dare_eeg_hf.data.simulation import simulate_recordings
 from dare_eeg_hf.evaluation.tasks import EYES, subject_of
@@ -84,19 +82,11 @@ def folds_of_real_recordings(data: Path, output: Path) -> list[Fold]:
     return folds
 
 
-def run(script: str, *arguments: object) -> None:
-    """Run one of the examples, showing the command."""
-    command = [str(EXAMPLES / script), *map(str, arguments)]
-    print(f"\n$ python {shlex.join(command)}", flush=True)
-    if subprocess.run([sys.executable, *command]).returncode:
-        raise SystemExit(f"The demo ends here: {script} failed, as it says above.")
-
-
 def run_fold(fold: Fold, pretraining_steps: int, seed: int) -> dict[str, float]:
     """Pre-train, fine-tune and test; return what finetune.py measured."""
     pretrained, classifier = fold.output / "pretrained", fold.output / "classifier"
-    run(
-        "pretrain.py",
+    run_python(
+        EXAMPLES / "pretrain.py",
         *("--data", fold.pretraining, "--output", pretrained, "--preset", "nano", "--num-proc", 2),
         *("--max-steps", pretraining_steps, "--batch-size", 32, "--learning-rate", 2e-3, "--seed", seed),
         *("--validate-every", max(1, pretraining_steps // 4), "--resume"),
@@ -105,8 +95,8 @@ def run_fold(fold: Fold, pretraining_steps: int, seed: int) -> dict[str, float]:
         *("--set", "patch_initializer_range=2.0", "mask_alignment_loss_weight=0.5"),
         f"pretraining_channel_names=[{', '.join(normalize_channel_name(name) for name in TEN_TWENTY)}]",
     )
-    run(
-        "finetune.py",
+    run_python(
+        EXAMPLES / "finetune.py",
         *("--checkpoint", pretrained, "--data", fold.labelled, "--output", classifier, "--seed", seed),
         *("--test-subjects", *fold.test_subjects, "--epochs", 200, "--learning-rate", 1e-2, "--compare-random"),
     )
@@ -184,7 +174,7 @@ def main() -> None:
     figures.mkdir(exist_ok=True)
     recording = join_test_recording(folds[-1])
     for classifier, output in ((folds[-1].output / "classifier", figures), (SHIPPED_CLASSIFIER, figures / "shipped")):
-        run("predict.py", "--model", classifier, "--recording", recording, "--output", output)
+        run_python(EXAMPLES / "predict.py", "--model", classifier, "--recording", recording, "--output", output)
     print_table(results)
     draw(folds[-1], figures)
     print(f"\nPre-trained model:  {folds[-1].output / 'pretrained'}   (AutoModel.from_pretrained loads it)")

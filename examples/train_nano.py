@@ -13,10 +13,9 @@ For evidence on people the encoder has never seen, leave their corpus out: --cor
 from __future__ import annotations
 
 import argparse
-import shlex
-import subprocess
-import sys
 from pathlib import Path
+
+from dare_eeg_hf.child_process import run_python
 
 EXAMPLES = Path(__file__).resolve().parent
 SOURCES = {
@@ -29,13 +28,6 @@ SOURCES = {
 """Scripts of dataset_scripts/, and the folders below DATA where their corpus may lie."""
 RELEASED = ("mental_arithmetic", "physionet_mi")
 """Corpora whose licence (ODC-By 1.0) is stated where they are distributed."""
-
-
-def run(*command: object) -> None:
-    """Run a Python program, showing the command."""
-    print(f"\n$ python {shlex.join(map(str, command))}", flush=True)
-    if subprocess.run([sys.executable, *map(str, command)]).returncode:
-        raise SystemExit(f"{command[0]} failed, as it says above.")
 
 
 def source_of(corpus: str, data: Path) -> Path:
@@ -66,14 +58,14 @@ def main() -> None:
     for corpus in options.corpora:
         folders.append((options.windows or options.output / "windows") / corpus)
         script = EXAMPLES.parent / "dataset_scripts" / f"{corpus}.py"
-        run(script, "--source", source_of(corpus, options.data), "--output", folders[-1])
-    run(
+        run_python(script, "--source", source_of(corpus, options.data), "--output", folders[-1])
+    run_python(
         EXAMPLES / "pretrain.py",
         *("--data", *folders, "--output", options.output, "--seed", options.seed, "--resume"),
         *("--config", EXAMPLES / "configs" / "nano_open.yaml"),
         *(("--set", *options.set) if options.set else ()),
     )
-    run("-m", "dare_eeg_hf.training.report", options.output)
+    run_python("-m", "dare_eeg_hf.training.report", options.output)
 
 
 if __name__ == "__main__":
