@@ -437,9 +437,10 @@ def test_usable_as_remote_code_without_the_package_and_without_scipy(tmp_path):
     np.save(tmp_path / "signal.npy", signal)
     script = f"""
 import sys
-sys.modules["scipy.fft"] = sys.modules["scipy.signal"] = sys.modules["mne"] = None
 import numpy as np
 from transformers import AutoFeatureExtractor
+# Not before: Transformers itself imports scikit-learn where it is installed, and that some of SciPy.
+sys.modules["scipy.fft"] = sys.modules["scipy.signal"] = sys.modules["mne"] = None
 extractor = AutoFeatureExtractor.from_pretrained({str(tmp_path / "checkpoint")!r}, trust_remote_code=True)
 assert "dare_eeg_hf" not in sys.modules
 batch = extractor(np.load({str(tmp_path / "signal.npy")!r}), {NAMES!r}, 200, "uV")
