@@ -10,6 +10,7 @@ the same command goes on: files are known by their SHA-256 and not sent twice.
 import argparse
 import importlib.metadata
 import json
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,10 +191,17 @@ def collect_model(run_folder: Path, repo_id: str) -> Files:
     if curve is not None:
         files[CURVE_NAME] = curve
     files |= {name: run_folder / name for name in (METRICS_NAME, FACTS_NAME) if (run_folder / name).is_file()}
+    files |= _images_of(card) if own_card else {}
     files |= remote_code()
     files["handler.py"] = (PACKAGE_FOLDER / "hub" / "handler.py").read_bytes()
     files["requirements.txt"] = requirements(only=HANDLER_NEEDS)
     return files
+
+
+def _images_of(card: Path) -> Files:
+    """The images beside a card that it shows."""
+    named = re.findall(r"!\[[^\]]*\]\(([\w.-]+\.(?:png|jpg|svg))\)", card.read_text(encoding="utf-8"))
+    return {name: card.parent / name for name in named if (card.parent / name).is_file()}
 
 
 def remote_code() -> dict[str, bytes]:

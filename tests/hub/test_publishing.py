@@ -126,6 +126,15 @@ def test_a_card_that_somebody_edited_is_kept(hub_server, api, run_folder):
     assert hub_server.repository(REPO).files()["README.md"].content.decode() == edited
 
 
+def test_images_that_an_edited_card_shows_go_with_it(hub_server, api, run_folder):
+    for name in ("invariance.png", "private.png"):
+        (run_folder / name).write_bytes(b"\x89PNG\r\n\x1a\n")
+    (run_folder / "README.md").write_text("# Mine\n\n![Views](invariance.png) ![Gone](gone.png) ![Up](../up.png)\n")
+    publish_model(run_folder, REPO, api=api)
+    images = {name for name in hub_server.repository(REPO).files() if name.endswith(".png")}
+    assert images - {"training_curve.png"} == {"invariance.png"}
+
+
 @pytest.mark.parametrize("missing", ["config.json", "preprocessor_config.json", "model.safetensors"])
 def test_an_incomplete_folder_is_refused(api, run_folder, missing):
     (run_folder / missing).unlink()
