@@ -116,6 +116,16 @@ class WindowRows(torch.utils.data.Dataset):
             keys.append(key if selected is None else key[selected])
         return np.unique(np.concatenate(keys), axis=0, return_inverse=True)[1].reshape(-1)
 
+    def durations(self) -> np.ndarray:
+        """Return the length (W,) of each row in seconds, without reading a signal."""
+        seconds = [np.zeros(0)]
+        for table, selected in zip(self._tables, self._selected, strict=True):
+            channels = np.array([len(montage) for montage in table.montages], dtype=np.int64)
+            samples = table.signal_bytes / np.dtype(SIGNAL_DTYPE).itemsize / channels[table.montage_numbers]
+            duration = samples / table.sampling_rates
+            seconds.append(duration if selected is None else duration[selected])
+        return np.concatenate(seconds)
+
 
 def check_columns(column_names: Sequence[str]) -> None:
     """Raise a ValueError if the columns are not those of a data set of windows."""

@@ -199,6 +199,11 @@ def test_rare_montages_share_padded_batches(streaming):
     assert set.union(*seen) == set(range(17))
 
 
+def test_rows_know_how_long_they_are():
+    rows = WindowRows([make(3, FOUR, 128), make(2, THREE, 512).select([1])])
+    assert rows.durations().tolist() == [0.5, 0.5, 0.5, 2.0]
+
+
 def test_layouts_tell_sampling_rates_apart():
     dataset = make(4).map(lambda row, number: row | {"sampling_rate": 128.0 + number % 2}, with_indices=True)
     assert WindowRows([dataset]).layouts().tolist() == [0, 1, 0, 1]
