@@ -24,11 +24,12 @@ from dare_eeg_hf import modeling_dare_eeg
 from dare_eeg_hf.atomic_files import write_bytes, write_text
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
 from dare_eeg_hf.file_digest import file_digest
+from dare_eeg_hf.training.metrics_log import FILE_NAME as METRICS_FILE
+from dare_eeg_hf.training.metrics_log import read_metrics
 from dare_eeg_hf.visualization import plot_loss_curves
 
 FACTS_NAME = "model_card.json"
 CURVE_NAME = "training_curve.png"
-METRICS_NAME = "metrics.jsonl"
 GENERATED_MARK = "<!-- Written by dare_eeg_hf. Remove this line to keep your own edits when publishing. -->"
 
 SIZE_FIELDS = tuple(PRESETS["nano"])
@@ -98,8 +99,8 @@ def render_model_card(folder: Path, facts: dict | None = None, *, repo_id: str |
         contract=_signal_contract(folder),
         run=run,
         evaluation=evaluation,
-        losses=_losses(folder / METRICS_NAME),
-        curve=CURVE_NAME if any("loss" in row for row in _read_metrics(folder / METRICS_NAME)) else None,
+        losses=_losses(folder / METRICS_FILE),
+        curve=CURVE_NAME if _read_losses(folder / METRICS_FILE) else None,
         reported=REPORTED_BY_PAPER.get(preset, ()),
     )
 
@@ -272,9 +273,9 @@ def _signal_contract(folder: Path) -> dict | None:
 
 def _losses(path: Path) -> dict | None:
     """The last training record and the best validation record of metrics.jsonl."""
-    rows = _read_metrics(path)
-    training = [row for row in rows if row.get("split") == "train" and "loss" in row]
-    validation = [row for row in rows if row.get("split") == "validation" and "loss" in row]
+    rows = _read_losses(path)
+    training = [row for row in rows if row.get("split") == "train"]
+    validation = [row for row in rows if row.get("split") == "validation"]
     if not training and not validation:
         return None
     return {
@@ -283,15 +284,16 @@ def _losses(path: Path) -> dict | None:
     }
 
 
-def _read_metrics(path: Path) -> list[dict]:
+def _read_losses(path: Path) -> list[dict]:
+    """The records of metrics.jsonl that have a loss. One that was no number stands there as null."""
     if not path.is_file():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [row for row in read_metrics(path) if row.get("loss") is not None]
 
 
 def draw_training_curve(folder: Path) -> bytes | None:
     """PNG of the losses in metrics.jsonl, or None where there are none."""
-    rows = [row for row in _read_metrics(folder / METRICS_NAME) if "loss" in row]
+    rows = _read_losses(folder / METRICS_FILE)
     if not rows:
         return None
     image = io.BytesIO()

@@ -22,13 +22,13 @@ from transformers.dynamic_module_utils import get_relative_import_files
 from dare_eeg_hf.hub.cards import (
     CURVE_NAME,
     FACTS_NAME,
-    METRICS_NAME,
     draw_training_curve,
     is_generated,
     render_model_card,
 )
 from dare_eeg_hf.hub.leaks import find_leaks
 from dare_eeg_hf.hub.transfer import PublishingError, explained, upload
+from dare_eeg_hf.training.metrics_log import FILE_NAME as METRICS_FILE
 
 PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
 SPACE_FOLDER = PACKAGE_FOLDER / "hub" / "space"
@@ -190,7 +190,7 @@ def collect_model(run_folder: Path, repo_id: str) -> Files:
     files["README.md"] = card if own_card else render_model_card(run_folder, repo_id=repo_id).encode()
     if curve is not None:
         files[CURVE_NAME] = curve
-    files |= {name: run_folder / name for name in (METRICS_NAME, FACTS_NAME) if (run_folder / name).is_file()}
+    files |= {name: run_folder / name for name in (METRICS_FILE, FACTS_NAME) if (run_folder / name).is_file()}
     files |= _images_of(card) if own_card else {}
     files |= remote_code()
     files["handler.py"] = (PACKAGE_FOLDER / "hub" / "handler.py").read_bytes()

@@ -58,6 +58,20 @@ def test_the_card_is_written_from_the_folder(folder):
     assert "did not state its data" in card.text
 
 
+def test_losses_that_are_no_numbers_and_a_line_cut_short_are_passed_over(folder):
+    """A log writes NaN as null, and a kill or a full disk may cut its last line."""
+    with (folder / "metrics.jsonl").open("a") as log:
+        for split in ("train", "validation"):
+            log.write(json.dumps({"step": 50, "split": split, "loss": None, "loss_anchor": None}) + "\n")
+        log.write('{"step": 60, "split": "tra')
+    card = ModelCard.load(write_model_card(folder))
+    assert "Last training loss: 0.02439 (step 40)" in card.text
+    assert "Best validation loss: 0.02439 (step 40)" in card.text
+    (folder / "metrics.jsonl").write_text('{"step": 0, "split": "train", "loss": null}\n')
+    (folder / "training_curve.png").unlink()
+    assert "training_curve.png" not in ModelCard.load(write_model_card(folder)).text
+
+
 def test_parameters_are_counted_alike_with_and_without_weights(folder):
     config = DareEegConfig.from_pretrained(folder)
     with_weights = count_parameters(folder, config)
