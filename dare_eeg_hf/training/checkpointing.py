@@ -91,24 +91,42 @@ class CheckpointStore:
             self._remove_leftovers()
             write_folder(target, fill)
         except (OSError, SafetensorError) as error:
-            free = shutil.disk_usage(self.folder if self.folder.is_dir() else Path.cwd()).free
-            raise CheckpointError(
-                f"The checkpoint of step {step} could not be written to {self.folder} "
-                f"({free / 2**20:.0f} MiB free): {error}."
-            ) from error
-        self._prune(best_step)
+            raise CheckpointError(not_written(f"The checkpoint of step {step}", self.folder, error)) from error
+        self._prune(step, best_step)
         return target
 
-    def _prune(self, best_step: int | None) -> None:
+    def set_aside_after(self, step: int) -> list[Path]:
+        """Rename the checkpoints of later steps, which a run that resumes from `step` passed over as damaged.
+
+        Under their own names they would count among the newest, for whose sake good ones are dropped.
+
+        Returns:
+            Where they are now: `damaged-step-...`, beside the others.
+        """
+        aside = []
+        for later in self.steps():
+            if later > step:
+                target = self.folder / f"damaged-{self.path(later).name}"
+                shutil.rmtree(target, ignore_errors=True)
+                aside.append(self.path(later).rename(target))
+        return aside
+
+    def _prune(self, written: int, best_step: int | None) -> None:
         steps = self.steps()
         for step in steps[: -self.keep_last]:
-            if step != best_step:
+            if step not in (written, best_step):
                 shutil.rmtree(self.path(step), ignore_errors=True)
 
     def _remove_leftovers(self) -> None:
         """Delete what a killed process was writing."""
         for entry in self.folder.glob(".step-*"):
             shutil.rmtree(entry, ignore_errors=True)
+
+
+def not_written(what: str, folder: Path, error: Exception) -> str:
+    """A sentence on what could not be written to a folder, why, and how much room its disk has."""
+    free = shutil.disk_usage(folder if folder.is_dir() else Path.cwd()).free
+    return f"{what} could not be written to {folder} ({free / 2**20:.0f} MiB free): {error}."
 
 
 def write_folder(target: Path, fill: Callable[[Path], None]) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -15,7 +16,7 @@ from ..data.loading import WindowCollator, training_dataloader
 from ..masking_dare_eeg import PretrainingMasks
 from ..modeling_dare_eeg import DareEegForPreTraining
 from . import checkpointing
-from .checkpointing import CheckpointError, CheckpointStore
+from .checkpointing import CheckpointError, CheckpointStore, not_written
 from .hub_push import BackgroundPush
 from .launching import checkpoint_activations, compile_model, make_accelerator
 from .metrics_log import FILE_NAME as METRICS_FILE
@@ -103,6 +104,7 @@ class PretrainingRun:
         self.log = RunLog(self.accelerator, self.processes, arguments.output_dir, names, self.windows_per_step)
         if checkpoint is not None:
             self._restore(checkpoint)
+        self._forget_later_steps()
         self._push: BackgroundPush | None = None
 
     @property
@@ -248,8 +250,15 @@ class PretrainingRun:
                 logger.warning(
                     "Resuming with %s = %s, which was %s: the run goes on, but not bit for bit.", name, now, before
                 )
-        self.log.metrics.forget_after(self.progress.step)
         self.log.say(f"Resuming from {checkpoint} (step {self.progress.step} of {self.total_steps}).")
+
+    def _forget_later_steps(self) -> None:
+        """Clear away what an interrupted run left behind of steps that are about to be taken (again)."""
+        with self._writing("What goes on from an earlier run"):
+            self.log.metrics.forget_after(self.progress.step)
+            if self.processes.is_main:
+                for damaged in self.store.set_aside_after(self.progress.step):
+                    self.log.say(f"A damaged checkpoint was renamed to {damaged}: delete it if you do not need it.")
 
     def _adapt_position(self, before: dict) -> None:
         """Translate the place in the epoch where batches have another size than when it was saved."""
@@ -431,6 +440,26 @@ class PretrainingRun:
 
     # ---- files ----------------------------------------------------------------------------------------------------
 
+    @contextmanager
+    def _writing(self, what: str) -> Iterator[None]:
+        """Around writing files, in every process: where one cannot write, all end, and none waits for it.
+
+        Raises:
+            PretrainingError: after an OSError or CheckpointError in any process.
+        """
+        error: Exception | None = None
+        try:
+            yield
+        except (OSError, CheckpointError) as problem:
+            error = problem
+        [failed] = self.processes.any(error)
+        if failed:
+            reason = f"{what} could not be written by another process, whose message says why."
+            if error is not None:
+                said = isinstance(error, CheckpointError)
+                reason = str(error) if said else not_written(what, self.arguments.output_dir, error)
+            raise PretrainingError(f"{reason} {self._advice()}") from error
+
     def checkpoint_is_due(self) -> bool:
         """Every `checkpoint_every` steps, at the best validation loss, when patience is over, and at the end."""
         step = self.progress.step
@@ -455,16 +484,11 @@ class PretrainingRun:
             save_file(weights, folder / checkpointing.MODEL_FILE, metadata={"format": "pt"})
             checkpointing.save_training_state(folder, moments, state)
 
-        error, path = None, None
-        if self.processes.is_main:
-            try:
-                path = self.store.write(self.progress.step, fill, best_step=self.progress.best_step)
-            except CheckpointError as problem:
-                error = problem
-        [failed] = self.processes.any(error)
-        if failed:
-            raise PretrainingError(f"{error or 'The first process could not save.'} {self._advice()}") from error
+        with self._writing(f"The checkpoint of step {self.progress.step}"):
+            if self.processes.is_main:
+                self.store.write(self.progress.step, fill, best_step=self.progress.best_step)
         if self._push is not None:
+            path = self.store.path(self.progress.step)
             files = [path / name for name in MODEL_FILES] + [self.log.metrics.file]
             self._push.submit([file for file in files if file.is_file()], f"Step {self.progress.step}")
 
@@ -474,8 +498,8 @@ class PretrainingRun:
         best_step = progress.best_step if progress.best_step in self.store.steps() else progress.step
         self.processes.wait()
         file = self.arguments.output_dir / METRICS_FILE
-        records = read_metrics(file) if file.exists() and not progress.last_validation else [{}]
-        metrics = progress.last_validation or records[-1]
+        records = read_metrics(file) if file.exists() else []
+        metrics = progress.last_validation or (records[-1] if records else {})
         completed = self.stopped_by in (None, "patience")
         if completed and self.processes.is_main and self.store.path(best_step).is_dir():
             export_model(self.store.path(best_step), self.arguments.output_dir, self._card_facts())

@@ -108,6 +108,25 @@ def test_writing_a_step_again_replaces_a_damaged_one(store):
     assert [entry.name for entry in store.folder.iterdir()] == ["step-00000001"]
 
 
+def test_damaged_checkpoints_of_later_steps_never_push_out_good_ones(store):
+    """Resumed from step 10, because 20 and 30 are damaged: what is good goes on being kept."""
+    for step in (10, 20, 30):
+        store.write(step, fill, best_step=10)
+    for step in (20, 30):
+        (store.path(step) / "model.safetensors").write_bytes(b"short")
+    store.write(15, fill)
+    assert store.steps() == [15, 20, 30], "whatever its number, the checkpoint just written stays"
+
+    aside = store.set_aside_after(15)
+    assert [folder.name for folder in aside] == ["damaged-step-00000020", "damaged-step-00000030"]
+    store.write(20, fill)
+    assert store.steps() == [15, 20]
+    assert store.latest() == store.path(20)
+    (store.path(20) / "model.safetensors").write_bytes(b"short")
+    assert store.set_aside_after(15) == aside[:1], "damaged once more: the newer one takes the place"
+    assert aside[0].is_dir()
+
+
 def test_manifest_cannot_point_outside_the_folder(store, tmp_path):
     store.write(1, fill)
     secret = tmp_path / "secret"

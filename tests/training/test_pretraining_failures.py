@@ -71,6 +71,22 @@ def test_full_disk(arguments, windows_folder, training_process, tmp_path):
 
 
 @pytest.mark.parametrize("processes", [1, 2])
+def test_a_damaged_newest_checkpoint_is_put_aside_and_told(arguments, windows_folder, training_process, processes):
+    """Kept under its name it would, as one of the newest, have the good ones dropped."""
+    common = {"keep_last": 1, "checkpoint_every": 1, "batch_size": 2}
+    data = {"train": [windows_folder(16)], "processes": processes}
+    training_process(arguments(**common | {"keep_last": 8}), **data, kill_at=7, signal="SIGTERM")
+    checkpoints = arguments()["output_dir"] / "checkpoints"
+    for step in (6, 7):
+        (checkpoints / f"step-{step:08d}" / "model.safetensors").write_bytes(b"a damaged file")
+    resumed = training_process(arguments(**common, resume=True, max_steps=6), **data)
+    assert resumed.succeeded, resumed.output
+    assert f"was renamed to {checkpoints / 'damaged-step-00000007'}" in resumed.output
+    left = sorted(folder.name for folder in checkpoints.iterdir())
+    assert left == ["damaged-step-00000006", "damaged-step-00000007", "step-00000006"]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
 def test_loader_worker_that_dies(arguments, windows_folder, training_process, processes):
     train = [windows_folder(32)]
     running = training_process(
@@ -116,6 +132,21 @@ def test_resuming_nothing_starts_and_resuming_a_complete_run_ends(arguments, win
     again = pretrain(PretrainingArguments(**arguments(resume=True)), windows(16))
     assert (first.step, again.step) == (8, 8)
     assert (first.output_dir / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_run_killed_before_its_first_checkpoint_leaves_no_records(
+    arguments, windows_folder, windows, training_process, resume
+):
+    """Its steps are taken again; and its last line, cut short, would swallow the first new one."""
+    training_process(
+        arguments(checkpoint_every=100), train=[windows_folder(16)], processes=1, kill_at=4, signal="SIGKILL"
+    )
+    with (arguments()["output_dir"] / "metrics.jsonl").open("a") as log:
+        log.write('{"step": 4, "epoch": 0, "spl')
+    result = pretrain(PretrainingArguments(**arguments(resume=resume)), windows(16))
+    records = [json.loads(line) for line in (result.output_dir / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records] == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 def test_changed_settings_are_named_when_resuming(arguments, windows, caplog):
