@@ -1,6 +1,7 @@
 """One pre-training run: its model, data, files and processes. The recipe that uses it is `pretraining.pretrain`."""
 
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -410,15 +411,25 @@ class PretrainingRun:
         batch_size = min(self.arguments.batch_size, self.arguments.invariance_windows)
         count = -(-self.arguments.invariance_windows // batch_size)
         batches = islice(validation_batches(self.validation_dataset, self.collator, batch_size), count)
-        return [self.to_device(model_inputs(batch, self.network.config)) for _, batch in batches]
+        return [self.to_device(model_inputs(batch, self.network.config)) for _, batch, _ in batches]
 
     def to_device(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The batch on the run's device."""
         return {name: value.to(self.accelerator.device, non_blocking=True) for name, value in batch.items()}
 
     def note_validation(self, metrics: dict[str, object]) -> None:
-        """Write what a validation found, and remember whether it is the best so far."""
+        """Write what a validation found, and remember whether it is the best so far.
+
+        Raises:
+            PretrainingError: for a loss that is not a number, with which no later one could be compared.
+        """
         progress = self.progress
+        if not math.isfinite(metrics["loss"]):
+            raise PretrainingError(
+                f"The validation loss is not a number at step {progress.step} ({metrics}). Usual reasons: a window "
+                "for validation with NaN or huge values, weights grown too large (a learning rate too high), or fp16. "
+                f"{self._advice()}"
+            )
         self.log.write({"step": progress.step, "epoch": progress.epoch, "split": "validation", **metrics})
         if metrics.get("collapsed"):
             self.log.say(

@@ -50,6 +50,7 @@ class RunLog:
         self.windows_per_step = windows_per_step
         self.metrics = MetricsLog(output_dir / FILE_NAME if processes.is_main else None)
         self._recent: list[torch.Tensor] = []
+        self._said: set[str] = set()
 
     def open(self, step: int, total_steps: int, settings: dict[str, object]) -> None:
         """Start the trackers, the progress bar and the clock."""
@@ -112,6 +113,12 @@ class RunLog:
         self.accelerator.log({f"{record['split']}/{key}": number for key, number in numbers.items()}, record["step"])
 
     def say(self, message: str) -> None:
-        """Print once, above the progress bar."""
+        """Print in one process, above the progress bar."""
         if self.processes.is_main:
             tqdm.write(message)
+
+    def say_once(self, message: str) -> None:
+        """Print something that is true all the time, the first time only."""
+        if message not in self._said:
+            self._said.add(message)
+            self.say(message)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import traceback
+from datetime import timedelta
 from pathlib import Path
 
 import datasets
@@ -98,6 +99,13 @@ def windows(windows_folder):
     return load
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Training:
     """One training run in processes of its own.
 
@@ -123,10 +131,7 @@ class Training:
             )
 
     def _fork(self, job: dict, processes: int) -> list[int]:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        pids = []
+        port, pids = free_port(), []
         for rank in range(processes):
             pid = os.fork()
             if pid == 0:
@@ -213,3 +218,37 @@ def training_process():
         return training.wait() if wait else training
 
     return start
+
+
+@pytest.fixture(scope="session")
+def in_two_processes():
+    """`in_two_processes(function, *arguments)` calls `function(rank, *arguments)` in two processes of one gloo group.
+
+    Both must succeed; whoever waits for the other longer than half a minute fails.
+    """
+
+    def call(function, *arguments) -> None:
+        port = free_port()
+        children = [_fork(function, rank, port, arguments) for rank in range(2)]
+        assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0]
+
+    return call
+
+
+def _fork(function, rank: int, port: int, arguments: tuple) -> int:
+    """The number of a new process, which ends when the function returns or raises."""
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE="2")
+        os.environ.update(LOCAL_RANK=str(rank), LOCAL_WORLD_SIZE="2")
+        torch.set_num_threads(1)
+        torch.distributed.init_process_group("gloo", timeout=timedelta(seconds=30))
+        function(rank, *arguments)
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)

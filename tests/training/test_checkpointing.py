@@ -2,8 +2,6 @@
 
 import json
 import os
-import socket
-import traceback
 
 import pytest
 import torch
@@ -182,15 +180,12 @@ def test_a_checkpoint_of_another_model_is_refused(tiny_config, tmp_path):
             checkpointing.restore(tmp_path, *trained({**tiny_config, **change}, steps=0))
 
 
-def shard_and_train(rank, port, config, folder):
+def shard_and_train(rank, config, folder):
     """One of two processes: FSDP2's fully_shard on the CPU, restore, one step, save."""
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
     from torch.distributed.tensor import DTensor
 
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE="2")
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo")
     mesh = init_device_mesh("cpu", (2,))
     model = DareEegForPreTraining(DareEegConfig(**config, gather_negatives=False))
     for module in model.modules():
@@ -210,27 +205,11 @@ def shard_and_train(rank, port, config, folder):
         save_file(weights, folder / "after.safetensors")
 
 
-def test_sharded_models_save_restore_and_train_like_whole_ones(tiny_config, tmp_path):
+def test_sharded_models_save_restore_and_train_like_whole_ones(tiny_config, tmp_path, in_two_processes):
     """FSDP2 (fully_shard) over two gloo processes, momentum encoder included: same files, same next step."""
     model, optimizer = trained(tiny_config)
     weights, moments = save(tmp_path / "whole", model, optimizer)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    children = []
-    for rank in range(2):
-        pid = os.fork()
-        if pid == 0:
-            status = 1
-            try:
-                shard_and_train(rank, port, tiny_config, tmp_path)
-                status = 0
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(status)
-        children.append(pid)
-    assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children] == [0, 0]
+    in_two_processes(shard_and_train, tiny_config, tmp_path)
 
     unchanged = checkpointing.load_file(tmp_path / "unchanged.safetensors")
     assert all(torch.equal(value, unchanged[name]) for name, value in weights.items())
