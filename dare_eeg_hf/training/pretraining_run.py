@@ -274,7 +274,6 @@ class PretrainingRun:
 
     def __enter__(self) -> "PretrainingRun":
         arguments = self.arguments
-        arguments.output_dir.mkdir(parents=True, exist_ok=True)
         if self.processes.is_main and arguments.push_to_hub:
             self._push = BackgroundPush(arguments.push_to_hub, arguments.output_dir / ".hub-upload")
         parameters = sum(parameter.numel() for parameter in self.network.parameters() if parameter.requires_grad)
@@ -283,7 +282,9 @@ class PretrainingRun:
             f"{self.accelerator.device.type}, {self.windows_per_step} windows per step, {self.total_steps} steps, "
             f"learning rate up to {self.peak_learning_rate:g}. Files go to {arguments.output_dir}."
         )
-        self.log.open(self.progress.step, self.total_steps, asdict(arguments))
+        with self._writing("The log"):
+            arguments.output_dir.mkdir(parents=True, exist_ok=True)
+            self.log.open(self.progress.step, self.total_steps, asdict(arguments))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
@@ -391,12 +392,17 @@ class PretrainingRun:
             ) from error
 
     def log_when_due(self) -> None:
-        """Write the mean of the newest steps every `log_every` steps, and at the end."""
+        """Write the mean of the newest steps every `log_every` steps, and at the end.
+
+        Raises:
+            PretrainingError: when they are not numbers, or cannot be written.
+        """
         progress = self.progress
         if progress.step % self.arguments.log_every and progress.step != self.total_steps:
             return
         self._collect()
-        self.log.write_training(progress.step, progress.epoch, progress.unlogged, self._rates)
+        with self._writing(f"The log of step {progress.step}"):
+            self.log.write_training(progress.step, progress.epoch, progress.unlogged, self._rates)
         progress.unlogged = []
 
     def validation_is_due(self) -> bool:
@@ -421,7 +427,8 @@ class PretrainingRun:
         """Write what a validation found, and remember whether it is the best so far.
 
         Raises:
-            PretrainingError: for a loss that is not a number, with which no later one could be compared.
+            PretrainingError: for a loss that is not a number, with which no later one could be compared; and when it
+                cannot be written.
         """
         progress = self.progress
         if not math.isfinite(metrics["loss"]):
@@ -430,7 +437,8 @@ class PretrainingRun:
                 "for validation with NaN or huge values, weights grown too large (a learning rate too high), or fp16. "
                 f"{self._advice()}"
             )
-        self.log.write({"step": progress.step, "epoch": progress.epoch, "split": "validation", **metrics})
+        with self._writing(f"The log of step {progress.step}"):
+            self.log.write({"step": progress.step, "epoch": progress.epoch, "split": "validation", **metrics})
         if metrics.get("collapsed"):
             self.log.say(
                 f"Warning: the features of different windows are nearly the same at step {progress.step} (relative "
@@ -504,7 +512,11 @@ class PretrainingRun:
             self._push.submit([file for file in files if file.is_file()], f"Step {self.progress.step}")
 
     def finish(self) -> tuple[dict[str, object], int]:
-        """Put a completed run's best model into its folder as a complete checkpoint; return its metrics and step."""
+        """Put a completed run's best model into its folder as a complete checkpoint; return its metrics and step.
+
+        Raises:
+            PretrainingError: when it cannot be written.
+        """
         progress = self.progress
         best_step = progress.best_step if progress.best_step in self.store.steps() else progress.step
         self.processes.wait()
@@ -512,13 +524,13 @@ class PretrainingRun:
         records = read_metrics(file) if file.exists() else []
         metrics = progress.last_validation or (records[-1] if records else {})
         completed = self.stopped_by in (None, "patience")
-        if completed and self.processes.is_main and self.store.path(best_step).is_dir():
-            export_model(self.store.path(best_step), self.arguments.output_dir, self._card_facts())
-            self.log.say(f"The model of step {best_step} is in {self.arguments.output_dir}.")
-            if self._push is not None:
-                files = [file for file in self.arguments.output_dir.iterdir() if file.is_file()]
-                self._push.submit(files, f"The model of step {best_step} of {progress.step}")
-        self.processes.wait()
+        with self._writing(f"The model of step {best_step}"):
+            if completed and self.processes.is_main and self.store.path(best_step).is_dir():
+                export_model(self.store.path(best_step), self.arguments.output_dir, self._card_facts())
+                self.log.say(f"The model of step {best_step} is in {self.arguments.output_dir}.")
+                if self._push is not None:
+                    files = [file for file in self.arguments.output_dir.iterdir() if file.is_file()]
+                    self._push.submit(files, f"The model of step {best_step} of {progress.step}")
         return metrics, best_step
 
     def _card_facts(self) -> dict[str, object]:

@@ -66,7 +66,10 @@ class RunLog:
     def close(self) -> None:
         """Finish the bar and the trackers."""
         self._bar.close()
-        self.accelerator.end_training()
+        try:
+            self.accelerator.end_training()
+        except OSError as error:  # the run is over, and how it ended is worth more than the last points of a curve
+            self.say(f"Warning: the trackers may lack the last steps, which {FILE_NAME} holds: {error}.")
 
     def restart_clock(self, step: int) -> None:
         """Measure throughput from here on."""

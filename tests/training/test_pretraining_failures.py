@@ -1,5 +1,6 @@
 """What goes wrong in long runs ends in one clear message that names the last good checkpoint, and can be resumed."""
 
+import errno
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 import torch
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from dare_eeg_hf.training import hub_push, pretraining
 from dare_eeg_hf.training.launching import LaunchError
@@ -68,6 +70,52 @@ def test_full_disk(arguments, windows_folder, training_process, tmp_path):
     assert left == ["step-00000002"], "nothing half-written stays"
     resumed = training_process(arguments(resume=True), train=[windows_folder(16)])
     assert resumed.succeeded, resumed.output
+
+
+def train_until_the_log_is_full(rank, arguments, train):
+    """One of two processes; the first finds no room for its log in step 3."""
+    take_step = pretraining.take_step
+
+    def take_step_and_fill_the_disk(run, batches):
+        take_step(run, batches)
+        if rank == 0 and run.progress.step == 3:
+            run.log.metrics.file.unlink()
+            run.log.metrics.file.symlink_to("/dev/full")  # opens like a file; every write says that the disk is full
+
+    pretraining.take_step = take_step_and_fill_the_disk
+    reason = "be written to .*No space left on device" if rank == 0 else "be written by another process"
+    with pytest.raises(PretrainingError, match=rf"The log of step 3 could not {reason}.*step-00000002.*--resume"):
+        pretrain(PretrainingArguments(**arguments), train)
+
+
+def test_no_room_for_the_log_ends_all_processes_and_names_the_last_good_checkpoint(
+    arguments, windows, in_two_processes
+):
+    in_two_processes(train_until_the_log_is_full, arguments(), windows(16))
+
+
+def test_no_room_for_a_tracker_ends_like_no_room_for_the_log(arguments, windows, monkeypatch, capsys):
+    """TensorBoard fails when it is told a number, and again when it is closed."""
+    take_step = pretraining.take_step
+
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def take_step_and_fill_the_disk(run, batches):
+        take_step(run, batches)
+        if run.progress.step == 3:
+            monkeypatch.setattr(RecordWriter, "flush", refuse)
+
+    monkeypatch.setattr(pretraining, "take_step", take_step_and_fill_the_disk)
+    with pytest.raises(PretrainingError, match=r"The log of step 3 could not .*No space left.*step-00000002"):
+        pretrain(PretrainingArguments(**arguments(trackers=["tensorboard"])), windows(16))
+    assert "trackers may lack the last steps" in capsys.readouterr().out
+
+
+def test_a_model_that_cannot_be_put_into_its_place_is_told_with_its_checkpoint(arguments, windows):
+    (arguments()["output_dir"] / "model.safetensors").mkdir(parents=True)
+    with pytest.raises(PretrainingError, match=r"The model of step 8 could not be written .*step-00000008.*--resume"):
+        pretrain(PretrainingArguments(**arguments()), windows(16))
 
 
 @pytest.mark.parametrize("processes", [1, 2])
