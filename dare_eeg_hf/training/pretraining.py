@@ -163,18 +163,26 @@ def pretrain(arguments: PretrainingArguments, train_datasets, validation_dataset
 def complete(run: PretrainingRun) -> tuple[dict[str, float], int]:
     """Take step after step to the run's end, or to a signal; return the last metrics and the step that was kept."""
     with StopRequest() as stop, run:
-        for batches in run.batches_of_each_step():
-            take_step(run, batches)
-            run.log_when_due()
-            if run.validation_is_due():
-                run.note_validation(validate(run))
-            [interrupted] = run.processes.any(stop)
-            if interrupted or run.checkpoint_is_due():
-                run.save_checkpoint()
-            if interrupted or run.patience_is_over():
-                run.stopped_by = (stop.signal_name or "a signal to another process") if interrupted else "patience"
-                break
+        if run.patience_is_over():  # early stopping had ended the run that is resumed
+            run.stopped_by = "patience"
+        else:
+            take_steps(run, stop)
         return run.finish()
+
+
+def take_steps(run: PretrainingRun, stop: StopRequest) -> None:
+    """Train, log, validate and save until the run is complete, its patience is over, or a signal arrives."""
+    for batches in run.batches_of_each_step():
+        take_step(run, batches)
+        run.log_when_due()
+        if run.validation_is_due():
+            run.note_validation(validate(run))
+        [interrupted] = run.processes.any(stop)
+        if interrupted or run.checkpoint_is_due():
+            run.save_checkpoint()
+        if interrupted or run.patience_is_over():
+            run.stopped_by = (stop.signal_name or "a signal to another process") if interrupted else "patience"
+            return
 
 
 def take_step(run: PretrainingRun, batches: list[dict[str, torch.Tensor]]) -> None:

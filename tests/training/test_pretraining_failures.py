@@ -224,7 +224,7 @@ def test_streamed_data_need_max_steps(arguments, windows):
 
 
 def test_early_stop_keeps_the_best_checkpoint(arguments, windows, monkeypatch):
-    found = iter([{"loss": value} for value in (3.0, 1.0, 2.0, 1.5, 1.2, 0.5)])
+    found = iter([{"loss": value} for value in (3.0, 1.0, 2.0, 1.5, 1.2, 1.1)])
     monkeypatch.setattr(pretraining, "validate", lambda run: next(found))
     few = arguments(validate_every=1, checkpoint_every=100, patience=2, keep_last=1)
     result = pretrain(PretrainingArguments(**few), windows(16), windows(8, seed=1))
@@ -233,6 +233,12 @@ def test_early_stop_keeps_the_best_checkpoint(arguments, windows, monkeypatch):
     assert kept == ["step-00000002", "step-00000004"]
     best = (result.output_dir / "checkpoints" / "step-00000002" / "model.safetensors").read_bytes()
     assert (result.output_dir / "model.safetensors").read_bytes() == best
+
+    again = pretrain(PretrainingArguments(**few, resume=True), windows(16), windows(8, seed=1))
+    assert (again.stopped_by, again.step, again.best_step) == ("patience", 4, 2), "it had ended"
+    longer = {**few, "patience": 4, "resume": True}
+    result = pretrain(PretrainingArguments(**longer), windows(16), windows(8, seed=1))
+    assert (result.step, result.best_step) == (6, 2), "more patience goes on"
 
 
 class BrokenHub(BaseHTTPRequestHandler):
