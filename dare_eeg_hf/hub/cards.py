@@ -30,6 +30,7 @@ from dare_eeg_hf.visualization import plot_loss_curves
 
 FACTS_NAME = "model_card.json"
 CURVE_NAME = "training_curve.png"
+CARD_FILES = ("README.md", CURVE_NAME, FACTS_NAME)
 GENERATED_MARK = "<!-- Written by dare_eeg_hf. Remove this line to keep your own edits when publishing. -->"
 
 SIZE_FIELDS = tuple(PRESETS["nano"])

@@ -507,9 +507,13 @@ class PretrainingRun:
             if self.processes.is_main:
                 self.store.write(self.progress.step, fill, best_step=self.progress.best_step)
         if self._push is not None:
-            path = self.store.path(self.progress.step)
-            files = [path / name for name in MODEL_FILES] + [self.log.metrics.file]
-            self._push.submit([file for file in files if file.is_file()], f"Step {self.progress.step}")
+            checkpoint = self.store.path(self.progress.step)
+            self._submit([checkpoint / name for name in MODEL_FILES], f"Step {self.progress.step}")
+
+    def _submit(self, files: list[Path], message: str) -> None:
+        """Push files, and the log where there is one already."""
+        log = self.log.metrics.file
+        self._push.submit([*files, log] if log.is_file() else files, message)
 
     def finish(self) -> tuple[dict[str, object], int]:
         """Put a completed run's best model into its folder as a complete checkpoint; return its metrics and step.
@@ -526,11 +530,10 @@ class PretrainingRun:
         completed = self.stopped_by in (None, "patience")
         with self._writing(f"The model of step {best_step}"):
             if completed and self.processes.is_main and self.store.path(best_step).is_dir():
-                export_model(self.store.path(best_step), self.arguments.output_dir, self._card_facts())
+                files = export_model(self.store.path(best_step), self.arguments.output_dir, self._card_facts())
                 self.log.say(f"The model of step {best_step} is in {self.arguments.output_dir}.")
                 if self._push is not None:
-                    files = [file for file in self.arguments.output_dir.iterdir() if file.is_file()]
-                    self._push.submit(files, f"The model of step {best_step} of {progress.step}")
+                    self._submit(files, f"The model of step {best_step} of {progress.step}")
         return metrics, best_step
 
     def _card_facts(self) -> dict[str, object]:

@@ -301,16 +301,29 @@ def test_a_secret_in_the_files_is_not_pushed_and_does_not_stop_training(
     api = hub_push.HfApi(endpoint=hub_server.url, token="hf_loopback")
     monkeypatch.setattr(hub_push, "HfApi", lambda: api)
     secret = "hf_" + "aB3" * 11
-    options = arguments(push_to_hub="someone/eeg")
-    options["output_dir"].mkdir()
-    (options["output_dir"] / "notes.txt").write_text(f"my token is {secret}\n")
+    options = arguments(push_to_hub="someone/eeg", corpora=[{"name": f"read with {secret}"}])
     result = pretrain(PretrainingArguments(**options), windows(16))
     assert result.step == 8
     assert "Nothing was pushed to someone/eeg" in caplog.text
-    assert "notes.txt:1: a Hugging Face token" in caplog.text
+    assert "a Hugging Face token" in caplog.text
     assert secret not in caplog.text
     # Checkpoints before it were clean, and may have been pushed.
-    assert not api.repo_exists("someone/eeg") or "notes.txt" not in api.list_repo_files("someone/eeg")
+    assert not api.repo_exists("someone/eeg") or "README.md" not in api.list_repo_files("someone/eeg")
+
+
+def test_other_files_in_the_folder_of_the_run_are_neither_pushed_nor_in_the_way(
+    arguments, windows, monkeypatch, hub_server
+):
+    api = hub_push.HfApi(endpoint=hub_server.url, token="hf_loopback")
+    monkeypatch.setattr(hub_push, "HfApi", lambda: api)
+    options = arguments(push_to_hub="someone/eeg")
+    options["output_dir"].mkdir()
+    (options["output_dir"] / "slurm-17.out").write_text("HF_TOKEN=hf_" + "aB3" * 11)
+    (options["output_dir"] / "patients.csv").write_text("name,diagnosis\n")
+    pretrain(PretrainingArguments(**options), windows(16))
+    there = set(api.list_repo_files("someone/eeg")) - {".gitattributes"}
+    model = {"config.json", "model.safetensors", "preprocessor_config.json"}
+    assert there == model | {"README.md", "model_card.json", "training_curve.png", "metrics.jsonl"}
 
 
 def test_ctrl_c_saves_and_ends_well(arguments, windows_folder, training_process):
