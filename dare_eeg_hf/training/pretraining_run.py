@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from .metrics_log import FILE_NAME as METRICS_FILE
 from .metrics_log import read_metrics
 from .model_export import MODEL_FILES, export_model
 from .model_inputs import model_inputs
+from .pretraining_data import content_digest
 from .processes import ProcessGroup
 from .randomness import derive_seed
 from .run_log import NotFiniteError, RunLog
@@ -229,8 +231,25 @@ class PretrainingRun:
             "weight_decay": arguments.weight_decay,
             "max_gradient_norm": arguments.max_gradient_norm,
             "mixed_precision": self.accelerator.mixed_precision,
+            "compile": arguments.compile,
+            "gradient_checkpointing": arguments.gradient_checkpointing,
+            "deterministic": arguments.deterministic,
             "mixture_weights": arguments.mixture_weights,
             "windows": [len(data) if hasattr(data, "__len__") else None for data in self.train_datasets],
+            **self._data_digests,
+        }
+
+    @cached_property
+    def _data_digests(self) -> dict[str, list[str | None]]:
+        """What the windows are; None for streams, which would have to be read to the end."""
+        validation = self.validation_dataset or []
+        used = {
+            "training_data": self.train_datasets,
+            "validation_data": validation if isinstance(validation, (list, tuple)) else [validation],
+        }
+        return {
+            name: [content_digest(data) if hasattr(data, "__len__") else None for data in datasets]
+            for name, datasets in used.items()
         }
 
     def _restore(self, checkpoint: Path) -> None:
@@ -241,9 +260,9 @@ class PretrainingRun:
             raise PretrainingError(str(error)) from error
         self.progress = Progress(**state["progress"])
         changed = {
-            name: (state["setup"].get(name), value)
+            name: (state["setup"][name], value)
             for name, value in self._setup().items()
-            if state["setup"].get(name) != value
+            if name in state["setup"] and state["setup"][name] != value  # an older version may not have told it
         }
         if changed:
             self._adapt_position(state["setup"])

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from dare_eeg_hf.training.command_line import argument_help, parse_assignments
 from dare_eeg_hf.training.model_inputs import model_inputs
 from dare_eeg_hf.training.pretraining import PretrainingArguments
 from dare_eeg_hf.training.pretraining_data import (
+    content_digest,
     describe,
     is_prepared,
     open_windows,
@@ -116,6 +118,21 @@ def test_a_subject_with_most_of_the_windows_stays_in_training(recordings, tmp_pa
     for seed in range(8):
         kept, held_out = split_by_subject(uneven, 0.1, seed=seed)
         assert (set(kept["subject"]), set(held_out["subject"])) == ({"S001"}, {"S002"})
+
+
+def test_a_digest_tells_data_apart_and_not_where_they_lie(windows_folder, windows, tmp_path):
+    data = windows(12)
+    digest = content_digest(data)
+    copy = shutil.copytree(windows_folder(12), tmp_path / "copy")
+    assert content_digest(open_windows(copy)[0]) == digest
+    assert content_digest(data.select(range(12))) == digest
+    others = [
+        windows(12, seed=1),
+        data.select(range(11)),
+        data.select([1, 0, *range(2, 12)]),
+        data.map(lambda row: {"signal": bytes(len(row["signal"]))}),
+    ]
+    assert len({digest, *map(content_digest, others)}) == 5
 
 
 def test_a_path_that_is_nothing_is_said(tmp_path):

@@ -16,7 +16,8 @@ import pytest
 import torch
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from dare_eeg_hf.training import hub_push, pretraining
+from dare_eeg_hf.file_digest import file_digest
+from dare_eeg_hf.training import hub_push, pretraining, pretraining_run
 from dare_eeg_hf.training.launching import LaunchError
 from dare_eeg_hf.training.metrics_log import read_metrics
 from dare_eeg_hf.training.pretraining import PretrainingArguments, PretrainingError, pretrain
@@ -203,6 +204,43 @@ def test_changed_settings_are_named_when_resuming(arguments, windows, caplog):
     assert "total_steps = 6, which was 4" in caplog.text
     assert "batch_size = 2, which was 4" in caplog.text
     assert "not bit for bit" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("gradient_checkpointing", True), ("deterministic", False), ("compile", "regional")]
+)
+def test_changed_arithmetic_is_named_when_resuming(arguments, windows, caplog, monkeypatch, name, value):
+    monkeypatch.setattr(pretraining_run, "compile_model", lambda network, how: None)  # takes minutes
+    pretrain(PretrainingArguments(**arguments(max_steps=2)), windows(16))
+    pretrain(PretrainingArguments(**arguments(max_steps=2, resume=True, **{name: value})), windows(16))
+    assert f"Resuming with {name} = {value}, which was " in caplog.text
+
+
+def test_other_data_of_the_same_size_are_named_when_resuming(arguments, windows, caplog):
+    pretrain(PretrainingArguments(**arguments(max_steps=2)), windows(16), windows(8, seed=1))
+    again = arguments(max_steps=2, resume=True)
+    pretrain(PretrainingArguments(**again), windows(16), windows(8, seed=1))
+    assert "not bit for bit" not in caplog.text
+    pretrain(PretrainingArguments(**again), windows(16, seed=2), windows(8, seed=1))
+    assert "Resuming with training_data = " in caplog.text
+    assert "Resuming with validation_data = " not in caplog.text
+    caplog.clear()
+    pretrain(PretrainingArguments(**again), windows(16), [windows(8, seed=2)])
+    assert "Resuming with validation_data = " in caplog.text
+
+
+def test_a_checkpoint_that_does_not_tell_a_setting_is_not_said_to_have_another(arguments, windows, caplog):
+    """Written by a version that did not ask for it."""
+    pretrain(PretrainingArguments(**arguments(max_steps=2)), windows(16))
+    checkpoint = arguments()["output_dir"] / "checkpoints" / "step-00000002"
+    state = json.loads((checkpoint / "state.json").read_text())
+    del state["setup"]["training_data"]
+    (checkpoint / "state.json").write_text(json.dumps(state))
+    manifest = json.loads((checkpoint / "manifest.json").read_text())
+    manifest["state.json"] = file_digest(checkpoint / "state.json")
+    (checkpoint / "manifest.json").write_text(json.dumps(manifest))
+    assert pretrain(PretrainingArguments(**arguments(max_steps=2, resume=True)), windows(16)).step == 2
+    assert "not bit for bit" not in caplog.text
 
 
 def test_another_model_is_not_taken_for_the_interrupted_one(arguments, windows, tiny_config):
