@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedDataParallelKwargs, DistributedType
+from accelerate.tracking import get_available_trackers
+from accelerate.utils import DistributedDataParallelKwargs, DistributedType, LoggerType
 from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
@@ -31,23 +32,48 @@ def make_accelerator(arguments: "PretrainingArguments") -> Accelerator:
     """The Accelerator of a run: device, processes, precision, sharding and trackers.
 
     Raises:
-        LaunchError: when fewer processes run than were asked for, or FSDP was asked for and is not in use.
+        LaunchError: when fewer processes run than were asked for, FSDP was asked for and is not in use, or a tracker
+            is not installed.
     """
+    trackers = usable_trackers(arguments.trackers)
     forget_earlier_runs()
     if arguments.deterministic:
         make_deterministic()
     accelerator = Accelerator(
         cpu=arguments.cpu or not torch.accelerator.is_available(),
         mixed_precision=arguments.mixed_precision,
-        log_with=list(arguments.trackers) or None,
+        log_with=trackers or None,
         project_dir=str(arguments.output_dir / "trackers"),
         kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
     )
     check_launch(accelerator)
+    if arguments.trackers is None and not trackers and accelerator.is_main_process:
+        logger.warning(
+            "TensorBoard is not installed, so the curves are in metrics.jsonl only (pip install tensorboard)."
+        )
     on_cpu = accelerator.device.type == "cpu"
     if on_cpu and accelerator.mixed_precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         logger.warning("This CPU has no bf16 instructions: bf16 will be many times slower than float32 here.")
     return accelerator
+
+
+def usable_trackers(named: list[str] | None) -> list[str]:
+    """The named trackers, or TensorBoard where it is installed; Accelerate leaves out in silence what is not.
+
+    Raises:
+        LaunchError: a named tracker is unknown or not installed; with what there is, or what to install.
+    """
+    installed = {tracker.value for tracker in get_available_trackers()}
+    if named is None:
+        return sorted(installed & {"tensorboard"})
+    known = LoggerType.list()
+    if unknown := [name for name in named if name not in known]:
+        raise LaunchError(f"There is no tracker {', '.join(unknown)}. Choose from: {', '.join(known)}.")
+    if missing := [name for name in named if name not in installed | {"all"}]:
+        raise LaunchError(
+            f"The tracker {', '.join(missing)} is not installed: pip install {' '.join(missing)}, or do not name it."
+        )
+    return list(named)
 
 
 def forget_earlier_runs() -> None:

@@ -63,7 +63,7 @@ class PretrainingArguments:
         patience: stop after this many validations without a better loss; None never stops early.
         invariance_windows: windows of the validation set on which mask invariance and collapse are measured; 0 is off.
         resume: go on from the newest intact checkpoint in `output_dir`; starts anew when there is none.
-        trackers: Accelerate trackers by name (tensorboard, wandb, ...); those not installed are left out.
+        trackers: Accelerate trackers by name (tensorboard, wandb, ...); None is TensorBoard where it is installed.
         push_to_hub: model repository to push checkpoints to, in the background; None never pushes.
         license: SPDX identifier of the weights, for the model card.
         corpora: what the model card says about the data: dicts with `name` and, where known, `license`, `url`.
@@ -99,7 +99,7 @@ class PretrainingArguments:
     patience: int | None = None
     invariance_windows: int = 128
     resume: bool = False
-    trackers: list[str] = field(default_factory=lambda: ["tensorboard"])
+    trackers: list[str] | None = None
     push_to_hub: str | None = None
     license: str = "apache-2.0"
     corpora: list[dict[str, object]] = field(default_factory=list)

@@ -14,10 +14,11 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 import torch
+from accelerate.utils import LoggerType
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from dare_eeg_hf.file_digest import file_digest
-from dare_eeg_hf.training import hub_push, pretraining, pretraining_run
+from dare_eeg_hf.training import hub_push, launching, pretraining, pretraining_run
 from dare_eeg_hf.training.launching import LaunchError
 from dare_eeg_hf.training.metrics_log import read_metrics
 from dare_eeg_hf.training.pretraining import PretrainingArguments, PretrainingError, pretrain
@@ -433,6 +434,25 @@ def test_fsdp_that_does_not_come_about_is_caught(arguments, windows, monkeypatch
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     with pytest.raises(LaunchError, match="FSDP was asked for"):
         pretrain(PretrainingArguments(**arguments()), windows(16))
+
+
+def test_a_named_tracker_that_cannot_be_used_is_an_error_that_says_what_to_do(arguments, windows, monkeypatch):
+    monkeypatch.setattr(launching, "get_available_trackers", lambda: [LoggerType.TENSORBOARD])
+    with pytest.raises(LaunchError, match=r"wandb is not installed: pip install wandb"):
+        pretrain(PretrainingArguments(**arguments(trackers=["tensorboard", "wandb"])), windows(16))
+    with pytest.raises(LaunchError, match=r"no tracker notebook\. Choose from: .*mlflow"):
+        pretrain(PretrainingArguments(**arguments(trackers=["notebook"])), windows(16))
+
+
+@pytest.mark.filterwarnings("error:.*no supported trackers:UserWarning")
+@pytest.mark.parametrize("trackers", [None, []], ids=["default", "none"])
+def test_without_tensorboard_the_default_is_no_tracker_which_is_told(
+    arguments, windows, monkeypatch, caplog, trackers
+):
+    monkeypatch.setattr(launching, "get_available_trackers", list)
+    result = pretrain(PretrainingArguments(**arguments(trackers=trackers)), windows(16))
+    assert not (result.output_dir / "trackers").exists()
+    assert caplog.text.count("TensorBoard is not installed") == (trackers is None)
 
 
 def test_memory_does_not_grow(arguments, windows, tiny_config, monkeypatch):
