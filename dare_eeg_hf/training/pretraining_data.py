@@ -12,6 +12,7 @@ import pandas as pd
 from ..data.build import build
 from ..data.loading import load_windows
 from ..data.recordings_folder import RecordingsFolder
+from ..data.rows import WindowRows
 
 
 def prepare_windows(source: str | Path, cache: str | Path, feature_extractor=None, num_proc: int = 1) -> Path:
@@ -138,6 +139,7 @@ def describe(windows: Sequence[datasets.Dataset]) -> list[dict[str, object]]:
         if not hasattr(dataset, "__len__"):
             continue
         table = dataset.select_columns(["corpus", "subject", "recording"]).to_pandas()
+        table["seconds"] = WindowRows([dataset]).durations()
         for corpus, rows in table.groupby("corpus"):
             facts.append(
                 {
@@ -145,6 +147,7 @@ def describe(windows: Sequence[datasets.Dataset]) -> list[dict[str, object]]:
                     "subjects": int(rows["subject"].nunique()),
                     "recordings": int(rows[["subject", "recording"]].drop_duplicates().shape[0]),
                     "windows": len(rows),
+                    "hours": round(float(rows["seconds"].sum()) / 3600, 2),
                 }
             )
     return facts

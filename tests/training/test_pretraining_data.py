@@ -107,6 +107,7 @@ def test_validation_subjects_are_never_trained_on(recordings, tmp_path):
         split_by_subject(train, 1.5)
     [facts] = describe([train])
     assert (facts["subjects"], facts["recordings"], facts["windows"]) == (3, 6, len(train))
+    assert facts["hours"] == round(len(train) * 4 / 3600, 2)
 
 
 def test_a_subject_with_most_of_the_windows_stays_in_training(recordings, tmp_path):
