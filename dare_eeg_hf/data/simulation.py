@@ -1,7 +1,7 @@
 """Simulated recordings with known content: real EDF+ files for tests, examples and first steps without a download."""
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
@@ -137,7 +137,7 @@ def _write_edf(
 ) -> None:
     """Write volts (C, T) as EDF+ with the annotation T0 over the whole run and one `blink` at each onset."""
     raw = mne.io.RawArray(signal, mne.create_info(list(names), sampling_rate, "eeg"), verbose="error")
-    raw.set_meas_date(datetime(2009, 8, 12, 16, 15, tzinfo=timezone.utc))
+    raw.set_meas_date(datetime(2009, 8, 12, 16, 15, tzinfo=UTC))
     duration = signal.shape[1] / sampling_rate
     raw.set_annotations(
         mne.Annotations(

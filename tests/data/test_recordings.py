@@ -4,7 +4,7 @@ import gzip
 import json
 import os
 import warnings
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import edfio
@@ -123,7 +123,7 @@ def test_annotations_move_to_the_new_rate(recording):
 
 def test_annotations_of_a_cropped_recording_keep_their_place():
     raw = make_raw()
-    raw.set_meas_date(datetime(2026, 1, 1, tzinfo=timezone.utc))
+    raw.set_meas_date(datetime(2026, 1, 1, tzinfo=UTC))
     raw.set_annotations(mne.Annotations([5.0], [1.0], ["T1"], orig_time=raw.info["meas_date"]))
     raw.crop(3.0)
     normalised = normalize_raw(raw).raw
