@@ -112,6 +112,7 @@ def _add_inspect(commands) -> None:
 
 
 def _run_inspect(options: argparse.Namespace) -> int:
+    recordings = _find_recordings(options.recordings, options.figures)
     reports: list[dict[str, Any]] = []
 
     def inspect(path: Path, relative: Path) -> None:
@@ -124,7 +125,7 @@ def _run_inspect(options: argparse.Namespace) -> int:
         if options.figures:
             _draw_inspection(path, recording.raw, options.figures / relative)
 
-    status = _for_each_recording(options.recordings, inspect)
+    status = _for_each_recording(recordings, inspect)
     if options.json:
         print(json.dumps(reports, indent=1, default=float))
     return status
@@ -187,6 +188,7 @@ def _add_predict(commands) -> None:
 def _run_predict(options: argparse.Namespace) -> int:
     if options.output is None and (options.annotations or options.figures):
         raise ValueError("--annotations and --figures need --output: a folder to write to.")
+    recordings = _find_recordings(options.recordings, options.output)
     classify = _load_pipeline(options, "eeg-classification")
 
     def predict(path: Path, relative: Path) -> None:
@@ -205,7 +207,7 @@ def _run_predict(options: argparse.Namespace) -> int:
             _draw_predictions(predictions, target.with_suffix(".png"))
         print(save_predictions(predictions, target), file=sys.stderr)
 
-    return _for_each_recording(options.recordings, predict)
+    return _for_each_recording(recordings, predict)
 
 
 def _print_predictions(predictions: list[dict[str, Any]], format: str) -> None:
@@ -260,6 +262,7 @@ def _add_embed(commands) -> None:
 
 
 def _run_embed(options: argparse.Namespace) -> int:
+    recordings = _find_recordings(options.recordings, options.output)
     encode = _load_pipeline(options, "eeg-feature-extraction")
 
     def embed(path: Path, relative: Path) -> None:
@@ -277,7 +280,7 @@ def _run_embed(options: argparse.Namespace) -> int:
         )
         print(save_features(features, target), file=sys.stderr)
 
-    return _for_each_recording(options.recordings, embed)
+    return _for_each_recording(recordings, embed)
 
 
 def _load_pipeline(options: argparse.Namespace, task: str):
@@ -300,15 +303,16 @@ def _is_done(target: Path | None, overwrite: bool) -> bool:
     return True
 
 
-def _for_each_recording(given: Sequence[Path], process: Callable[[Path, Path], None]) -> int:
-    """Process files and the recordings of folders; a broken one does not stop the others.
+def _find_recordings(given: Sequence[Path], results: Path | None) -> list[tuple[Path, Path]]:
+    """The files given and the recordings of the folders given, each with its path relative to what was given.
 
     Args:
         given: Files and folders.
-        process: Called with each recording's path and its path relative to what was given.
+        results: Folder that gets a result of each recording, under its relative path with another suffix.
 
-    Returns:
-        The exit status: 1 if a recording failed.
+    Raises:
+        FileNotFoundError: If something given is not there.
+        ValueError: If a folder holds no recording, or two recordings would get the same result.
     """
     from .data.recordings import find_recordings
 
@@ -323,6 +327,37 @@ def _for_each_recording(given: Sequence[Path], process: Callable[[Path, Path], N
             found += [(each, each.relative_to(path)) for each in inside]
         else:
             found.append((path, Path(path.name)))
+    if results is not None:
+        _refuse_equal_results(found, results)
+    return found
+
+
+def _refuse_equal_results(found: Sequence[tuple[Path, Path]], results: Path) -> None:
+    """Refuse recordings of which one would be taken for the other, or overwrite its result.
+
+    Names that tell them apart would depend on what else was given: a later run with one of them would miss them.
+    """
+    owners: dict[Path, Path] = {}
+    for path, relative in found:
+        result = results / relative.with_suffix("")
+        owner = owners.setdefault(result, path)
+        if owner.resolve() != path.resolve():
+            raise ValueError(
+                f"{owner} and {path} would have the same result, {result}. Run the command for each with a folder of "
+                "its own for the results or, if they lie in different folders, give the folder that holds both."
+            )
+
+
+def _for_each_recording(found: Sequence[tuple[Path, Path]], process: Callable[[Path, Path], None]) -> int:
+    """Process recordings; a broken one does not stop the others.
+
+    Args:
+        found: What `_find_recordings` returned.
+        process: Called with each recording's path and its path relative to what was given.
+
+    Returns:
+        The exit status: 1 if a recording failed.
+    """
     failed = 0
     for path, relative in found:
         try:
