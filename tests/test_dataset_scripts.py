@@ -207,6 +207,7 @@ def test_seed_has_one_stretch_per_clip(tmp_path, name, file, initials, clips, la
     part = rows["train"]
     assert len(part) == 2 * clips
     assert part.features["label"].int2str(part["label"][:6:2]) == labels
+    assert part["onset"][:5] == [0.0, 4.0, 8.5, 12.5, 17.0], "clips one after the other, not all at the same time"
     assert len(part[0]["channel_names"]) == 60
     assert set(part["subject"]) == {"3"}
     assert part[0]["session"] == ("20140603" if name == "seed" else "2")

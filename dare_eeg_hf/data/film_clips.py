@@ -29,7 +29,7 @@ class FilmClips(EegCorpus):
         raise NotImplementedError
 
     def segments(self, recording: RecordingFile) -> Iterator[Segment]:
-        """One stretch per clip, in the order of the clips.
+        """One stretch per clip, in the order of the clips; onsets count the clips as if there were no pauses.
 
         Raises:
             ValueError: where a file has no variables named like those of the corpus, or more than it has clips.
@@ -39,6 +39,8 @@ class FilmClips(EegCorpus):
         names = {int(found[1]): name for name in clips if (found := re.search(r"_eeg(\d+)$", name))}
         if not names or max(names) > len(emotions):
             raise ValueError(f"{recording.name} has no variables like djc_eeg1 to djc_eeg{len(emotions)}")
+        onset = 0.0
         for number, name in sorted(names.items()):
             raw = raw_from_array(clips[name], self.electrode_names, self.sampling_rate, self.unit)
-            yield Segment(raw, emotions[number - 1])
+            yield Segment(raw, emotions[number - 1], onset)
+            onset += raw.n_times / self.sampling_rate

@@ -8,6 +8,7 @@ calibrated within a session. Each protocol names that unit, and `check_folds` re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -79,23 +80,36 @@ def check_overlap(folds: Sequence[Fold], recordings: np.ndarray, onsets: np.ndar
 
     Args:
         folds: to be checked.
-        recordings: (W,) names that are unique over subjects.
+        recordings: (W,) names that are unique over subjects and sessions.
         onsets: (W,) seconds.
         window_seconds: length of a window.
     """
+    recordings, onsets = np.asarray(recordings), np.asarray(onsets)
+    in_time = np.lexsort((onsets, recordings))
     for fold in folds:
         part_of = np.full(len(recordings), -1)
         for number, part in enumerate(PARTS):
             part_of[getattr(fold, part)] = number
-        for recording in np.unique(recordings):
-            here = np.flatnonzero((recordings == recording) & (part_of >= 0))
-            here = here[np.argsort(onsets[here], kind="stable")]
-            overlapping = np.diff(onsets[here]) < window_seconds - 1e-6
-            if (overlapping & (np.diff(part_of[here]) != 0)).any():
-                raise LeakageError(
-                    f"fold {fold.name}: overlapping windows of recording {recording} lie in different parts; "
-                    "cut the windows without overlap or leave a gap"
-                )
+        used = in_time[part_of[in_time] >= 0]
+        before, after = used[:-1], used[1:]
+        overlapping = (recordings[before] == recordings[after]) & (
+            onsets[after] - onsets[before] < window_seconds - 1e-6
+        )
+        leaking = before[overlapping & (part_of[before] != part_of[after])]
+        if len(leaking):
+            raise LeakageError(
+                f"fold {fold.name}: overlapping windows of recording {recordings[leaking[0]]} lie in different parts; "
+                "cut the windows without overlap or leave a gap"
+            )
+
+
+def _natural_order(names: np.ndarray) -> np.ndarray:
+    """(W,) place of each name among the different ones, numbers in them compared as numbers: run 2 before run 10."""
+    distinct, which = np.unique(names, return_inverse=True)
+    keys = [[int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)] for name in distinct]
+    places = np.empty(len(distinct), dtype=int)
+    places[sorted(range(len(distinct)), key=keys.__getitem__)] = np.arange(len(distinct))
+    return places[which]
 
 
 def _next_fold_validates(name: str, blocks: Sequence[np.ndarray], unit: str, labels: Sequence[str]) -> list[Fold]:
@@ -162,30 +176,48 @@ def fixed_split(
     return check_folds([Fold("published split", **positions, unit=unit)], groups)
 
 
-def cross_session(subjects: np.ndarray, sessions: np.ndarray, labels: np.ndarray | None = None) -> list[Fold]:
+def cross_session(
+    subjects: np.ndarray,
+    sessions: np.ndarray,
+    labels: np.ndarray,
+    recordings: np.ndarray,
+    onsets: np.ndarray,
+    window_seconds: float,
+) -> list[Fold]:
     """Per subject, each session but the first is tested by a model trained on the sessions before it.
 
-    The last tenth of the training windows of each class (all of a class's windows when `labels` is None), in time
-    order, validates: a later day must not select a model for an earlier one.
+    The last tenth of the training windows of each class, in time order, validates: a later day must not select a
+    model for an earlier one. Time is the order of the sessions' names, within them that of the recordings' names, in
+    both with numbers as numbers, and within a recording that of the onsets.
+
+    Args:
+        subjects, sessions: (W,) names.
+        labels: (W,).
+        recordings: (W,) names that are unique over subjects and sessions.
+        onsets: (W,) seconds within the recording.
+        window_seconds: length of a window.
+
+    Raises:
+        ValueError: a subject has one session only.
+        LeakageError: overlapping windows were divided between training and validation.
     """
-    subjects, sessions = np.asarray(subjects), np.asarray(sessions)
-    labels = np.zeros(len(subjects), dtype=int) if labels is None else np.asarray(labels)
+    subjects, sessions, labels = np.asarray(subjects), np.asarray(sessions), np.asarray(labels)
+    days = _natural_order(sessions)
+    in_time = np.lexsort((onsets, _natural_order(recordings), days))
     folds = []
     for subject in np.unique(subjects):
-        names = np.unique(sessions[subjects == subject])
-        if len(names) < 2:
+        own = in_time[subjects[in_time] == subject]
+        own_days = np.unique(days[own])
+        if len(own_days) < 2:
             raise ValueError(f"subject {subject} has one session only; cross-session needs two or more")
-        for k in range(1, len(names)):
-            earlier = np.flatnonzero((subjects == subject) & np.isin(sessions, names[:k]))
-            test = np.flatnonzero((subjects == subject) & (sessions == names[k]))
-            validation = np.sort(np.concatenate([_last_tenth(earlier[labels[earlier] == c]) for c in set(labels)]))
-            fold = Fold(
-                f"{subject}, session {names[k]}", np.setdiff1d(earlier, validation), validation, test, "session"
+        for day in own_days[1:]:
+            earlier, test = own[days[own] < day], np.sort(own[days[own] == day])
+            validation = np.sort(
+                np.concatenate([_last_tenth(earlier[labels[earlier] == c]) for c in np.unique(labels)])
             )
-            training = np.concatenate([fold.train, fold.validation])
-            if set(sessions[training]) & set(sessions[test]):
-                raise LeakageError(f"fold {fold.name}: the tested session is also trained on")
-            folds.append(fold)
+            name = f"{subject}, session {sessions[test[0]]}"
+            folds.append(Fold(name, np.setdiff1d(earlier, validation), validation, test, "session"))
+    check_overlap(folds, recordings, onsets, window_seconds)
     return folds
 
 
@@ -194,7 +226,12 @@ def _last_tenth(positions: np.ndarray) -> np.ndarray:
 
 
 def within_session_folds(
-    session_keys: np.ndarray, labels: np.ndarray, onsets: np.ndarray, n_folds: int = 5
+    sessions: np.ndarray,
+    labels: np.ndarray,
+    recordings: np.ndarray,
+    onsets: np.ndarray,
+    window_seconds: float,
+    n_folds: int = 5,
 ) -> list[Fold]:
     """Folds of consecutive windows within every session: what calibration on the same day can reach.
 
@@ -202,22 +239,28 @@ def within_session_folds(
     other, so blocks are contiguous instead of shuffled; still, this says nothing about new people or new days.
 
     Args:
-        session_keys: (W,) session names that are unique over subjects.
+        sessions: (W,) names that are unique over subjects.
         labels: (W,).
-        onsets: (W,) seconds within the session.
+        recordings: (W,) names that are unique over subjects and sessions; their order is that of time.
+        onsets: (W,) seconds within the recording.
+        window_seconds: length of a window.
+        n_folds: how many blocks.
+
+    Raises:
+        LeakageError: overlapping windows lie in different blocks.
     """
-    session_keys, labels = np.asarray(session_keys), np.asarray(labels)
+    sessions, labels = np.asarray(sessions), np.asarray(labels)
+    in_time = np.lexsort((onsets, _natural_order(recordings)))
     block_of = np.empty(len(labels), dtype=int)
-    for session in np.unique(session_keys):
+    for session in np.unique(sessions):
         for label in np.unique(labels):
-            here = np.flatnonzero((session_keys == session) & (labels == label))
-            here = here[np.argsort(np.asarray(onsets)[here], kind="stable")]
+            here = in_time[(sessions[in_time] == session) & (labels[in_time] == label)]
             block_of[here] = np.arange(len(here)) * n_folds // max(len(here), 1)
     blocks = [np.flatnonzero(block_of == k) for k in range(n_folds)]
     names = [f"block {k + 1} of {n_folds}" for k in range(n_folds)]
-    return check_folds(
-        _next_fold_validates("within-session folds", blocks, "window", names), np.arange(len(labels)).astype(str)
-    )
+    folds = _next_fold_validates("within-session folds", blocks, "window", names)
+    check_overlap(folds, recordings, onsets, window_seconds)
+    return check_folds(folds, np.arange(len(labels)).astype(str))
 
 
 def one_class_subjects(subjects: np.ndarray, labels: np.ndarray) -> list[str]:

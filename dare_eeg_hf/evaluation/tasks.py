@@ -368,7 +368,10 @@ def one_run_out(windows: LabelledWindows) -> list[Fold]:
 
 def sessions_in_order(windows: LabelledWindows) -> list[Fold]:
     """Train on earlier sessions, test on the next."""
-    return cross_session(windows.subjects, windows.sessions, windows.labels)
+    seconds = windows.signals.shape[-1] / windows.sampling_rate
+    return cross_session(
+        windows.subjects, windows.sessions, windows.labels, windows.recording_keys, windows.onsets, seconds
+    )
 
 
 def eegmat_published(windows: LabelledWindows) -> list[Fold]:

@@ -19,6 +19,8 @@ from dare_eeg_hf.evaluation.protocols import (
     statistics_over_subjects,
     within_session_folds,
 )
+from dare_eeg_hf.evaluation.tasks import TASKS
+from dare_eeg_hf.training.labelled_windows import LabelledWindows
 
 
 def positions(*values):
@@ -82,30 +84,72 @@ def test_shuffled_split_of_windows_is_refused():
 
 def test_cross_session_trains_on_the_past_only():
     subjects = np.repeat(["a", "b"], 60)
-    sessions = np.tile(np.repeat(["1", "2", "3"], 20), 2)
-    labels = np.tile([0, 1], 60)
-    folds = cross_session(subjects, sessions, labels)
-    assert len(folds) == 4
+    sessions = np.tile(np.repeat(["1", "2", "10"], 20), 2)
+    recordings = np.char.add(np.char.add(subjects, "/"), sessions)
+    labels, onsets = np.tile([0, 1], 60), np.tile(np.arange(20) * 4.0, 6)
+    folds = cross_session(subjects, sessions, labels, recordings, onsets, 4.0)
+    assert [fold.name for fold in folds] == ["a, session 2", "a, session 10", "b, session 2", "b, session 10"]
     for fold in folds:
         training = np.concatenate([fold.train, fold.validation])
-        assert max(sessions[training]) < min(sessions[fold.test])
+        assert max(sessions[training].astype(int)) < min(sessions[fold.test].astype(int))
         assert set(subjects[training]) == set(subjects[fold.test])
         assert set(labels[fold.validation]) == {0, 1}
     with pytest.raises(ValueError, match="one session only"):
-        cross_session(subjects[:20], sessions[:20])
+        cross_session(subjects[:20], sessions[:20], labels[:20], recordings[:20], onsets[:20], 4.0)
+    with pytest.raises(LeakageError, match="overlapping windows of recording a/1"):
+        cross_session(subjects, sessions, labels, recordings, onsets, 5.0)
+
+
+def test_the_latest_windows_validate_in_whatever_order_they_are_stored():
+    """Recordings run2 and run10, ten windows each, then a second day; rows shuffled."""
+    sessions = np.repeat(["day1", "day1", "day2"], 10)
+    recordings = np.repeat(["run2", "run10", "next"], 10)
+    onsets = np.tile(np.arange(10) * 4.0, 3)
+    order = np.random.default_rng(0).permutation(30)
+    subjects, labels = np.full(30, "a"), np.zeros(30, dtype=int)
+    [fold] = cross_session(subjects, sessions[order], labels, recordings[order], onsets[order], 4.0)
+    assert set(recordings[order][fold.validation]) == {"run10"}
+    assert sorted(onsets[order][fold.validation]) == [32.0, 36.0]
+
+
+def test_task_by_session_refuses_overlapping_windows():
+    numbers = np.arange(20)
+
+    def windows(step):
+        return LabelledWindows.from_arrays(
+            np.zeros((20, 1, 8)),
+            numbers % 2,
+            channel_names=["Cz"],
+            sampling_rate=2,
+            unit="mV",
+            sessions=numbers // 10,
+            onsets=numbers % 10 * step,
+        )
+
+    [fold] = TASKS["seed-iv"].folds(windows(4.0))
+    assert fold.validation.tolist() == [8, 9]
+    with pytest.raises(LeakageError, match="overlapping windows"):
+        TASKS["seed-iv"].folds(windows(2.0))
 
 
 def test_within_session_blocks_are_contiguous_and_overlapping_windows_are_refused():
     count = 40
     keys, labels, onsets = np.full(count, "a/1"), np.tile([0, 1], count // 2), np.arange(count) * 2.0
-    folds = within_session_folds(keys, labels, onsets, n_folds=4)
+    folds = within_session_folds(keys, labels, keys, onsets, window_seconds=2.0, n_folds=4)
     for fold in folds:
         for label in (0, 1):
             times = onsets[fold.test][labels[fold.test] == label]
             assert np.ptp(times) == (len(times) - 1) * 4.0  # every second window has this label
-    check_overlap(folds, keys, onsets, window_seconds=2.0)
     with pytest.raises(LeakageError, match="overlapping windows of recording a/1"):
-        check_overlap(folds, keys, onsets, window_seconds=4.0)
+        within_session_folds(keys, labels, keys, onsets, window_seconds=4.0, n_folds=4)
+
+
+def test_windows_at_the_same_time_of_two_recordings_do_not_overlap():
+    onsets = np.array([0.0, 0.0, 4.0, 4.0])
+    fold = Fold("by recording", positions(0, 2), positions(), positions(1, 3), "recording")
+    check_overlap([fold], np.array(["a", "b", "a", "b"]), onsets, window_seconds=8.0)
+    with pytest.raises(LeakageError, match="recording a"):
+        check_overlap([fold], np.full(4, "a"), onsets, window_seconds=4.0)
 
 
 def test_statistics_are_over_subjects():
