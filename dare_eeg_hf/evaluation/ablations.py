@@ -8,7 +8,8 @@
 
 Every case sees the same windows in the same order for the same number of steps; only the objective differs. Reported
 are the balanced accuracy of a probe on the task and mask invariance on held-out windows, over seeds. At this scale the
-differences say what the switches do here, not what the paper found. Finished runs are not repeated.
+differences say what the switches do here, not what the paper found. Finished runs are not repeated, and a run that was
+stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from dare_eeg_hf.evaluation.contestants import ENCODER_MODES
 from dare_eeg_hf.evaluation.tasks import TASKS
 from dare_eeg_hf.training.command_line import layer_settings
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
-from dare_eeg_hf.training.pretraining import PretrainingArguments, pretrain
+from dare_eeg_hf.training.pretraining import PretrainingArguments, PretrainingError, pretrain
 from dare_eeg_hf.training.pretraining_data import is_prepared, open_windows, prepare_windows, split_by_subject
 
 CASES: dict[str, dict[str, bool]] = {
@@ -43,17 +44,47 @@ CASES: dict[str, dict[str, bool]] = {
 }
 """The cases of the paper (METHOD.md, "Losses")."""
 
+EXIT_INTERRUPTED = 130
+
+
+class StoppedError(RuntimeError):
+    """A signal ended a run before its model was there."""
+
 
 def open_pretraining_windows(source: str, output: Path, seed: int):
-    """Training and validation windows of a prepared data set, or of recordings, which are cut first."""
-    if not is_prepared(source):
-        source = prepare_windows(source, output / "pretraining_windows")
-    train, validation = open_windows(source)
-    return (train, validation) if validation is not None else split_by_subject(train, seed=seed)
+    """Training and validation windows of a prepared data set, or of recordings, which are cut first.
+
+    Raises:
+        ValueError: invariance cannot be measured on the windows to validate on: there are fewer than two.
+    """
+    prepared = source if is_prepared(source) else prepare_windows(source, output / "pretraining_windows")
+    train, validation = open_windows(prepared)
+    if validation is None:
+        train, validation = split_by_subject(train, seed=seed)
+    if validation is None or len(validation) < 2:
+        raise ValueError(
+            f"{source} leaves fewer than two windows to validate on, and the cases are compared on them: pre-train on "
+            "two or more recordings, or give a data set with a larger validation split"
+        )
+    return train, validation
+
+
+def check_budget(budget: dict) -> None:
+    """Refuse settings under which nothing would be measured at the end of a run."""
+    windows = budget.get("invariance_windows", 2)
+    if windows < 2:
+        raise ValueError(
+            f"invariance_windows is {windows}, but the cases are compared by their invariance: set it to 2 or more, "
+            "or leave it out"
+        )
 
 
 def run_case(case: str, seed: int, data: str, task: str, output: Path, budget: dict, mode: str = "probe") -> dict:
-    """Pre-train one case with one seed, probe it, measure invariance; read where it was finished before."""
+    """Pre-train one case with one seed, probe it, measure invariance; read where it was finished before.
+
+    Raises:
+        StoppedError: a signal ended pre-training.
+    """
     inputs = {"case": case, "seed": seed, "task": task, "mode": mode, "data": Path(data).name, **budget}
     pretraining = json.dumps([str(Path(data).resolve()), budget], sort_keys=True)
     described = hashlib.sha256(pretraining.encode()).hexdigest()[:8]
@@ -67,6 +98,11 @@ def run_case(case: str, seed: int, data: str, task: str, output: Path, budget: d
     own["config"] = {**budget.get("config", {}), **CASES[case]}
     arguments = PretrainingArguments(**{**budget, **own})
     pretrained = pretrain(arguments, train, validation)
+    if pretrained.stopped_by not in (None, "patience"):
+        raise StoppedError(
+            f"Stopped by {pretrained.stopped_by} at step {pretrained.step} of {case!r}, seed {seed}; the same command "
+            "goes on."
+        )
     windows = LabelledWindows.load(windows_file(output, task))
     cell = Cell(task, str(folder), mode, seed)
     probe = evaluate_cell(cell, windows, {}, str(folder), output / "features")
@@ -138,13 +174,17 @@ def run_ablations(
         budget: fields of `PretrainingArguments` that all runs share: preset, max_steps, batch_size at least; its
             `config` holds what all cases change in the model.
         mode: how the encoders are tested, as in the benchmark.
+
+    Raises:
+        ValueError: the budget or the data leave nothing to measure; before anything is trained.
+        StoppedError: a signal ended a run; the same call goes on.
+        PretrainingError: a run failed.
     """
+    check_budget(budget)
     prepare_tasks([task], data_root, output)
     runs = [(case, seed) for seed in seeds for case in cases]
-    records = [
-        run_case(case, seed, data, task, output, budget, mode)
-        for case, seed in tqdm(runs, desc="ablations", unit="run")
-    ]
+    with tqdm(runs, desc="ablations", unit="run") as bar:  # its line ends before a message about a run begins
+        records = [run_case(case, seed, data, task, output, budget, mode) for case, seed in bar]
     table = markdown_table(records, task)
     write_json(output / "ablations.json", records)
     write_text(output / "ablations.md", table)
@@ -184,7 +224,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             budget=budget,
             mode=options.mode,
         )
-    except (ValueError, FileNotFoundError) as error:
+    except StoppedError as stop:
+        print(stop, file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except (PretrainingError, ValueError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(table)

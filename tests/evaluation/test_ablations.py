@@ -1,12 +1,17 @@
 """The five cases really differ in the objective only, run to the end, and are not repeated."""
 
 import json
+import os
+import shutil
+import signal
 
 import pytest
 
 from dare_eeg_hf import DareEegConfig
 from dare_eeg_hf.evaluation import ablations
 from dare_eeg_hf.evaluation.ablations import CASES, run_ablations
+from dare_eeg_hf.training import pretraining
+from dare_eeg_hf.training.pretraining import PretrainingError
 
 
 def test_cases_are_the_papers():
@@ -59,3 +64,59 @@ def test_settings_of_a_file_hold_for_all_cases_and_flags_go_first(corpus_root, t
     settings.write_text("no_such_setting: 1\n")
     assert ablations.main([str(argument) for argument in arguments]) == 2
     assert "no_such_setting" in capsys.readouterr().err
+
+
+@pytest.fixture
+def command(corpus_root, tmp_path):
+    """Arguments for one case on the recordings of the benchmark's task; more can be added."""
+    arguments = ["--pretraining-data", corpus_root / "eegmmidb", "--data-root", corpus_root, "--output", tmp_path]
+    arguments += ["--max-steps", 4, "--batch-size", 8, "--mode", "pooled", "--seeds", 0, "--cases", "all on"]
+    return [str(argument) for argument in arguments]
+
+
+def test_what_leaves_nothing_to_measure_is_refused_before_anything_is_trained(
+    command, corpus_root, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(ablations, "pretrain", lambda *_: pytest.fail("pre-trained"))
+    (tmp_path / "settings.yaml").write_text("invariance_windows: 0\n")
+    assert ablations.main([*command, "--config", str(tmp_path / "settings.yaml")]) == 2
+    assert "invariance_windows is 0" in capsys.readouterr().err
+
+    single = tmp_path / "single"
+    single.mkdir()
+    shutil.copy(next(corpus_root.rglob("S001R01.edf")), single)
+    command[1] = str(single)
+    assert ablations.main([*command, "--output", str(tmp_path / "out")]) == 2
+    assert f"{single} leaves fewer than two windows to validate on" in capsys.readouterr().err
+
+
+def test_a_stopped_run_is_not_tested_and_the_same_command_goes_on(command, tmp_path, monkeypatch, capsys):
+    take_step = pretraining.take_step
+
+    def interrupted(run, batches):
+        take_step(run, batches)
+        if run.progress.step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as stopping:
+        stopping.setattr(pretraining, "take_step", interrupted)
+        assert ablations.main(command) == 130
+    assert (
+        capsys.readouterr()
+        .err.strip()
+        .endswith("Stopped by SIGTERM at step 2 of 'all on', seed 0; the same command goes on.")
+    )
+    assert not list(tmp_path.glob("all-on-*/ablation.json"))
+    done = []
+    monkeypatch.setattr(pretraining, "take_step", lambda *given: done.append(take_step(*given)))
+    assert ablations.main(command) == 0
+    assert len(done) == 2
+
+
+def test_a_failed_pretraining_is_one_sentence(command, monkeypatch, capsys):
+    def fail(*_):
+        raise PretrainingError("The loss is NaN.")
+
+    monkeypatch.setattr(ablations, "pretrain", fail)
+    assert ablations.main(command) == 2
+    assert "error: The loss is NaN." in capsys.readouterr().err.splitlines()
