@@ -5,14 +5,34 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict, load_dataset
+from datasets import (
+    Dataset,
+    DatasetDict,
+    IterableDataset,
+    IterableDatasetDict,
+    get_dataset_split_names,
+    load_dataset,
+)
 from torch.utils.data import DataLoader
 
 from .collator import WindowCollator
 from .rows import WindowRows, check_columns
 from .streaming import WindowStream
 
-__all__ = ["WindowCollator", "batch_plan", "load_windows", "training_dataloader"]
+__all__ = ["WindowCollator", "batch_plan", "load_windows", "split_names", "training_dataloader"]
+
+
+def split_names(source: str | Path) -> list[str]:
+    """The splits of a data set of windows, such as train and test.
+
+    Args:
+        source: folder with Parquet files, or `owner/name` on the Hub.
+
+    Raises:
+        FileNotFoundError: if `source` is neither a folder nor the name of a repository.
+    """
+    _check_source(source)
+    return get_dataset_split_names(str(source))
 
 
 def load_windows(source: str | Path, split: str | None = None, streaming: bool = False) -> Dataset | IterableDataset:
@@ -27,8 +47,7 @@ def load_windows(source: str | Path, split: str | None = None, streaming: bool =
         FileNotFoundError: if `source` is neither a folder nor the name of a repository.
         ValueError: if there are several splits and none is named, or the columns are not those of windows.
     """
-    if not Path(source).is_dir() and (Path(source).is_absolute() or str(source).count("/") != 1):
-        raise FileNotFoundError(f"{source} is neither a folder nor a repository name of the form owner/name")
+    _check_source(source)
     windows = load_dataset(str(source), split=split, streaming=streaming)
     if isinstance(windows, DatasetDict | IterableDatasetDict):
         if len(windows) > 1:
@@ -37,6 +56,11 @@ def load_windows(source: str | Path, split: str | None = None, streaming: bool =
     if windows.column_names is not None:
         check_columns(windows.column_names)
     return windows
+
+
+def _check_source(source: str | Path) -> None:
+    if not Path(source).is_dir() and (Path(source).is_absolute() or str(source).count("/") != 1):
+        raise FileNotFoundError(f"{source} is neither a folder nor a repository name of the form owner/name")
 
 
 def training_dataloader(

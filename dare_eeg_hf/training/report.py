@@ -22,7 +22,7 @@ import torch
 from matplotlib.figure import Figure
 
 from ..atomic_files import write_text
-from ..data.loading import WindowCollator, load_windows
+from ..data.loading import WindowCollator, load_windows, split_names
 from ..masking_dare_eeg import draw_masks
 from ..modeling_dare_eeg import DareEegForPreTraining, split_patches
 from ..visualization import plot_invariance, plot_loss_curves, plot_reconstruction, plot_scalp_map
@@ -127,7 +127,8 @@ def draw_reconstruction(run: Path, data: str | Path | None = None) -> tuple[Figu
 
     Args:
         run: the run's folder.
-        data: prepared windows; those below `RUN/windows` when None.
+        data: prepared windows, of which the validation split is drawn, or else train, or else the first; those below
+            `RUN/windows` when None.
 
     Returns:
         Both figures (no scalp map for fewer than four channels) and the number of windows the error is the mean of;
@@ -138,7 +139,9 @@ def draw_reconstruction(run: Path, data: str | Path | None = None) -> tuple[Figu
     if folder is None or source is None:
         return None
     model = DareEegForPreTraining.from_pretrained(folder).eval()
-    windows = load_windows(source) if not _has_validation(source) else load_windows(source, split="validation")
+    splits = split_names(source)
+    split = next((name for name in ("validation", "train") if name in splits), splits[0])
+    windows = load_windows(source, split=split)
     batch = _first_windows(windows, model.config)
     values, names = _reconstruct(model, batch)
     shown = slice(0, SHOWN_CHANNELS)
@@ -160,10 +163,6 @@ def _model_folder(run: Path) -> Path | None:
     if (run / "model.safetensors").is_file():
         return run
     return CheckpointStore(run / "checkpoints").latest()
-
-
-def _has_validation(source: Path) -> bool:
-    return any(source.rglob("validation*.parquet"))
 
 
 def _first_windows(windows, config, count: int = 32) -> dict[str, torch.Tensor]:

@@ -4,6 +4,7 @@ import base64
 import html.parser
 import json
 import re
+import shutil
 
 import pytest
 
@@ -49,6 +50,17 @@ def test_page_holds_every_figure_and_fetches_nothing(run, windows_folder):
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     best = min((row for row in rows if row["split"] == "validation"), key=lambda row: row["loss"])
     assert f"{best['loss']:.4f} at step {best['step']}" in page
+
+
+@pytest.mark.parametrize(
+    ("counts", "shown"),
+    [({"train": 8, "test": 5}, 8), ({"train": 8, "validation": 6}, 6), ({"test": 5}, 5)],
+    ids=["train before test", "validation before train", "what there is"],
+)
+def test_windows_are_drawn_from_whatever_splits_there_are(run, windows_folder, tmp_path, counts, shown):
+    for name, count in counts.items():
+        shutil.copy(windows_folder(count) / "train.parquet", tmp_path / f"{name}-00000-of-00001.parquet")
+    assert report.draw_reconstruction(run, tmp_path)[2] == shown
 
 
 def test_page_of_a_run_under_way_has_no_model_yet(run, tmp_path):
