@@ -38,6 +38,7 @@ from dare_eeg_hf.training.pretraining import PretrainingArguments, PretrainingEr
 from dare_eeg_hf.training.pretraining_data import (
     describe,
     is_prepared,
+    open_validation_windows,
     open_windows,
     prepare_windows,
     split_by_subject,
@@ -50,7 +51,10 @@ def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, Pretrainin
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     data = parser.add_argument_group("data")
     data.add_argument("--data", nargs="+", help="folders of recordings, folders of prepared windows, or Hub data sets")
-    data.add_argument("--validation-data", help="windows or recordings to validate on, instead of held-out subjects")
+    data.add_argument(
+        "--validation-data",
+        help="recordings or windows (validation split, or the only one) to validate on, not held-out subjects",
+    )
     data.add_argument("--validation-fraction", type=float, help="share of subjects to hold out (default: 0.1)")
     data.add_argument("--streaming", action="store_true", default=None, help="read prepared windows while training")
     data.add_argument("--num-proc", type=int, help="processes that cut recordings into windows (default: 1)")
@@ -84,11 +88,11 @@ def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, Pretrainin
     return argparse.Namespace(**{**defaults, **{name: chosen[name] for name in own & chosen.keys()}}), arguments
 
 
-def windows_of(source: str, folder: Path, extractor: DareEegFeatureExtractor, data: argparse.Namespace):
-    """Training and validation windows of one source; recordings are cut into windows below `folder` first."""
-    if not is_prepared(source):
-        source = prepare_windows(source, folder / Path(source).resolve().name, extractor, num_proc=data.num_proc)
-    return open_windows(source, streaming=data.streaming)
+def prepared(source: str, folder: Path, extractor: DareEegFeatureExtractor, num_proc: int) -> str | Path:
+    """Where the windows of a source are; recordings are cut into windows below `folder` first."""
+    if is_prepared(source):
+        return source
+    return prepare_windows(source, folder / Path(source).resolve().name, extractor, num_proc=num_proc)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -100,14 +104,19 @@ def main(argv: list[str] | None = None) -> int:
     try:
         extractor, folder = signal_contract(arguments), arguments.output_dir / "windows"
         with main_process_first(arguments.cpu):
-            opened = [windows_of(source, folder, extractor, data) for source in sources]
-            given = data.validation_data and windows_of(data.validation_data, folder, extractor, data)
-        train, validation = [], [given[0]] if given else []
-        for windows, prepared_validation in opened:
-            if not given and prepared_validation is None and not data.streaming:
-                windows, prepared_validation = split_by_subject(windows, data.validation_fraction, arguments.seed)
+            opened = [
+                open_windows(prepared(source, folder, extractor, data.num_proc), streaming=data.streaming)
+                for source in sources
+            ]
+            train, validation = [], []
+            if data.validation_data:
+                source = prepared(data.validation_data, folder, extractor, data.num_proc)
+                validation = [open_validation_windows(source, streaming=data.streaming)]
+        for windows, held_out in opened:
+            if not data.validation_data and held_out is None and not data.streaming:
+                windows, held_out = split_by_subject(windows, data.validation_fraction, arguments.seed)
             train.append(windows)
-            validation += [prepared_validation] if prepared_validation is not None and not given else []
+            validation += [held_out] if held_out is not None and not data.validation_data else []
         arguments.corpora = arguments.corpora or describe(train)
         result = pretrain(arguments, train, validation or None, extractor)
     except (PretrainingError, LaunchError, StrictDataclassError, OSError, ValueError) as error:

@@ -10,7 +10,7 @@ import datasets
 import pandas as pd
 
 from ..data.build import build
-from ..data.loading import load_windows
+from ..data.loading import load_windows, split_names
 from ..data.recordings_folder import RecordingsFolder
 from ..data.rows import WindowRows
 
@@ -52,13 +52,33 @@ def open_windows(source: str | Path, *, streaming: bool = False):
 
     Raises:
         FileNotFoundError: when `source` is neither a folder nor looks like a repository's name.
+        ValueError: when no split is called train: windows set aside for something else are not trained on.
     """
-    if not Path(source).is_dir() and (Path(source).is_absolute() or str(source).count("/") != 1):
-        raise FileNotFoundError(f"{source} is neither a folder nor a repository name of the form owner/name")
-    splits = datasets.get_dataset_split_names(str(source))
-    train = load_windows(source, split="train" if "train" in splits else splits[0], streaming=streaming)
+    splits = split_names(source)
+    if "train" not in splits:
+        raise ValueError(
+            f"{source} has no split called train, only {', '.join(splits)}. Build it with a training split or, if its "
+            "windows are to be trained on after all, rename its files to train-*.parquet."
+        )
+    train = load_windows(source, split="train", streaming=streaming)
     validation = load_windows(source, split="validation", streaming=streaming) if "validation" in splits else None
     return train, validation
+
+
+def open_validation_windows(source: str | Path, *, streaming: bool = False):
+    """Windows of a source that is for validation alone: its validation split, or its only one whatever it is called.
+
+    Raises:
+        FileNotFoundError: when `source` is neither a folder nor looks like a repository's name.
+        ValueError: when there are several splits and none is called validation.
+    """
+    splits = split_names(source)
+    if "validation" not in splits and len(splits) > 1:
+        raise ValueError(
+            f"{source} has the splits {', '.join(splits)} and none called validation: give a data set that has one, "
+            "or a folder with the windows to validate on alone."
+        )
+    return load_windows(source, split="validation" if "validation" in splits else splits[0], streaming=streaming)
 
 
 def split_by_subject(windows: datasets.Dataset, fraction: float = 0.1, seed: int = 0):

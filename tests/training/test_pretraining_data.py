@@ -14,11 +14,12 @@ from dare_eeg_hf.data.simulation import simulate_recordings
 from dare_eeg_hf.montage import CHANNEL_VOCABULARY
 from dare_eeg_hf.training.command_line import argument_help, parse_assignments
 from dare_eeg_hf.training.model_inputs import model_inputs
-from dare_eeg_hf.training.pretraining import PretrainingArguments
+from dare_eeg_hf.training.pretraining import PretrainingArguments, PretrainingError
 from dare_eeg_hf.training.pretraining_data import (
     content_digest,
     describe,
     is_prepared,
+    open_validation_windows,
     open_windows,
     prepare_windows,
     split_by_subject,
@@ -142,6 +143,49 @@ def test_a_path_that_is_nothing_is_said(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match="no EEG recordings"):
         prepare_windows(tmp_path / "empty", tmp_path / "windows")
+
+
+def with_splits(folder, windows_folder, **seeds):
+    """A data set with a split of six windows for each name; the seed tells them apart (subject `subject SEED`)."""
+    folder.mkdir()
+    for name, seed in seeds.items():
+        shutil.copy(windows_folder(6, seed) / "train.parquet", folder / f"{name}-00000-of-00001.parquet")
+    return folder
+
+
+@pytest.mark.parametrize("names", [["test"], ["validation"], ["validation", "test"]], ids=", ".join)
+def test_windows_that_are_not_for_training_are_not_trained_on(names, windows_folder, tmp_path):
+    source = with_splits(tmp_path / "windows", windows_folder, **dict.fromkeys(names, 0))
+    with pytest.raises(ValueError, match=f"no split called train, only {', '.join(names)}"):
+        open_windows(source)
+
+
+def test_windows_for_validation_are_their_validation_split_or_their_only_one(windows_folder, tmp_path):
+    def subjects(name, **seeds):
+        return set(open_validation_windows(with_splits(tmp_path / name, windows_folder, **seeds))["subject"])
+
+    assert subjects("both", train=0, validation=1) == {"subject 1"}
+    assert subjects("train alone", train=0) == {"subject 0"}
+    assert subjects("test alone", test=2) == {"subject 2"}
+    with pytest.raises(ValueError, match="has the splits train, test and none called validation"):
+        subjects("unclear", train=0, test=2)
+
+
+def test_example_validates_on_the_validation_split_of_the_data_given(
+    windows_folder, tmp_path, tiny_config, example, monkeypatch
+):
+    train = with_splits(tmp_path / "train", windows_folder, train=0, validation=1)
+    other = with_splits(tmp_path / "other", windows_folder, train=2, validation=3)
+    used = []
+
+    def remember(_, train_datasets, validation_datasets):
+        used.extend(set(windows["subject"]) for windows in [*train_datasets, *validation_datasets])
+        raise PretrainingError("far enough")
+
+    monkeypatch.setattr(example, "pretrain", remember)
+    command = ["--data", str(train), "--validation-data", str(other), "--output", str(tmp_path / "run"), "--cpu"]
+    assert example.main(command) == 1
+    assert used == [{"subject 0"}, {"subject 3"}]
 
 
 def test_flags_go_before_the_file_and_the_file_before_the_defaults(example, tmp_path):
