@@ -58,7 +58,8 @@ class ReadsWindows:
         signals = signals[:, None] if signals.ndim == 2 else signals
         if signals.shape[-1] < 2:
             raise ValueError("windows of one sample hold no signal (n_features = 1); a minimum of 2 is required")
-        names = list(self.channel_names or [f"electrode {i + 1}" for i in range(signals.shape[1])])
+        numbered = [f"electrode {i + 1}" for i in range(signals.shape[1])]
+        names = numbered if self.channel_names is None else [str(name) for name in self.channel_names]
         if len(names) != signals.shape[1]:
             raise ValueError(f"channel_names holds {len(names)} names, but X has {signals.shape[1]} channels")
         return signals, names, float(self.sampling_rate), self.unit

@@ -55,6 +55,18 @@ def classifier(**changes):
     return DareEegClassifier(CONFIG, **(settings | changes))
 
 
+@pytest.mark.parametrize("sequence", [tuple, np.array], ids=["tuple", "array"])
+def test_channel_names_may_be_any_sequence(sequence):
+    X, y = easy(8)
+    for estimator in (
+        classifier(channel_names=sequence(CHANNELS), epochs=1),
+        DareEegFeatures(CONFIG, channel_names=sequence(CHANNELS), sampling_rate=128.0, random_state=0),
+    ):
+        fitted = clone(estimator).fit(X, y)
+        assert fitted.electrode_names_ == CHANNELS
+        assert {type(name) for name in fitted.electrode_names_} == {str}
+
+
 def test_features_of_a_frozen_encoder_in_a_pipeline():
     X, y = easy()
     features = DareEegFeatures(CONFIG, channel_names=CHANNELS, sampling_rate=128.0, unit="uV", random_state=0)
