@@ -7,8 +7,8 @@
 
 Operations are counted from the configuration, matrix products and attention only, as one multiplication and one
 addition each; the count agrees with torch's FlopCounterMode (the tests check it). Hours assume that a share of the
-device's peak is reached; benchmarks/pretraining.py measures that share. Peaks are the makers' figures for dense bf16
-matrix products.
+device's peak is reached; benchmarks/pretraining.py measures that share. Peaks are the makers' figures for dense matrix
+products in the precision asked for: float32 without TF32, as training computes by default, or bf16.
 """
 
 import argparse
@@ -21,19 +21,19 @@ from ..configuration_dare_eeg import PRESETS, DareEegConfig
 from ..modeling_dare_eeg import DareEegForPreTraining
 
 DEVICE_PEAKS = {
-    "v100": 125e12,
-    "t4": 65e12,
-    "a100": 312e12,
-    "rtx4090": 165e12,
-    "l40s": 362e12,
-    "h100": 989e12,
-    "h200": 989e12,
-    "b200": 2250e12,
+    "v100": {"float32": 15.7e12, "bf16": 125e12},
+    "t4": {"float32": 8.1e12, "bf16": 65e12},
+    "a100": {"float32": 19.5e12, "bf16": 312e12},
+    "rtx4090": {"float32": 82.6e12, "bf16": 165e12},
+    "l40s": {"float32": 91.6e12, "bf16": 362e12},
+    "h100": {"float32": 67e12, "bf16": 989e12},
+    "h200": {"float32": 67e12, "bf16": 989e12},
+    "b200": {"float32": 75e12, "bf16": 2250e12},
 }
-"""Dense matrix products per second, bf16 (float16 on V100 and T4), as reported by the makers' data sheets."""
+"""Dense operations per second as reported by the makers' data sheets; on V100 and T4 float16 stands for bf16."""
 
+BYTES_PER_VALUE = {"float32": 4, "bf16": 2}
 DEFAULT_EFFICIENCY = 0.25
-FLOAT_BYTES = 4
 
 
 @dataclass
@@ -128,7 +128,7 @@ def count_parameters(config: DareEegConfig) -> dict[str, int]:
 def state_bytes(config: DareEegConfig) -> float:
     """Weights, gradients and AdamW's two moments in float32, and the momentum encoder."""
     counts = count_parameters(config)
-    return FLOAT_BYTES * (4 * counts["trained"] + counts["momentum_encoder"])
+    return BYTES_PER_VALUE["float32"] * (4 * counts["trained"] + counts["momentum_encoder"])
 
 
 def activation_bytes(
@@ -136,7 +136,7 @@ def activation_bytes(
     batch_size: int,
     shape: StepShape | None = None,
     *,
-    bytes_per_value: int = FLOAT_BYTES,
+    bytes_per_value: int = BYTES_PER_VALUE["float32"],
     gradient_checkpointing: bool = False,
 ) -> float:
     """What the backward pass keeps of the forward pass, roughly (attention weights are recomputed, not kept).
@@ -168,24 +168,34 @@ def training_hours(
     devices: int = 1,
     efficiency: float = DEFAULT_EFFICIENCY,
 ) -> float:
-    """Hours for `epochs` passes over `windows`, on devices that reach `efficiency` of their peak."""
+    """Hours for `epochs` passes over `windows`, on devices that reach `efficiency` of their peak.
+
+    Raises:
+        ValueError: for an efficiency outside (0, 1].
+    """
+    if not 0 < efficiency <= 1:
+        raise ValueError(
+            f"the efficiency is the share of the peak that is reached, above 0 and at most 1: {efficiency}"
+        )
     return windows * epochs * training_flops(config) / (peak * devices * efficiency) / 3600
 
 
-def parse_device(text: str) -> tuple[str, float, int]:
-    """`h100`, `h100:8` or `name=peak[:count]` as `(name, operations per second, count)`.
+def parse_device(text: str, precision: str) -> tuple[str, float, int]:
+    """`h100`, `h100:8` or `name=peak[:count]` as `(name, operations per second in this precision, count)`.
 
     Raises:
-        ValueError: for a name that is not known and has no peak.
+        ValueError: for a name that is not known and has no peak, and for a peak or count that is not positive.
     """
     name, _, count = text.partition(":")
-    name, _, peak = name.partition("=")
-    if not peak and name.lower() not in DEVICE_PEAKS:
+    name, _, given = name.partition("=")
+    if not given and name.lower() not in DEVICE_PEAKS:
         raise ValueError(f"{name} is not known ({', '.join(DEVICE_PEAKS)}); give its peak as {name}=100e12")
-    number = int(count or 1)
+    peak, number = float(given) if given else DEVICE_PEAKS[name.lower()][precision], int(count or 1)
+    if not peak > 0:
+        raise ValueError(f"{text}: the peak is in operations per second, above 0, such as {name}=100e12")
     if number < 1:
         raise ValueError(f"{text}: at least one device")
-    return name, float(peak) if peak else DEVICE_PEAKS[name.lower()], number
+    return name, peak, number
 
 
 def report(options: argparse.Namespace) -> str:
@@ -194,7 +204,8 @@ def report(options: argparse.Namespace) -> str:
         f"{'preset':<8}{'trained':>10}{'GFLOP per':>12}{'state':>9}{'activations of':>17}{'with gradient':>16}",
         f"{'':<8}{'(M)':>10}{'window':>12}{'(GB)':>9}{f'{options.batch_size} windows (GB)':>17}{'checkpointing':>16}",
     ]
-    size = 2 if options.bf16 else FLOAT_BYTES
+    precision = "bf16" if options.bf16 else "float32"
+    size = BYTES_PER_VALUE[precision]
     configs = {name: DareEegConfig.from_preset(name) for name in options.preset}
     for name, config in configs.items():
         activations, checkpointed = (
@@ -209,10 +220,10 @@ def report(options: argparse.Namespace) -> str:
     lines += [
         "",
         f"Hours for {options.epochs} epochs of {options.windows} windows ({recordings:.0f} hours of EEG), if "
-        f"{options.efficiency:.0%} of the peak is reached:",
+        f"{options.efficiency:.0%} of the {precision} peak is reached:",
         f"{'':<14}" + "".join(f"{name:>12}" for name in configs),
     ]
-    for name, peak, count in map(parse_device, options.device):
+    for name, peak, count in (parse_device(device, precision) for device in options.device):
         hours = (
             training_hours(config, options.windows, options.epochs, peak, count, options.efficiency)
             for config in configs.values()
@@ -232,12 +243,12 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--epochs", type=int, default=200, help="passes over them (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=72, help="windows per device (default: %(default)s)")
-    parser.add_argument("--bf16", action="store_true", help="activations in bf16 rather than float32")
+    parser.add_argument("--bf16", action="store_true", help="compute in bf16 rather than float32")
     parser.add_argument(
         "--device",
         nargs="+",
         default=["a100", "h100", "h200"],
-        help="name[:count], or name=operations_per_second[:count]",
+        help="name[:count], or name=operations_per_second[:count] in the precision asked for",
     )
     parser.add_argument(
         "--efficiency", type=float, default=DEFAULT_EFFICIENCY, help="share of the peak reached (default: %(default)s)"

@@ -97,11 +97,39 @@ def test_activations_are_about_what_autograd_keeps():
 
 
 def test_devices():
-    assert estimate.parse_device("h100:8") == ("h100", 989e12, 8)
-    assert estimate.parse_device("mine=2.5e11:2") == ("mine", 2.5e11, 2)
-    for wrong in ("nosuch", "h100:0", "mine=fast"):
-        with pytest.raises(ValueError, match=r"known|least one|convert"):
-            estimate.parse_device(wrong)
+    assert estimate.parse_device("h100:8", "bf16") == ("h100", 989e12, 8)
+    assert estimate.parse_device("h100:8", "float32") == ("h100", 67e12, 8)
+    assert estimate.parse_device("mine=2.5e11:2", "bf16") == ("mine", 2.5e11, 2)
+    for wrong in ("nosuch", "h100:0", "mine=fast", "mine=0", "mine=-1e9", "mine=nan"):
+        with pytest.raises(ValueError, match=r"known|least one|convert|above 0"):
+            estimate.parse_device(wrong, "float32")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--efficiency", "0"], "above 0 and at most 1: 0.0"),
+        (["--efficiency", "1.5"], "above 0 and at most 1: 1.5"),
+        (["--device", "mine=0"], "mine=0: the peak is in operations per second"),
+    ],
+)
+def test_numbers_that_cannot_be_are_errors_of_the_command_line(arguments, message, capsys):
+    with pytest.raises(SystemExit) as exit_information:
+        estimate.main(["--preset", "nano", *arguments])
+    assert exit_information.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_hours_are_those_of_the_precision(capsys):
+    def hours(*precision):
+        assert estimate.main(["--preset", "base", "--device", "a100", *precision]) == 0
+        printed = capsys.readouterr().out.splitlines()
+        return printed[-3], float(printed[-1].split()[-1])
+
+    (in_float32, slow), (in_bf16, fast) = hours(), hours("--bf16")
+    assert "of the float32 peak" in in_float32
+    assert "of the bf16 peak" in in_bf16
+    assert slow / fast == pytest.approx(312 / 19.5, rel=0.01)
 
 
 def test_command_prints_hours_that_follow_from_its_numbers(capsys):
