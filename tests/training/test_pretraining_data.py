@@ -221,6 +221,12 @@ def test_settings_files_are_understood(example, file, tmp_path):
     DareEegConfig.from_preset(arguments.preset, **arguments.config)
 
 
+def test_the_variant_file_changes_what_it_says_and_no_more(example, tmp_path):
+    file = ROOT / "examples" / "configs" / "variants.yaml"
+    _, arguments = example.parse(["--config", str(file), "--data", "a/b", "--output", str(tmp_path)])
+    assert (arguments.preset, arguments.config) == ("base", {"mask_scope": "sample"})
+
+
 def test_every_argument_is_explained():
     assert set(argument_help(PretrainingArguments)) == set(PretrainingArguments.__dataclass_fields__)
     with pytest.raises(ValueError, match="FIELD=VALUE"):
