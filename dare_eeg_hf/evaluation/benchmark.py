@@ -26,6 +26,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from huggingface_hub import hf_hub_download
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 from transformers.utils import logging as transformers_logging
@@ -100,12 +101,19 @@ def cell_inputs(cell: Cell, windows: LabelledWindows, settings: dict, checkpoint
     }
 
 
-def digest_of_weights(folder: Path) -> str:
-    """Digest of a local checkpoint's weights, configuration and signal contract; a Hub id stands for itself."""
-    if not folder.is_dir():
-        return str(folder)
-    described = [folder / "config.json", folder / "preprocessor_config.json"]
-    return file_digest(*sorted(folder.glob("*.safetensors")), *(file for file in described if file.is_file()))[:16]
+def digest_of_weights(checkpoint: Path) -> str:
+    """What stands for a checkpoint's weights, configuration and signal contract: it changes when one of them does.
+
+    Of a local folder a digest of these files; of a Hub id the commit its newest revision is at, or without a
+    connection the one in the cache, which is what loading then takes.
+    """
+    if not checkpoint.is_dir():
+        repository = checkpoint.as_posix()
+        snapshot = Path(hf_hub_download(repository, "config.json")).parent
+        return f"{repository}@{snapshot.name}"
+    described = [checkpoint / "config.json", checkpoint / "preprocessor_config.json"]
+    files = [file for file in described if file.is_file()]
+    return file_digest(*sorted(checkpoint.glob("*.safetensors")), *files)[:16]
 
 
 def run_cell(cell: Cell, output: Path, settings: dict) -> dict:

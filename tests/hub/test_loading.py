@@ -140,6 +140,27 @@ print("LOADED")
     assert "LOADED" in done.stdout, done.stdout + done.stderr
 
 
+def test_a_benchmark_notices_new_weights_under_the_same_id(api, tiny_run, tmp_path, run_python):
+    digest = """
+from pathlib import Path
+from dare_eeg_hf.evaluation.benchmark import digest_of_weights
+print("DIGEST", digest_of_weights(Path("org/changing")))
+"""
+    publish_model(tiny_run, "org/changing", api=api)
+    first, again = (run_python(digest).stdout for _ in range(2))
+    assert first == again
+    assert first.strip() == f"DIGEST org/changing@{api.model_info('org/changing').sha}"
+    changed = shutil.copytree(tiny_run, tmp_path / "changed")
+    model = DareEegForPreTraining.from_pretrained(changed)
+    torch.nn.init.constant_(next(model.parameters()), 0.25)
+    model.save_pretrained(changed)
+    publish_model(changed, "org/changing", api=api)
+    assert run_python(digest, HF_HUB_OFFLINE="1").stdout == first, "without a connection loading takes what is cached"
+    newer = run_python(digest).stdout
+    assert newer.startswith("DIGEST org/changing@")
+    assert newer != first
+
+
 def test_sharded_weights_load(api, tiny_run, tmp_path):
     folder = tmp_path / "sharded"
     whole = DareEegForPreTraining.from_pretrained(tiny_run)
