@@ -163,6 +163,8 @@ def markdown_table(records: Sequence[dict], failures: dict[str, str], against: s
         "± is the standard deviation over seeds, or where it says so over subjects. The interval resamples "
         "subjects; with several seeds its ends are averaged. Models that need no validation data were given training "
         "and validation windows; the others chose their epoch on validation.",
+        "",
+        "Time and memory differ from run to run and stand in costs.md, beside this file.",
     ]
     if failures:
         lines += ["", "Failed: " + "; ".join(f"{name} ({reason})" for name, reason in sorted(failures.items()))]
@@ -170,13 +172,13 @@ def markdown_table(records: Sequence[dict], failures: dict[str, str], against: s
 
 
 def costs_table(records: Sequence[dict]) -> str:
-    """Seconds and peak memory per cell, averaged over seeds; these do differ from run to run."""
+    """Seconds and peak memory per cell, mean and spread over seeds; these do differ from run to run."""
     lines = ["| task | model | mode | seconds per seed (all folds) | peak memory, MB |", "|---|---|---|---|---|"]
     for (task, model, mode), cells in group_cells(records).items():
-        seconds = np.mean([cell["costs"]["seconds"] for cell in cells])
-        memory = max(cell["costs"]["peak_megabytes"] for cell in cells)
-        lines.append(f"| {task} | {NAMES.get(model, model)} | {mode or '-'} | {seconds:.1f} | {memory:.0f} |")
-    return "\n".join(lines) + "\n"
+        seconds = mean_text([cell["costs"]["seconds"] for cell in cells], digits=1)
+        memory = mean_text([cell["costs"]["peak_megabytes"] for cell in cells], digits=0)
+        lines.append(f"| {task} | {NAMES.get(model, model)} | {mode or '-'} | {seconds} | {memory} |")
+    return "\n".join(lines) + "\n\nOver several seeds: mean ± standard deviation.\n"
 
 
 def write_report(records: Sequence[dict], failures: dict[str, str], output: Path, against: str | None = None) -> None:

@@ -1,6 +1,7 @@
 """The benchmark on real EDF files: repeatable to the digit, resumable, honest about leakage and failures."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -57,8 +58,11 @@ def test_table_reports_every_model_and_simulated_alpha_is_found(finished):
     assert scores["band-power", 0] > 0.9  # alpha with closed eyes, across subjects
     assert ("chance", 1) not in scores  # nothing random, one seed
     assert set(records[0]["metrics"]["per_subject_balanced_accuracy"]) == {"S001", "S002", "S003", "S004"}
-    assert "seconds" in (output / "costs.md").read_text()
+    costs = (output / "costs.md").read_text()
+    assert "seconds" in costs
+    assert re.search(r"\| random-tiny-encoder \| probe \| \d+\.\d ± \d+\.\d \| \d+ ± \d+ \|", costs)
     assert "seconds" not in table
+    assert "stand in costs.md" in table
     assert all(record["costs"]["peak_megabytes"] > 50 for record in records)
 
 
