@@ -264,6 +264,20 @@ def test_without_a_model_the_page_says_what_to_set(tmp_path):
     assert "DARE_EEG_MODEL" in json.dumps(build_app(None, tmp_path).get_config_file())
 
 
+def test_files_are_deleted_when_the_page_says(tmp_path):
+    from dare_eeg_hf.hub.space.app import PRIVACY, Analysis
+
+    analysis = Analysis(None, tmp_path)
+    window = {"onset": 0.0, "duration": 4.0, "partial": False, "label": "left", "score": 0.5, "scores": {"left": 0.5}}
+    earlier, recent = (Path(analysis._save([window])[0]).parent for _ in range(2))
+    os.utime(earlier, (0, time.time() - 3601))
+    analysis._save([window])
+    assert (earlier.exists(), recent.exists()) == (False, True)
+    told = "Uploads are deleted within two hours, results at the first analysis an hour or more after them."
+    assert told in PRIVACY
+    assert told in " ".join(APP.with_name("README.md").read_text().split())
+
+
 def test_a_model_that_is_not_ours_stops_the_start_with_a_sentence(tmp_path):
     from dare_eeg_hf.hub.space.app import build_app
 

@@ -41,7 +41,10 @@ of it, and which channels it listens to.
 NO_MODEL = """# This Space has no model yet
 Set the variable `DARE_EEG_MODEL` in the Space's settings to the Hub id of a fine-tuned DARE-EEG classifier.
 """
-PRIVACY = "Files stay on this machine and are deleted after an hour. At most {megabytes} MB and {minutes:g} minutes."
+PRIVACY = (
+    "Files stay on this machine. Uploads are deleted within two hours, results at the first analysis an hour or more "
+    "after them. At most {megabytes} MB and {minutes:g} minutes."
+)
 
 logger = logging.getLogger(__name__)
 
@@ -169,6 +172,7 @@ class Analysis:
         return plot_scalp_map(on_scalp, title="What leaving a channel out takes away", unit="fall in probability")
 
     def _save(self, predictions: list[dict[str, Any]]) -> list[str]:
+        """Write the files to download; those of analyses an hour or more ago are deleted, as the page says."""
         for old in self.folder.iterdir():
             if time.time() - old.stat().st_mtime > KEEP_SECONDS:
                 shutil.rmtree(old, ignore_errors=True)
@@ -188,6 +192,7 @@ def figure_under(heading: str, elem_id: str) -> gr.Plot:
 
 def build_app(model: str | None, folder: Path) -> gr.Blocks:
     """Return the page for a model; `folder` holds examples and downloads."""
+    # Every hour gradio deletes uploads, and its copies of results, that are older than an hour.
     with gr.Blocks(title="DARE-EEG", analytics_enabled=False, delete_cache=(KEEP_SECONDS, KEEP_SECONDS)) as app:
         if not model:
             gr.Markdown(NO_MODEL)
