@@ -27,6 +27,7 @@ from torch import nn
 from dare_eeg_hf.evaluation.metrics import classification_metrics
 
 FREQUENCY_BANDS = {"delta": (1, 4), "theta": (4, 8), "alpha": (8, 13), "beta": (13, 30), "gamma": (30, 45)}
+BATCH_SIZE = 256
 REGULARIZATION = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 
@@ -47,8 +48,13 @@ class BandPower(TransformerMixin, BaseEstimator):
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """(W, C, T) to (W, C * bands)."""
-        length = min(X.shape[-1], round(2 * self.sampling_rate))
-        frequencies, density = welch(X.astype(np.float64), self.sampling_rate, nperseg=length)
+        # In pieces: a spectrum in float64 takes several times the memory of its windows.
+        starts = range(0, max(len(X), 1), BATCH_SIZE)
+        return np.concatenate([self._log_powers(X[start : start + BATCH_SIZE]) for start in starts])
+
+    def _log_powers(self, windows: np.ndarray) -> np.ndarray:
+        length = min(windows.shape[-1], round(2 * self.sampling_rate))
+        frequencies, density = welch(windows.astype(np.float64), self.sampling_rate, nperseg=length)
         powers = []
         for low, high in FREQUENCY_BANDS.values():
             inside = (frequencies >= low) & (frequencies < high)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,8 @@ class LabelledWindows:
             raise ValueError(f"signals must be (windows, channels, samples), got shape {self.signals.shape}")
         if len(self.channel_names) != self.signals.shape[1]:
             raise ValueError(f"{len(self.channel_names)} channel names for {self.signals.shape[1]} channels")
-        if not np.isfinite(self.signals).all():
+        # Least and greatest need no memory of their own; both are NaN where one value is.
+        if not np.isfinite([self.signals.min(initial=0), self.signals.max(initial=0)]).all():
             window, channel = np.argwhere(~np.isfinite(self.signals))[0][:2]
             raise ValueError(
                 f"window {window}, channel {self.channel_names[channel]} contains NaN or infinity: "
@@ -165,21 +167,28 @@ class LabelledWindows:
         )
 
     @classmethod
-    def from_rows(cls, dataset: Sequence[Mapping], label_names: Sequence[str] | None = None) -> LabelledWindows:
+    def from_rows(
+        cls,
+        dataset: Sequence[Mapping],
+        label_names: Sequence[str] | None = None,
+        parts: Sequence[str] | np.ndarray | None = None,
+    ) -> LabelledWindows:
         """Windows from the rows of a prepared data set (`data.loading.load_windows`).
 
-        Channels that not all rows have are left out, and rows are put in one channel order.
+        Channels that not all rows have are left out, and rows are put in one channel order. The rows are gone through
+        twice, so that no signal but the one being read is in memory besides the result.
 
         Args:
             dataset: rows of the schema in `data.windows`, with labels.
             label_names: the classes; by default those of the data set's ClassLabel column.
+            parts: of a published split, one for each row.
 
         Raises:
             ValueError: no rows, no labels, or rows of different rates, units or lengths.
         """
-        from dare_eeg_hf.data.windows import decode_signal
-
-        rows = [row for row in dataset if row.get("label") is not None and row["label"] != -1]
+        described = [{name: value for name, value in row.items() if name != "signal"} for row in dataset]
+        labelled = np.array([row.get("label") is not None and row["label"] != -1 for row in described], dtype=bool)
+        rows = [row for row, kept in zip(described, labelled, strict=True) if kept]
         if not rows:
             raise ValueError("the data set has no labelled rows: fine-tuning needs a `label` in each row")
         for field in ("sampling_rate", "unit"):
@@ -191,17 +200,11 @@ class LabelledWindows:
         common = [name for name in rows[0]["channel_names"] if all(name in row["channel_names"] for row in rows)]
         if not common:
             raise ValueError("the rows have no channel in common; fine-tune on one montage at a time")
-        signals = [
-            np.asarray(decode_signal(row))[[list(row["channel_names"]).index(name) for name in common]] for row in rows
-        ]
-        lengths = {signal.shape[-1] for signal in signals}
-        if len(lengths) > 1:
-            raise ValueError(f"the rows have windows of different lengths: {sorted(lengths)} samples")
         if label_names is None:
             feature = getattr(dataset, "features", {}).get("label")
             label_names = getattr(feature, "names", None)
         return cls.from_arrays(
-            np.stack(signals),
+            _signals_of(compress(dataset, labelled), len(rows), common),
             [row["label"] for row in rows],
             channel_names=common,
             sampling_rate=rows[0]["sampling_rate"],
@@ -211,6 +214,7 @@ class LabelledWindows:
             sessions=[row["session"] or "" for row in rows],
             recordings=[row["recording"] for row in rows],
             onsets=[row["onset"] for row in rows],
+            parts=None if parts is None else np.asarray(parts)[labelled],
             normalized=True,
         )
 
@@ -225,13 +229,37 @@ class LabelledWindows:
         common = [name for name in first.channel_names if all(name in part.channel_names for part in parts)]
         if not common:
             raise ValueError("the recordings have no channel in common")
-        signals = [part.signals[:, [part.channel_names.index(name) for name in common]] for part in parts]
+        signals = np.empty((sum(map(len, parts)), len(common), first.signals.shape[-1]), dtype=np.float32)
+        start = 0
+        for part in parts:
+            if part.signals.shape[-1] != signals.shape[-1]:
+                lengths = sorted({each.signals.shape[-1] for each in parts})
+                raise ValueError(f"windows have different lengths: {lengths} samples")
+            order = [part.channel_names.index(name) for name in common]
+            signals[start : start + len(part)] = part.signals[:, order]
+            start += len(part)
         columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in PER_WINDOW[1:]}
         return replace(
             first,
-            signals=np.concatenate(signals),
+            signals=signals,
             channel_names=tuple(common),
             features=None,
             features_of=None,
             **columns,
         )
+
+
+def _signals_of(rows: Iterable[Mapping], count: int, channel_names: Sequence[str]) -> np.ndarray:
+    """(W, C, T) float32 of `count` rows of a prepared data set, with these channels in this order."""
+    from dare_eeg_hf.data.windows import decode_signal
+
+    signals = None
+    for number, row in enumerate(rows):
+        signal = np.asarray(decode_signal(row))[[list(row["channel_names"]).index(name) for name in channel_names]]
+        if signals is None:
+            signals = np.empty((count, *signal.shape), dtype=np.float32)
+        if signal.shape != signals.shape[1:]:
+            lengths = sorted({signal.shape[-1], signals.shape[-1]})
+            raise ValueError(f"the rows have windows of different lengths: {lengths} samples")
+        signals[number] = signal
+    return signals

@@ -1,5 +1,7 @@
 """The baselines find what they are made for, and nothing in noise."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -42,6 +44,16 @@ def test_band_power_puts_a_rhythm_into_its_band():
 def test_bands_above_the_nyquist_frequency_and_below_the_resolution_are_left_out():
     assert BandPower(20).transform(np.random.default_rng(0).normal(size=(2, 3, 10))).shape[1] % 3 == 0
     assert np.isfinite(BandPower(RATE).transform(np.zeros((2, 3, 64)))).all()
+
+
+def test_band_power_needs_less_memory_than_the_windows():
+    signals = np.random.default_rng(0).normal(size=(4_000, 4, 512)).astype(np.float32)
+    tracemalloc.start()
+    features = BandPower(RATE).transform(signals)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < signals.nbytes
+    np.testing.assert_array_equal(features[1_500], BandPower(RATE).transform(signals[1_500:1_501])[0])
 
 
 @pytest.mark.parametrize("features", [lambda: BandPower(RATE), tangent_space], ids=["band power", "riemann"])
