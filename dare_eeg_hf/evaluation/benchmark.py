@@ -9,7 +9,7 @@ Every cell (task, model, mode, seed) is one JSON file, written whole or not at a
 missing cells are computed; a cell whose data, weights or settings changed is computed anew. `table.md` and
 `results.json` hold nothing that differs between two runs on one machine: seconds and memory stand in `costs.md`.
 
-Each worker holds a task's windows in memory, 0.2 GB per 1,000 windows of 19 channels and 10 s at 256 Hz, up to 3 times
+Each worker holds a task's windows in memory, 0.2 GB per 1,000 windows of 19 channels and 10 s at 256 Hz, up to 4 times
 over (5 times in the mode full).
 """
 

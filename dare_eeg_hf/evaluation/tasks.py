@@ -11,9 +11,9 @@ does. The others' protocols, by session for SEED-IV and workload and ten folds o
 package's choice, and so is every validation part that a corpus lacks: compare with other figures accordingly.
 
 A task's windows are held in memory, channels x samples x 4 bytes each: 0.2 GB per 1,000 windows of 19 channels and
-10 s, as TUAB has them. Reading a prepared data set needs that once. A cell, in each worker, needs it up to 3 times for
+10 s, as TUAB has them. Reading a prepared data set needs that once. A cell, in each worker, needs it up to 4 times for
 baselines, probes and pooled features and 5 times for full fine-tuning, beside what the model itself takes: for 400,000
-windows of TUAB some 80 GB to read them and 240 to 400 GB a cell.
+windows of TUAB some 80 GB to read them and 300 to 400 GB a cell.
 """
 
 from __future__ import annotations
