@@ -1,8 +1,12 @@
-"""SIGTERM and SIGINT as a polite request: finish the step, save, leave."""
+"""Signals in a run: SIGTERM and SIGINT as a polite request to finish the step, save and leave; none from workers."""
 
 import os
 import signal
+import threading
+from collections.abc import Iterator
 from types import FrameType, TracebackType
+
+from torch.utils.data import DataLoader
 
 
 class StopRequest:
@@ -47,3 +51,21 @@ class StopRequest:
             return
         self.signal_name = signal.Signals(number).name
         signal.signal(number, self._previous[number])
+
+
+def start_reading(loader: DataLoader) -> Iterator:
+    """Begin an epoch of a loader whose workers' deaths its iterator reports, within seconds and nowhere else.
+
+    torch also has a handler for SIGCHLD that raises wherever the program happens to be when a worker dies: amid
+    saving, or while the message of that very death is printed.
+    """
+    batches = iter(loader)
+    if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    return batches
+
+
+def is_dead_worker(error: BaseException) -> bool:
+    """Whether this is what a loader raises when one of its processes is gone; what a worker itself raised is not."""
+    gone = isinstance(error, ConnectionError | EOFError) or "DataLoader worker (pid" in str(error)
+    return gone and "Caught " not in str(error)

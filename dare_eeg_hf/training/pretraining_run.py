@@ -20,6 +20,7 @@ from ..modeling_dare_eeg import DareEegForPreTraining
 from . import checkpointing
 from .checkpointing import CheckpointError, CheckpointStore, not_written
 from .hub_push import BackgroundPush
+from .interruption import is_dead_worker, start_reading
 from .launching import checkpoint_activations, compile_model, make_accelerator
 from .metrics_log import FILE_NAME as METRICS_FILE
 from .metrics_log import read_metrics
@@ -43,14 +44,6 @@ LOSSES = ("loss", "loss_reconstruction", "loss_anchor", "loss_mask_alignment", "
 
 class PretrainingError(RuntimeError):
     """A run cannot go on; the message says why, which checkpoint is good, and what to do."""
-
-
-DEAD_WORKER = "A process that reads the training data died"
-
-
-def is_dead_worker(error: BaseException | None) -> bool:
-    """Whether this is what torch raises when a loader process is gone."""
-    return isinstance(error, RuntimeError) and "DataLoader worker" in str(error)
 
 
 @dataclass
@@ -311,9 +304,6 @@ class PretrainingRun:
         if self._push is not None:
             self._push.close()
             self._push = None
-        if is_dead_worker(error):
-            # torch raises this wherever the program happens to be when the signal arrives.
-            raise PretrainingError(f"{DEAD_WORKER}: {error} {self._advice()}") from error
 
     def batches_of_each_step(self) -> Iterator[list[dict[str, torch.Tensor]]]:
         """Yield the accumulated batches of each step, epoch after epoch, until the run is complete.
@@ -329,7 +319,7 @@ class PretrainingRun:
             first_step, first_batch = self.progress.step, self.progress.batch
             error: Exception | None = None
             try:
-                loader = iter(self._loader(self.progress.epoch, self.progress.batch))
+                loader = start_reading(self._loader(self.progress.epoch, self.progress.batch))
             except Exception as problem:
                 loader, error = iter(()), problem
             while self.progress.step < self.total_steps:
@@ -343,7 +333,7 @@ class PretrainingRun:
                     what = f"Reading the training data failed in step {self.progress.step + 1}"
                     reason = "another process could not read its batch"
                     if error is not None:
-                        what = DEAD_WORKER if is_dead_worker(error) else what
+                        what = "A process that reads the training data died" if is_dead_worker(error) else what
                         reason = f"{type(error).__name__}: {error}"
                     raise PretrainingError(f"{what}: {reason} {self._advice()}") from error
                 if ended:

@@ -19,6 +19,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from dare_eeg_hf.file_digest import file_digest
 from dare_eeg_hf.training import hub_push, launching, pretraining, pretraining_run
+from dare_eeg_hf.training.interruption import is_dead_worker, start_reading
 from dare_eeg_hf.training.launching import LaunchError
 from dare_eeg_hf.training.metrics_log import read_metrics
 from dare_eeg_hf.training.pretraining import PretrainingArguments, PretrainingError, pretrain
@@ -157,8 +158,28 @@ def test_loader_worker_that_dies(arguments, windows_folder, training_process, pr
     workers[0].kill()
     running.wait()
     assert not running.succeeded
-    assert "A process that reads the training data died" in running.output
+    assert "A process that reads the training data died" in running.output, running.output
     assert "The last good checkpoint is" in running.output
+
+
+class Unreadable(torch.utils.data.Dataset):
+    """Rows that cannot be read, though nothing dies."""
+
+    def __init__(self, error: Exception):
+        self.error = error
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, number):
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bad row"), ConnectionResetError("the Hub hung up")])
+def test_what_a_worker_raises_is_not_its_death(error):
+    with pytest.raises(type(error)) as raised:
+        list(start_reading(torch.utils.data.DataLoader(Unreadable(error), num_workers=1)))
+    assert not is_dead_worker(raised.value)
 
 
 def test_damaged_window_in_the_data(arguments, windows_folder, tmp_path):
