@@ -178,7 +178,7 @@ def test_example_validates_on_the_validation_split_of_the_data_given(
     other = with_splits(tmp_path / "other", windows_folder, train=2, validation=3)
     used = []
 
-    def remember(_, train_datasets, validation_datasets):
+    def remember(_, train_datasets, validation_datasets, __):
         used.extend(set(windows["subject"]) for windows in [*train_datasets, *validation_datasets])
         raise PretrainingError("far enough")
 
