@@ -59,30 +59,61 @@ def balanced_accuracy(confusion: np.ndarray) -> np.ndarray:
     return recall.sum(axis=-1) / np.maximum((support > 0).sum(axis=-1), 1)
 
 
-def area_scores(
-    references: np.ndarray, probabilities: np.ndarray, weights: np.ndarray | None = None
-) -> tuple[float | None, float | None]:
+def area_scores(references: np.ndarray, probabilities: np.ndarray) -> tuple[float | None, float | None]:
     """Area under the ROC curve and average precision; one against the rest, macro-averaged, for three or more classes.
 
     Args:
         references: (W,) labels.
         probabilities: (W, K).
-        weights: (W,) how often each window counts; once by default.
 
     Returns:
         (auroc, auprc); both None where fewer than two classes occur, because they are then undefined. Classes that do
         not occur are left out of the macro average.
     """
-    if weights is not None:
-        counted = weights > 0
-        references, probabilities, weights = references[counted], probabilities[counted], weights[counted]
     present = np.unique(references)
     if len(present) < 2:
         return None, None
     positives = [1] if probabilities.shape[1] == 2 else present
-    auroc = [roc_auc_score(references == k, probabilities[:, k], sample_weight=weights) for k in positives]
-    auprc = [average_precision_score(references == k, probabilities[:, k], sample_weight=weights) for k in positives]
+    auroc = [roc_auc_score(references == k, probabilities[:, k]) for k in positives]
+    auprc = [average_precision_score(references == k, probabilities[:, k]) for k in positives]
     return float(np.mean(auroc)), float(np.mean(auprc))
+
+
+def resampled_area_scores(references: np.ndarray, probabilities: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """`area_scores` in every resample at once, which takes a hundredth of the time of asking scikit-learn for each.
+
+    Args:
+        references: (W,) labels.
+        probabilities: (W, K).
+        counts: (R, W) how often each window is in each resample.
+
+    Returns:
+        (R, 2) of auroc and auprc, NaN where fewer than two classes occur.
+    """
+    positives = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
+    rows = max(1, 2**22 // len(references))  # resamples at once, for their sums to fit into memory
+    pieces = []
+    for start in range(0, len(counts), rows):
+        part = counts[start : start + rows].astype(float)
+        areas = np.stack([_binary_areas(references == k, probabilities[:, k], part) for k in positives])
+        occurs = ~np.isnan(areas)
+        total, number = np.where(occurs, areas, 0).sum(axis=0), occurs.sum(axis=0)
+        pieces.append(np.where(number > 0, total / np.maximum(number, 1), np.nan))
+    return np.concatenate(pieces)
+
+
+def _binary_areas(positive: np.ndarray, scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """(R, 2) of auroc and average precision of one class against the rest, NaN where one of the two is empty."""
+    order = np.argsort(-scores, kind="stable")
+    thresholds = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)  # equal scores count together
+    hits = np.cumsum(counts[:, order] * positive[order], axis=1)[:, thresholds]
+    false_alarms = np.cumsum(counts[:, order] * ~positive[order], axis=1)[:, thresholds]
+    new_hits, new_false_alarms = np.diff(hits, axis=1, prepend=0), np.diff(false_alarms, axis=1, prepend=0)
+    number, others = hits[:, -1], false_alarms[:, -1]
+    area = (new_false_alarms * (hits - new_hits / 2)).sum(axis=1) / np.maximum(number * others, 1)
+    precision = hits / np.maximum(hits + false_alarms, 1)
+    average_precision = (new_hits * precision).sum(axis=1) / np.maximum(number, 1)
+    return np.where((number > 0) & (others > 0), [area, average_precision], np.nan).T
 
 
 def point_metrics(references: np.ndarray, predictions: np.ndarray, num_classes: int) -> dict[str, float]:
@@ -186,8 +217,8 @@ def classification_metrics(
     draws = draw_subjects(len(names), n_resamples, seed)
     samples = resampled_label_metrics(confusions, draws)
     if result["auroc"] is not None:
-        areas = [area_scores(references, probabilities, weights) for weights in draws[:, subject_index]]
-        samples["auroc"], samples["auprc"] = np.array([pair for pair in areas if pair[0] is not None]).T
+        areas = resampled_area_scores(references, probabilities, draws[:, subject_index])
+        samples["auroc"], samples["auprc"] = areas[~np.isnan(areas).any(axis=1)].T
     result["confidence_intervals"] = {
         name: percentile_interval(values, confidence) for name, values in samples.items()
     }

@@ -166,7 +166,7 @@ def test_names_in_tables_leave_the_seed_out(model, name):
     ("models", "against", "message"),
     [
         (["chance"], "riemann", "not among the models"),
-        (["no/such-{seed}"], None, "is no baseline"),
+        (["no/such/run-{seed}"], None, "is no baseline"),
         (["chance", "chance"], None, "the same name"),
     ],
 )

@@ -17,8 +17,10 @@ from sklearn.metrics import (
 from dare_eeg_hf.evaluation import metrics as metrics_module
 from dare_eeg_hf.evaluation.metrics import (
     EegClassificationMetrics,
+    area_scores,
     classification_metrics,
     draw_subjects,
+    resampled_area_scores,
     resampled_label_metrics,
 )
 
@@ -63,6 +65,24 @@ def test_resampled_metrics_equal_metrics_of_the_resampled_windows():
         one_by_one = classification_metrics(truth[positions], predicted[positions], num_classes=3)
         for name, values in vectorised.items():
             assert values[row] == pytest.approx(one_by_one[name]), name
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_resampled_areas_equal_those_of_the_resampled_windows(classes):
+    truth, scores, subjects = random_case(classes=classes, subjects=5)
+    truth[subjects == subjects[0]] = 0  # resamples of this subject alone have one class only
+    scores = scores.round(1)  # equal scores must count together
+    which = np.unique(subjects, return_inverse=True)[1]
+    draws = np.vstack([draw_subjects(5, 20, seed=3), np.eye(5, dtype=int)[which[0]]])
+    for counts, (auroc, auprc) in zip(draws, resampled_area_scores(truth, scores, draws[:, which]), strict=True):
+        positions = np.repeat(np.arange(len(truth)), counts[which])
+        expected = area_scores(truth[positions], scores[positions])
+        if expected[0] is None:
+            assert np.isnan(auroc)
+            assert np.isnan(auprc)
+        else:
+            assert (auroc, auprc) == pytest.approx(expected, abs=1e-12)
+    assert np.isnan(auroc)  # the last one
 
 
 def test_interval_of_resembling_windows_is_wider_over_subjects_than_over_windows():
