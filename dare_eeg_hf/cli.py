@@ -7,7 +7,6 @@ the error stream and exit status 1, what is wrong with the command line exit sta
 import argparse
 import csv
 import json
-import logging
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -61,9 +60,12 @@ def _run(arguments: list[str]) -> int:
 
 def _quieten_libraries() -> None:
     """Leave the error stream to what concerns the user's data, without warnings about the libraries."""
-    logging.captureWarnings(True)
-    logging.getLogger("py.warnings").addHandler(logging.NullHandler())
-    warnings.filterwarnings("ignore", category=FutureWarning)
+
+    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        if category.__module__.partition(".")[0] == "dare_eeg_hf":
+            print(f"warning: {_one_sentence(message)}", file=sys.stderr)
+
+    warnings.showwarning = show
 
 
 def _bad_input() -> tuple[type[Exception], ...]:
@@ -75,7 +77,7 @@ def _bad_input() -> tuple[type[Exception], ...]:
     return ValueError, OSError, ImportError, SafetensorError, PublishingError
 
 
-def _one_sentence(error: Exception) -> str:
+def _one_sentence(error: Exception | str) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -160,6 +162,9 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overlap", type=float, default=0.0, help="share of a window the next one repeats (default: 0)"
     )
+    parser.add_argument(
+        "--drop-partial", action="store_true", help="leave out windows in which the recording ends, which are padded"
+    )
     parser.add_argument("--batch-size", type=int, help="windows per pass (default: 1 on a CPU, 16 elsewhere)")
     parser.add_argument("--device", help="cpu, cuda, mps, ... (default: a GPU if there is one)")
     parser.add_argument("--revision", help="version of a model on the Hub: a tag, branch or commit")
@@ -172,7 +177,8 @@ def _add_predict(commands) -> None:
         "predict",
         "label a recording window by window",
         "Label recordings with a fine-tuned model. Without --output the table goes to the standard output as CSV.\n"
-        "Times are seconds from the beginning of the recording; a window marked partial ends with the recording.",
+        "Times are seconds from the beginning of the recording; a window marked partial ends with the recording. One\n"
+        "without signal, or across a break in time, is not usable: it has a reason and no label.",
         "  dare-eeg predict my-org/eyes-closed S001R01.edf > S001R01.csv\n"
         "  dare-eeg predict runs/eyes recordings/ --output results/ --annotations --figures\n"
         "  dare-eeg predict runs/eyes night.edf --overlap 0.5 --format json --output results/",
@@ -181,7 +187,9 @@ def _add_predict(commands) -> None:
     _add_model_arguments(parser)
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="write one table a recording into a folder")
     parser.add_argument("--format", choices=("csv", "json"), default="csv", help="of the tables (default: csv)")
-    parser.add_argument("--annotations", action="store_true", help="also write MNE annotations, windows joined")
+    parser.add_argument(
+        "--annotations", action="store_true", help="also write onset, duration and label, with equal windows joined"
+    )
     parser.add_argument("--figures", action="store_true", help="also draw the probabilities along time")
 
 
@@ -192,17 +200,19 @@ def _run_predict(options: argparse.Namespace) -> int:
     classify = _load_pipeline(options, "eeg-classification")
 
     def predict(path: Path, relative: Path) -> None:
-        from .predictions import save_predictions
+        from .predictions import save_annotations, save_predictions
 
         target = options.output and (options.output / relative).with_suffix(f".{options.format}")
         if _is_done(target, options.overwrite):
             return
-        predictions = classify(path, overlap=options.overlap, batch_size=options.batch_size)
+        predictions = classify(
+            path, overlap=options.overlap, batch_size=options.batch_size, drop_partial=options.drop_partial
+        )
         if target is None:
             _print_predictions(predictions, options.format)
             return
         if options.annotations:
-            _save_annotations(predictions, target.with_name(f"{target.stem}_annotations.csv"))
+            save_annotations(predictions, target.with_name(f"{target.stem}_annotations.csv"))
         if options.figures:
             _draw_predictions(predictions, target.with_suffix(".png"))
         print(save_predictions(predictions, target), file=sys.stderr)
@@ -222,23 +232,11 @@ def _print_predictions(predictions: list[dict[str, Any]], format: str) -> None:
     writer.writerows(rows)
 
 
-def _save_annotations(predictions: list[dict[str, Any]], path: Path) -> None:
-    from .predictions import to_annotations
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    to_annotations(predictions).save(path, overwrite=True, verbose="ERROR")
-
-
 def _draw_predictions(predictions: list[dict[str, Any]], path: Path) -> None:
-    from .visualization import plot_predictions
+    from .visualization import plot_classification
 
-    if "scores" not in predictions[0]:
-        raise ValueError("A regression has no probabilities to draw; leave --figures out.")
-    labels = list(predictions[0]["scores"])
-    probabilities = [[each["scores"][label] for label in labels] for each in predictions]
     path.parent.mkdir(parents=True, exist_ok=True)
-    onsets, durations = ([each[key] for each in predictions] for key in ("onset", "duration"))
-    plot_predictions(onsets, probabilities, labels, window_seconds=durations).savefig(path, dpi=120)
+    plot_classification(predictions).savefig(path, dpi=120)
 
 
 def _add_embed(commands) -> None:
@@ -247,7 +245,7 @@ def _add_embed(commands) -> None:
         "embed",
         "encode a recording as features",
         "Encode recordings with a pre-trained model. Each recording becomes one .npz with features (windows, width),\n"
-        "onset, duration, partial and channel_names, which numpy.load reads.",
+        "onset, duration, partial, usable, reason, channel_names and channel_mask, which numpy.load reads.",
         "  dare-eeg embed my-org/dare-eeg-base recordings/ --output features/\n"
         "  dare-eeg embed runs/base night.edf --output features/ --window-seconds 30\n"
         "  dare-eeg embed runs/base trial.edf --output features/ --pooling none",
@@ -275,6 +273,7 @@ def _run_embed(options: argparse.Namespace) -> int:
             path,
             overlap=options.overlap,
             batch_size=options.batch_size,
+            drop_partial=options.drop_partial,
             window_seconds=options.window_seconds,
             pooling=options.pooling,
         )

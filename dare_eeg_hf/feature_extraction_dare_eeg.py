@@ -9,6 +9,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from .signal_dare_eeg import (
     line_frequency,
     spread,
 )
+from .usability_dare_eeg import find_breaks, uninterrupted
 
 MIN_FILTER_SECONDS = 4.0
 """High-pass and notch need some seconds of signal to act; shorter signals have their mean removed instead."""
@@ -108,6 +110,8 @@ class _Input:
     """Inputs that came as one array share this number, and are checked for their amplitude together."""
     verified: bool = False
     """The amplitude was checked already, on the whole recording."""
+    breaks: list[tuple[float, float]] = field(default_factory=list)
+    """Breaks in time (start, stop), in seconds: filters do not run across them."""
 
 
 class DareEegFeatureExtractor(FeatureExtractionMixin):
@@ -199,6 +203,7 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
         unit: str | None = None,
         *,
         filter: bool | None = None,
+        breaks: Sequence[tuple[float, float]] = (),
         padding: bool = True,
         return_tensors: str | None = "pt",
     ) -> EegBatchFeature:
@@ -215,6 +220,8 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
             filter: band-pass and notch as in the contract, zero-phase. By default an MNE Raw is filtered, unless
                 `normalize_raw` made it, while arrays and Epochs are taken as filtered already: a few seconds are too
                 short for a 0.5 Hz filter without edge effects.
+            breaks: (start, stop) in seconds of breaks in time that no filter may run across, in every signal. A Raw
+                brings its own, as annotations.
             padding: pad signals of different channel counts or lengths; False makes a difference an error.
             return_tensors: "pt" or "np".
 
@@ -229,6 +236,8 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
                 remedy.
         """
         inputs = self._read_inputs(signal, channel_names, sampling_rate, unit)
+        for item in inputs:
+            item.breaks += breaks
         matches: dict[tuple, tuple] = {}
         prepared, reports, spreads = [], [], []
         for item in inputs:
@@ -371,7 +380,7 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
             report.warn(f"flat channels: {', '.join(report.flat)}{masked}")
         if not filtered:
             self._remove_offsets(signal, overall_uv, report)
-        signal = self.filter_and_resample(signal, item.rate, report, filtered=filtered)
+        signal = self.filter_pieces(signal, item.rate, report, item.breaks, filtered=filtered)
         if self.reference == "average":
             self.rereference(signal, ~flat, report)
         if self.electrode_names is None:
@@ -440,10 +449,44 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
             report.steps.append(f"resampled {rate:g} to {self.sampling_rate:g} Hz, anti-aliased")
         return filter_and_resample(signal, rate, self.sampling_rate, **options)
 
+    def filter_pieces(
+        self,
+        signal: np.ndarray,
+        rate: float,
+        report: SignalReport,
+        breaks: Sequence[tuple[float, float]] = (),
+        *,
+        filtered: bool = True,
+        notch: float | str | None = "contract",
+    ) -> np.ndarray:
+        """Filter and resample each uninterrupted piece of (channels, samples) alone, with all times as they were.
+
+        Args:
+            signal, rate, filtered, notch: as in `filter_and_resample`.
+            breaks: (start, stop) in seconds.
+        """
+        pieces = uninterrupted(signal.shape[1], rate, breaks)
+        if len(pieces) == 1:
+            return self.filter_and_resample(signal, rate, report, filtered=filtered, notch=notch)
+        if (self.notch if notch == "contract" else notch) == "auto" and filtered:
+            notch = line_frequency(signal, rate)
+        ratio = Fraction(self.sampling_rate / rate).limit_denominator(20_000)
+        whole = np.zeros((len(signal), round(signal.shape[1] * ratio)), np.float32)
+        for start, stop in pieces:
+            # A piece may come back a sample longer or shorter than its place on the time axis of the whole recording.
+            first, last = round(start * ratio), round(stop * ratio)
+            piece = self.filter_and_resample(signal[:, start:stop], rate, report, filtered=filtered, notch=notch)
+            piece = piece[:, : last - first]
+            whole[:, first : first + piece.shape[1]] = piece
+            if 0 < piece.shape[1] < last - first:
+                whole[:, first + piece.shape[1] : last] = piece[:, -1:]
+        report.steps = list(dict.fromkeys(report.steps))
+        return whole
+
     def rereference(self, signal: np.ndarray, valid: np.ndarray, report: SignalReport) -> np.ndarray:
-        """Average reference in place over the `valid` channels of (channels, samples), as far as their number allows
-        it."""
-        count = int(valid.sum())
+        """Average reference in place over the `valid` channels (or samples) of (channels, samples), as far as their
+        number allows it."""
+        count = int(valid.sum() if valid.ndim == 1 else valid.any(axis=1).sum())
         if count < 2:
             report.warn("an average reference needs two channels at least: the recorded reference stays")
             return signal
@@ -512,7 +555,8 @@ def _read_mne(instance: Any, channel_names, sampling_rate, unit, batch: int, des
     signals = data[None] if data.ndim == 2 else data
     rate = float(instance.info["sfreq"])
     names = list(instance.ch_names)
-    return [_Input(one, names, rate, "V", excluded, continuous, batch, normalised) for one in signals]
+    breaks = find_breaks(instance) if data.ndim == 2 else []
+    return [_Input(one, names, rate, "V", excluded, continuous, batch, normalised, list(breaks)) for one in signals]
 
 
 def _read_array(signal: Any, channel_names, sampling_rate, unit, batch: int) -> list[_Input]:

@@ -14,8 +14,9 @@ import copy
 import math
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,25 @@ from transformers import AutoModel, AutoModelForSequenceClassification, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
 
-from .signal_dare_eeg import line_frequency
+from .feature_extraction_dare_eeg import EegWarning
+from .montage import match_channels, normalize_channel_name
+from .signal_dare_eeg import MICROVOLTS, canonical_unit, line_frequency
+from .usability_dare_eeg import (
+    SHORTEST_LOSS,
+    Loss,
+    bridge,
+    dead_channels,
+    find_breaks,
+    find_lost_samples,
+    is_break,
+    losses_from_annotations,
+    lost_channels,
+    lost_seconds,
+    stretches,
+    uninterrupted,
+    why_unusable,
+    window_starts,
+)
 
 logger = logging.get_logger(__name__)
 
@@ -43,27 +62,45 @@ ACCELERATOR_BATCH_SIZE = 16
 
 @dataclass(frozen=True)
 class Window:
-    """Where a window lies: its trial (None in a continuous recording), start and length in seconds of real signal.
+    """Where a window lies, and whether there is anything in it to judge.
 
-    `partial` windows end where the recording does; the rest is padding, which the model is told about. `samples` are
-    those with signal.
+    Attributes:
+        trial: None in a continuous recording.
+        onset: seconds; None for trials whose place in the recording is not known.
+        duration: seconds of recording in it.
+        samples: the same at the model's rate.
+        partial: the recording, or an uninterrupted piece of it, ends inside; the rest is padding, which the model is
+            told about.
+        reason: why it is unusable; None where it is usable.
+        channel_names: the channels that count in it.
     """
 
     trial: int | None
-    onset: float
+    onset: float | None
     duration: float
     samples: int
     partial: bool
+    reason: str | None = None
+    channel_names: tuple[str, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        """Whether it holds signal enough for an answer."""
+        return self.reason is None
 
 
 @dataclass
 class Piece:
-    """Normalised signal (C, T), the vocabulary row of each channel, and which channels are valid, both (C,)."""
+    """Normalised signal (C, T), the vocabulary row of each channel, and which channels are valid, both (C,).
+
+    `losses` are the stretches without signal, in seconds since the beginning of the recording.
+    """
 
     values: torch.Tensor
     channel_ids: torch.Tensor
     channel_mask: torch.Tensor
     channel_names: list[str]
+    losses: list[Loss]
 
 
 class Recording:
@@ -73,25 +110,51 @@ class Recording:
         feature_extractor: Fulfils the signal contract.
         samples: Samples the source has.
         sampling_rate: Of the source, in Hz.
-        read: `read(start, stop)` gives the feature extractor's arguments for a range of the source's samples.
+        read: `read(start, stop)` gives the feature extractor's arguments for a range of the source's samples, and the
+            stretches without signal in it, in seconds since `start`.
+        breaks: Breaks in time (start, stop), in seconds since the first sample.
         trial: Number of the trial, None for a continuous recording.
-        onset: Time of the first sample in seconds.
+        onset: Time of the first sample in seconds; None where it is not known.
+        entirely_lost: Nowhere is there any signal: the feature extractor is asked all the same, because it may know
+            why (a wrong unit, say).
+        clock: `meas_date` of a recording and the seconds from there to its first sample.
     """
 
-    def __init__(self, feature_extractor, samples, sampling_rate, read, trial=None, onset=0.0) -> None:
+    def __init__(
+        self,
+        feature_extractor: Any,
+        samples: int,
+        sampling_rate: float,
+        read: Callable[[int, int], tuple[Any, dict[str, Any], list[Loss]]],
+        *,
+        breaks: Iterable[tuple[float, float]] = (),
+        trial: int | None = None,
+        onset: float | None = 0.0,
+        entirely_lost: bool = False,
+        clock: tuple[Any, float] = (None, 0.0),
+    ) -> None:
         self.feature_extractor = feature_extractor
         self.source_samples = samples
         self.source_rate = sampling_rate
         self.read_source = read
+        self.breaks = list(breaks)
         self.trial = trial
         self.onset = onset
+        self.entirely_lost = entirely_lost
+        self.clock = clock
         self.rate = feature_extractor.sampling_rate
         # The feature extractor gives whole patches only.
         self.samples = round(samples * self.rate / sampling_rate) // feature_extractor.patch_size
         self.samples *= feature_extractor.patch_size
 
-    def read(self, start: int, stop: int) -> Piece:
-        """Return the samples `start` to `stop` of the normalised signal, filtered with a margin on both sides."""
+    @property
+    def pieces(self) -> list[tuple[int, int]]:
+        """The uninterrupted pieces [start, stop) in samples of the normalised signal."""
+        return uninterrupted(self.samples, self.rate, self.breaks)
+
+    def read(self, start: int, stop: int) -> Piece | None:
+        """Return the samples `start` to `stop` of the normalised signal, filtered with a margin on both sides; None
+        where they and the margin hold no signal at all."""
         patch = self.feature_extractor.patch_size
         # Pieces begin at whole seconds that are whole patches, so that both rates and the patches agree on the place.
         grid = patch // math.gcd(patch, round(self.rate))
@@ -99,11 +162,14 @@ class Recording:
         last_second = math.ceil(stop / self.rate + MARGIN_SECONDS + patch / self.rate)
         source_start = round(first_second * self.source_rate)
         source_stop = min(self.source_samples, round(last_second * self.source_rate))
+        duration = (source_stop - source_start) / self.source_rate
         try:
             # What is wrong with the whole recording is said once, with the first piece.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore" if start else "default")
-                signal, description = self.read_source(source_start, source_stop)
+                signal, description, losses = self.read_source(source_start, source_stop)
+                if not self.entirely_lost and not _heard(losses, duration):
+                    return None
                 batch = self.feature_extractor(signal, **description)
         except ValueError as error:
             if source_stop - source_start == self.source_samples:
@@ -111,7 +177,30 @@ class Recording:
             raise ValueError(f"Between {first_second} and {last_second} s: {error}; cut this stretch out.") from error
         offset = start - round(source_start / self.source_rate * self.rate)
         values = batch["input_values"][0, :, offset : offset + stop - start]
-        return Piece(values, batch["channel_ids"][0], batch["channel_mask"][0], batch.reports[0].channels)
+        moved = [replace(loss, onset=loss.onset + source_start / self.source_rate) for loss in losses]
+        if self.feature_extractor.electrode_names is not None:
+            moved = [loss for loss in moved if not loss.channels]  # a spatial projection needs all its electrodes
+        return Piece(values, batch["channel_ids"][0], batch["channel_mask"][0], batch.reports[0].channels, moved)
+
+
+def _heard(losses: Sequence[Loss], duration: float) -> bool:
+    """Tell whether anything but stretches without signal is in so many seconds."""
+    lost = lost_seconds([loss for loss in losses if not loss.channels], 0.0, duration)
+    return lost < duration - min(SHORTEST_LOSS, duration / 2)
+
+
+class Predictions(list):
+    """The classification pipeline's answer: a list of windows that knows the recording's clock.
+
+    Attributes:
+        orig_time: `meas_date` of the recording, None where there is none.
+        first_time: seconds from there to its first sample, from which the onsets count.
+    """
+
+    def __init__(self, windows: Iterable[dict[str, Any]], orig_time: Any = None, first_time: float = 0.0) -> None:
+        super().__init__(windows)
+        self.orig_time = orig_time
+        self.first_time = first_time
 
 
 class EegPipeline(Pipeline):
@@ -122,6 +211,7 @@ class EegPipeline(Pipeline):
 
     Args:
         overlap: Share of a window, 0 up to below 1, that the next one repeats.
+        drop_partial: Whether to leave out windows in which the recording ends, which are padded.
         batch_size: Windows that go through the model at once; by default 1 on a CPU and 16 elsewhere.
         progress: Whether to show a progress bar; by default on a terminal only.
         filter: For arrays and Epochs, whether they are still to be filtered (recordings always are); see the feature
@@ -152,6 +242,7 @@ class EegPipeline(Pipeline):
     def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict, dict, dict]:
         known = {
             "overlap",
+            "drop_partial",
             "windows_per_batch",
             "progress",
             "filter",
@@ -169,12 +260,15 @@ class EegPipeline(Pipeline):
 
     def run_single(self, inputs, preprocess_params, forward_params, postprocess_params):  # noqa: ARG002
         """Run the model batch by batch, so that no more than one piece and one batch are in memory."""
-        windows, outputs, channel_names = [], [], []
+        windows, outputs, clock = [], [], (None, 0.0)
         for batch in self.preprocess(inputs, **preprocess_params):
             windows += batch.pop("windows")
-            channel_names = batch.pop("channel_names")
-            outputs.append(self.forward(batch, **forward_params)["output"])
-        return self.postprocess({"windows": windows, "outputs": outputs, "channel_names": channel_names})
+            clock = batch.pop("clock")
+            batch.pop("channel_names", None)
+            if batch:
+                outputs.append(self.forward(batch, **forward_params)["output"])
+        _warn_of_losses(windows)
+        return self.postprocess({"windows": windows, "outputs": outputs, "clock": clock})
 
     @property
     def window_samples(self) -> int:
@@ -194,33 +288,32 @@ class EegPipeline(Pipeline):
         self,
         inputs: Any,
         overlap: float = 0.0,
+        drop_partial: bool = False,
         windows_per_batch: int = CPU_BATCH_SIZE,
         progress: bool | None = None,
         filter: bool | None = None,
         window_seconds: float | None = None,
         **description: Any,
     ) -> Iterator[dict[str, Any]]:
-        """Yield batches of the model's inputs with their windows."""
+        """Yield batches of the model's inputs with their windows; a batch of unusable windows has no inputs."""
         window = self._window_length(window_seconds)
         if not 0 <= overlap < 1:
             raise ValueError(f"overlap must be at least 0 and below 1, got {overlap}.")
         stride = max(1, round(window * (1 - overlap)))
         recordings = open_recordings(inputs, self.feature_extractor, filter=filter, **description)
-        shortest = math.ceil(window / self._patches_in(window))
-        plans = [(each, window_starts(each.samples, window, stride, shortest)) for each in recordings]
-        total = sum(len(starts) for _, starts in plans)
+        shortest = None if drop_partial else math.ceil(window / self._patches_in(window))
+        plans = [(each, window_starts(each.pieces, window, stride, shortest)) for each in recordings]
+        total = sum(len(places) for _, places in plans)
         if not total:
-            raise ValueError(f"The recording is shorter than one patch of {self.model.config.patch_size} samples.")
-        cut = (cut_windows(recording, starts, window) for recording, starts in plans)
+            wanted = f"one window of {window}" if drop_partial else f"one patch of {self.model.config.patch_size}"
+            raise ValueError(f"The recording is shorter than {wanted} samples.")
+        cut = (cut_windows(recording, places, window) for recording, places in plans)
         bar = logging.tqdm(total=total, unit="window", disable=None if progress is None else not progress)
         with bar:
             windows = (each for windows in cut for each in windows)
             for batch in collate_windows(windows, windows_per_batch, self._patches_in(window)):
-                if not batch["patch_mask"].all() and self.task == "eeg-classification":
-                    last = batch["windows"][-1]
-                    logger.warning(f"The window at {last.onset:g} s has only {last.duration:g} s of signal.")
                 done = len(batch["windows"])
-                yield batch
+                yield {"clock": recordings[0].clock, **batch}
                 bar.update(done)
 
     def _patches_in(self, window: int) -> int:
@@ -243,9 +336,11 @@ class EegClassificationPipeline(EegPipeline):
     """Labels a recording window by window (`pipeline("eeg-classification")`).
 
     Returns a list with one dictionary a window: `onset` and `duration` in seconds, `partial` (True where the recording
-    ended inside the window and padding fills it), `label`, `score` and `scores` (label to probability); for trials,
-    Epochs or a three-dimensional array, also `trial`. A model for several labels at once adds `labels`, those with a
-    probability of at least one half; a regression model gives `value` and `values` instead.
+    ended inside the window and padding fills it), `usable`, `reason`, `channels` (how many counted), `label`, `score`
+    and `scores` (label to probability); for trials, Epochs or a three-dimensional array, also `trial`. A model for
+    several labels at once adds `labels`, those with a probability of at least one half; a regression model gives
+    `value` and `values` instead. A window without signal, or across a break in time, is not `usable`: it has a
+    `reason`, and None for everything that the model would have said.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -260,24 +355,31 @@ class EegClassificationPipeline(EegPipeline):
     def _forward(self, model_inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return {"output": self.model(**model_inputs).logits.float()}
 
-    def postprocess(self, model_outputs: dict[str, Any]) -> list[dict[str, Any]]:
+    def postprocess(self, model_outputs: dict[str, Any]) -> Predictions:
         """Turn logits (W, K) into one dictionary a window."""
-        scores = scores_from_logits(torch.cat(model_outputs["outputs"]), self.model.config)
         names = [self.model.config.id2label[index] for index in range(self.model.config.num_labels)]
-        return [
-            self._describe(window, dict(zip(names, row.tolist(), strict=True)))
-            for window, row in zip(model_outputs["windows"], scores, strict=True)
-        ]
+        outputs = model_outputs["outputs"]
+        rows = iter(scores_from_logits(torch.cat(outputs), self.model.config).tolist() if outputs else [])
+        answers = (next(rows) if window.usable else [None] * len(names) for window in model_outputs["windows"])
+        return Predictions(
+            (
+                self._describe(window, dict(zip(names, answer, strict=True)))
+                for window, answer in zip(model_outputs["windows"], answers, strict=True)
+            ),
+            *model_outputs["clock"],
+        )
 
-    def _describe(self, window: Window, scores: dict[str, float]) -> dict[str, Any]:
+    def _describe(self, window: Window, scores: dict[str, float | None]) -> dict[str, Any]:
         entry: dict[str, Any] = {} if window.trial is None else {"trial": window.trial}
         entry |= {"onset": window.onset, "duration": window.duration, "partial": window.partial}
+        entry |= {"usable": window.usable, "reason": window.reason, "channels": len(window.channel_names)}
         if problem_type(self.model.config) == "regression":
             return entry | {"value": next(iter(scores.values())), "values": scores}
-        best = max(scores, key=scores.get)
         if problem_type(self.model.config) == "multi_label_classification":
-            entry["labels"] = [name for name, score in scores.items() if score >= 0.5]
-        return entry | {"label": best, "score": scores[best], "scores": scores}
+            labels = [name for name, score in scores.items() if score >= 0.5] if window.usable else None
+            entry["labels"] = labels
+        best = max(scores, key=scores.get) if window.usable else None
+        return entry | {"label": best, "score": scores.get(best), "scores": scores}
 
     def channel_importance(self, inputs: Any, *, max_windows: int = 12, **kwargs: Any) -> dict[str, float]:
         """Return how much the probability of the winning label falls, on average, when a channel is left out.
@@ -287,18 +389,23 @@ class EegClassificationPipeline(EegPipeline):
         """
         window = self.window_samples
         recordings = open_recordings(inputs, self.feature_extractor, **kwargs)
-        places = [(each, start) for each in recordings for start in range(0, each.samples - window + 1, window)]
+        places = [(each, place) for each in recordings for place in window_starts(each.pieces, window, window, window)]
         if not places:
             raise ValueError("The recording is shorter than one window of the model.")
         chosen = np.unique(np.linspace(0, len(places) - 1, min(max_windows, len(places))).round().astype(int))
         falls: dict[str, list[float]] = {}
         for index in chosen:
-            recording, start = places[index]
-            batch = next(collate_windows(cut_windows(recording, [start], window), 1, self._patches_in(window)))
+            recording, place = places[index]
+            batch = next(collate_windows(cut_windows(recording, [place], window), 1, self._patches_in(window)))
+            (described,) = batch.pop("windows")
+            if not described.usable:
+                continue
             names = batch.pop("channel_names")
-            del batch["windows"]
             for name, fall in zip(names, self._occlude(batch).tolist(), strict=True):
-                falls.setdefault(name, []).append(fall)
+                if name in described.channel_names:
+                    falls.setdefault(name, []).append(fall)
+        if not falls:
+            raise ValueError(f"None of the {len(chosen)} windows looked at holds usable signal.")
         return {name: float(np.mean(values)) for name, values in falls.items()}
 
     def _occlude(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -326,7 +433,9 @@ class EegFeatureExtractionPipeline(EegPipeline):
         pooling: `"mean"` over the time patches of a window, or `"none"` for one feature vector a patch.
 
     Returns a dictionary: `features`, float32 (W, S*D) or, without pooling, (W, N, S*D), zero at padded patches;
-    `onset` and `duration` in seconds and `partial`, each (W,); `channel_names`; and `trial` (W,) for trials.
+    `onset` and `duration` in seconds, `partial`, `usable` and `reason`, each (W,); `channel_names`, C of them, and
+    `channel_mask` (W, C), which of them counted in a window; and `trial` (W,) for trials. The features of a window
+    that is not `usable` are NaN, and `reason` says why ("" for the others).
     """
 
     _own_parameters = ("window_seconds", "pooling")
@@ -352,12 +461,24 @@ class EegFeatureExtractionPipeline(EegPipeline):
     def postprocess(self, model_outputs: dict[str, Any]) -> dict[str, Any]:
         """Put the batches' features together."""
         windows: list[Window] = model_outputs["windows"]
+        usable = np.array([window.usable for window in windows])
+        config = self.model.config
+        shape = (len(windows), config.num_summary_tokens * config.hidden_size)
+        if model_outputs["outputs"]:
+            shape = (len(windows), *model_outputs["outputs"][0].shape[1:])
+        features = np.full(shape, np.nan, np.float32)
+        if usable.any():
+            features[usable] = torch.cat(model_outputs["outputs"]).numpy()
+        names = list(dict.fromkeys(name for window in windows for name in window.channel_names))
         result = {
-            "features": torch.cat(model_outputs["outputs"]).numpy(),
-            "onset": np.array([window.onset for window in windows]),
+            "features": features,
+            "onset": np.array([np.nan if window.onset is None else window.onset for window in windows]),
             "duration": np.array([window.duration for window in windows]),
             "partial": np.array([window.partial for window in windows]),
-            "channel_names": list(model_outputs["channel_names"]),
+            "usable": usable,
+            "reason": np.array([window.reason or "" for window in windows]),
+            "channel_names": names,
+            "channel_mask": np.array([[name in window.channel_names for name in names] for window in windows]),
         }
         if windows[0].trial is not None:
             result["trial"] = np.array([window.trial for window in windows])
@@ -367,67 +488,127 @@ class EegFeatureExtractionPipeline(EegPipeline):
 # ---- from recordings to windows --------------------------------------------------------------------------
 
 
-def window_starts(samples: int, window: int, stride: int, shortest: int) -> list[int]:
-    """Return the first samples of windows over a recording.
+def cut_windows(
+    recording: Recording, places: Sequence[tuple[int, int]], window: int
+) -> Iterator[tuple[Window, Piece | None]]:
+    """Yield windows, reading as many neighbouring ones at once as fit into `SEGMENT_SECONDS`.
 
-    The last window may reach beyond the end, if at least `shortest` samples of it lie inside.
+    Args:
+        places: First sample of each window and how many samples it has; see `window_starts`.
+        window: Samples of a complete one.
+
+    Yields:
+        The window and its padded signal, or None instead of a signal where the window is unusable.
     """
-    starts = list(range(0, samples - window + 1, stride))
-    covered = starts[-1] + window if starts else 0
-    last = starts[-1] + stride if starts else 0
-    return [*starts, last] if covered < samples and samples - last >= shortest else starts
-
-
-def cut_windows(recording: Recording, starts: Sequence[int], window: int) -> Iterator[tuple[Window, Piece]]:
-    """Yield windows, reading as many neighbouring ones at once as fit into `SEGMENT_SECONDS`."""
     span = max(window, int(SEGMENT_SECONDS * recording.rate))
     position = 0
-    while position < len(starts):
-        first = starts[position]
-        group = [start for start in starts[position:] if start + window <= first + span]
-        stop = min(group[-1] + window, recording.samples)
-        piece = recording.read(first, stop)
-        for start in group:
-            values = piece.values[:, start - first : start - first + window]
-            if not values.shape[1]:
-                continue
-            place = Window(
-                trial=recording.trial,
-                onset=recording.onset + start / recording.rate,
-                duration=values.shape[1] / recording.rate,
-                samples=values.shape[1],
-                partial=values.shape[1] < window,
-            )
-            values = torch.nn.functional.pad(values, (0, window - values.shape[1]))
-            yield place, Piece(values, piece.channel_ids, piece.channel_mask, piece.channel_names)
+    while position < len(places):
+        first = places[position][0]
+        group = [place for place in places[position:] if place[0] + place[1] <= first + span]
+        piece = recording.read(first, min(max(start + length for start, length in group), recording.samples))
+        for start, length in group:
+            yield _window(recording, piece, start, length, first, window)
         position += len(group)
 
 
+def _window(
+    recording: Recording, piece: Piece | None, start: int, length: int, first: int, window: int
+) -> tuple[Window, Piece | None]:
+    """One window of a piece that begins at the sample `first`, and its signal if it is usable."""
+    begin, end = start / recording.rate, (start + length) / recording.rate
+    described = Window(
+        trial=recording.trial,
+        onset=None if recording.onset is None else recording.onset + begin,
+        duration=length / recording.rate,
+        samples=length,
+        partial=length < window,
+    )
+    if piece is None:
+        return replace(described, reason="no signal"), None
+    reason = why_unusable(begin, end, piece.losses, recording.breaks, 1.5 / recording.rate)
+    if reason:
+        return replace(described, reason=reason), None
+    silent = lost_channels(begin, end, piece.losses)
+    mask = piece.channel_mask & torch.tensor([name not in silent for name in piece.channel_names])
+    counted = tuple(name for name, valid in zip(piece.channel_names, mask.tolist(), strict=True) if valid)
+    values = torch.nn.functional.pad(piece.values[:, start - first : start - first + length], (0, window - length))
+    own = Piece(values, piece.channel_ids, mask, piece.channel_names, [])
+    return replace(described, channel_names=counted), own
+
+
 def collate_windows(
-    windows: Iterable[tuple[Window, Piece]], batch_size: int, patches: int
+    windows: Iterable[tuple[Window, Piece | None]], batch_size: int, patches: int
 ) -> Iterator[dict[str, Any]]:
-    """Stack neighbouring windows of the same channels, each of `patches` time patches, into the model's inputs."""
-    batch: list[tuple[Window, Piece]] = []
-    for place, piece in windows:
-        if batch and (len(batch) == batch_size or piece.channel_names != batch[0][1].channel_names):
-            yield _stack(batch, patches)
-            batch = []
-        batch.append((place, piece))
-    if batch:
-        yield _stack(batch, patches)
+    """Stack neighbouring windows of the same channels, each of `patches` time patches, into the model's inputs.
+
+    Yields:
+        The inputs of at most `batch_size` usable windows with their `channel_names`, and `windows`: these and the
+        unusable ones between them, in order.
+    """
+    described: list[Window] = []
+    signals: list[tuple[Window, Piece]] = []
+    for window, piece in windows:
+        changed = signals and piece is not None and piece.channel_names != signals[0][1].channel_names
+        if len(signals) == batch_size or changed:
+            yield {"windows": described, **_stack(signals, patches)}
+            described, signals = [], []
+        described.append(window)
+        if piece is not None:
+            signals.append((window, piece))
+    if described:
+        yield {"windows": described, **(_stack(signals, patches) if signals else {})}
 
 
-def _stack(batch: list[tuple[Window, Piece]], patches: int) -> dict[str, Any]:
-    window = batch[0][1].values.shape[1]
-    valid = torch.tensor([place.samples * patches // window for place, _ in batch])
+def _stack(signals: list[tuple[Window, Piece]], patches: int) -> dict[str, Any]:
+    window = signals[0][1].values.shape[1]
+    valid = torch.tensor([place.samples * patches // window for place, _ in signals])
     return {
-        "input_values": torch.stack([piece.values for _, piece in batch]),
-        "channel_ids": torch.stack([piece.channel_ids for _, piece in batch]),
-        "channel_mask": torch.stack([piece.channel_mask for _, piece in batch]),
+        "input_values": torch.stack([piece.values for _, piece in signals]),
+        "channel_ids": torch.stack([piece.channel_ids for _, piece in signals]),
+        "channel_mask": torch.stack([piece.channel_mask for _, piece in signals]),
         "patch_mask": torch.arange(patches) < valid[:, None],
-        "windows": [place for place, _ in batch],
-        "channel_names": batch[0][1].channel_names,
+        "channel_names": signals[0][1].channel_names,
     }
+
+
+def _warn_of_losses(windows: Sequence[Window]) -> None:
+    """Issue one warning that names the stretches, or trials, of unusable windows, and one about padded ones."""
+    unusable = [window for window in windows if not window.usable]
+    if unusable:
+        listed = _join(unusable)
+        more = f"; and {len(listed) - 8} more" if len(listed) > 8 else ""
+        warnings.warn(
+            f"{len(unusable)} of {len(windows)} windows hold no usable signal and get no answer: "
+            f"{'; '.join(listed[:8])}{more}.",
+            EegWarning,
+            stacklevel=2,
+        )
+    padded = [window for window in windows if window.partial and window.usable]
+    if padded:
+        last = padded[-1]
+        where = f"at {last.onset:g} s" if last.trial is None else f"of trial {last.trial}"
+        more = f" (and {len(padded) - 1} more)" if len(padded) > 1 else ""
+        warnings.warn(
+            f"The window {where}{more} has only {last.duration:g} s of signal; drop_partial=True leaves it out.",
+            EegWarning,
+            stacklevel=2,
+        )
+
+
+def _join(unusable: Sequence[Window]) -> list[str]:
+    """Describe neighbouring windows with the same reason in one phrase."""
+    joined: list[list[Any]] = []
+    for window in unusable:
+        if window.trial is not None:
+            joined.append([f"trial {window.trial}", None, window.reason])
+        elif joined and window.onset <= joined[-1][1] + 1e-6 and joined[-1][2] == window.reason:
+            joined[-1][1] = max(joined[-1][1], window.onset + window.duration)
+        else:
+            joined.append([window.onset, window.onset + window.duration, window.reason])
+    return [
+        f"{reason} in {start}" if stop is None else f"{reason} from {start:g} to {stop:g} s"
+        for start, stop, reason in joined
+    ]
 
 
 # ---- from inputs to recordings ---------------------------------------------------------------------------
@@ -483,10 +664,10 @@ def open_recordings(
             f"An array must be (channels, samples) or (trials, channels, samples), here {tuple(inputs.shape)}, and "
             f"come with {', '.join(missing_description(description)) or 'its description'}."
         )
-    trials = [(None, inputs)] if inputs.ndim == 2 else list(enumerate(inputs))
-    return [
-        _open_array(trial, feature_extractor, {**description, "filter": filter}, number) for number, trial in trials
-    ]
+    array = inputs.detach().cpu().numpy() if isinstance(inputs, torch.Tensor) else inputs
+    places = [_Place(None, 0.0)] if array.ndim == 2 else [_Place(number, 0.0) for number in range(len(array))]
+    signals = [array] if array.ndim == 2 else list(array)
+    return _open_arrays(signals, places, feature_extractor, {**description, "filter": filter})
 
 
 def _without_signal(inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -498,27 +679,144 @@ def missing_description(description: Mapping[str, Any]) -> list[str]:
     return [key for key, value in description.items() if value is None]
 
 
-def _open_array(signal, feature_extractor, description: dict[str, Any], trial: int | None = None, onset: float = 0.0):
-    return Recording(
-        feature_extractor,
-        samples=signal.shape[1],
-        sampling_rate=float(description["sampling_rate"]),
-        read=lambda start, stop: (signal[:, start:stop], description),
-        trial=trial,
-        onset=onset,
-    )
+@dataclass(frozen=True)
+class _Place:
+    """Number of a trial, its onset in seconds, and the breaks in it."""
+
+    trial: int | None
+    onset: float | None
+    breaks: tuple[tuple[float, float], ...] = ()
 
 
-def _open_epochs(epochs, feature_extractor, filter: bool | None) -> list[Recording]:
-    """Open every epoch; onsets count from the same sample as the events do."""
+def _open_arrays(
+    signals: Sequence[np.ndarray], places: Sequence[_Place], feature_extractor: Any, description: dict[str, Any]
+) -> list[Recording]:
+    """Open signals (C, T) in memory that share their description; what they lost is bridged in a copy."""
+    rate, names = float(description["sampling_rate"]), [str(name) for name in description["channel_names"]]
+    rows = _rows_in_use(feature_extractor, names)
+    if any(len(names) != len(signal) or signal.dtype.kind not in "fiu" for signal in signals):
+        rows = {}  # the feature extractor says what is wrong
+    lost = [_find_lost(signal, rows, rate, description["unit"]) for signal in signals]
+    alive = _alive(lost)
+    opened = []
+    for signal, place, codes in zip(signals, places, lost, strict=True):
+        signal, losses = _mend(signal, rows, codes, alive, rate)
+        opened.append(
+            Recording(
+                feature_extractor,
+                signal.shape[1],
+                rate,
+                partial(_read_array, signal, description, losses, place.breaks),
+                breaks=place.breaks,
+                trial=place.trial,
+                onset=place.onset,
+                entirely_lost=all(each.size > 0 and each.all() for each in lost),
+            )
+        )
+    return opened
+
+
+def _read_array(
+    signal: np.ndarray,
+    description: dict[str, Any],
+    losses: Sequence[Loss],
+    breaks: Sequence[tuple[float, float]],
+    start: int,
+    stop: int,
+) -> tuple[np.ndarray, dict[str, Any], list[Loss]]:
+    """A range of a signal in memory, with its description and losses."""
+    begin, end = start / description["sampling_rate"], stop / description["sampling_rate"]
+    inside = [(first - begin, last - begin) for first, last in breaks]
+    return signal[:, start:stop], {**description, "breaks": inside}, _within(losses, begin, end)
+
+
+def _within(losses: Iterable[Loss], begin: float, end: float) -> list[Loss]:
+    """The losses that lie between `begin` and `end` seconds, cut to it and counted from `begin`."""
+    cut = []
+    for loss in losses:
+        first, last = max(loss.onset, begin), min(loss.onset + loss.duration, end)
+        if first < last:
+            cut.append(replace(loss, onset=first - begin, duration=last - first))
+    return cut
+
+
+def _rows_in_use(feature_extractor: Any, names: Sequence[str]) -> dict[str, int]:
+    """Electrode -> row of a signal with these names, for the channels that the feature extractor will take."""
+    if feature_extractor.electrode_names is None:
+        return dict(match_channels(list(names), feature_extractor.channel_names).indices)
+    wanted = {normalize_channel_name(name) for name in feature_extractor.electrode_names}
+    return {name: row for row, name in enumerate(names) if normalize_channel_name(name) in wanted}
+
+
+def _find_lost(signal: np.ndarray, rows: Mapping[str, int], rate: float, unit: str) -> np.ndarray:
+    """Codes (channels in use, T) of the samples of a signal (C, T) that carry nothing; see `find_lost_samples`."""
+    microvolts = (signal[list(rows.values())] * MICROVOLTS[canonical_unit(unit)]).astype(np.float32)
+    lost = find_lost_samples(microvolts, rate) if len(microvolts) else None
+    return np.zeros(microvolts.shape, np.uint8) if lost is None else lost
+
+
+def _alive(lost: Sequence[np.ndarray]) -> np.ndarray:
+    """Which channels carry signal in some of the trials, (channels,): the others tell nothing about interruptions."""
+    alive = ~dead_channels(np.concatenate(lost, axis=1))
+    return alive if alive.any() else ~alive
+
+
+def _mend(
+    signal: np.ndarray, rows: Mapping[str, int], lost: np.ndarray, alive: np.ndarray, rate: float
+) -> tuple[np.ndarray, list[Loss]]:
+    """Bridge what is lost in a copy of a signal (C, T), and list the stretches of the channels that are `alive`."""
+    if not lost.any():
+        return signal, []
+    used = signal[list(rows.values())]
+    bridge(used, lost)
+    signal = signal.astype(used.dtype)
+    signal[list(rows.values())] = used
+    names = [name for name, is_alive in zip(rows, alive, strict=True) if is_alive]
+    return signal, stretches(lost[alive], rate, names)
+
+
+def _open_epochs(epochs: Any, feature_extractor: Any, filter: bool | None) -> list[Recording]:
+    """Open every epoch; onsets are in the recording's own seconds where they can be known."""
     types = dict(zip(epochs.ch_names, epochs.get_channel_types(), strict=True))
     names = [name for name in epochs.ch_names if types[name] == "eeg" and name not in epochs.info["bads"]]
-    rate = float(epochs.info["sfreq"])
-    description = {"channel_names": names, "sampling_rate": rate, "unit": "V", "filter": filter}
-    onsets = epochs.events[:, 0] / rate + epochs.tmin
+    if not names:
+        raise ValueError(f"The epochs have no EEG channel; their channels are {', '.join(epochs.ch_names) or 'none'}.")
+    description = {"channel_names": names, "sampling_rate": float(epochs.info["sfreq"]), "unit": "V", "filter": filter}
+    onsets = _onsets_of_epochs(epochs)
+    places = [
+        _Place(number, onset, breaks)
+        for number, (onset, breaks) in enumerate(zip(onsets, _breaks_in_epochs(epochs), strict=True))
+    ]
+    return _open_arrays(list(epochs.get_data(picks=names)), places, feature_extractor, description)
+
+
+def _onsets_of_epochs(epochs: Any) -> list[float | None]:
+    """Seconds from the sample that events count from to the first sample of each epoch.
+
+    Events count samples of the recording, whose rate MNE keeps when epochs are decimated or resampled. Where they are
+    mere numbers (0, 1, 2, ...: what MNE gives arrays without events), nobody knows when the epochs were.
+    """
+    rate = float(np.ravel(getattr(epochs, "_raw_sfreq", None) or epochs.info["sfreq"])[0])
+    samples = epochs.events[:, 0]
+    if len(samples) > 1 and np.array_equal(samples, np.arange(len(samples))):
+        warnings.warn(
+            "The epochs' events only number them, so that their onsets are not known.", EegWarning, stacklevel=2
+        )
+        return [None] * len(samples)
+    return [float(sample / rate + epochs.tmin) for sample in samples]
+
+
+def _breaks_in_epochs(epochs: Any) -> list[tuple[tuple[float, float], ...]]:
+    """Breaks in time inside each epoch, in seconds since its first sample."""
+    if getattr(epochs, "annotations", None) is None:
+        return [()] * len(epochs)
     return [
-        _open_array(epochs.get_data(picks=names, item=index)[0], feature_extractor, description, index, float(onset))
-        for index, onset in enumerate(onsets)
+        tuple(
+            (onset - epochs.tmin, onset - epochs.tmin + duration)
+            for onset, duration, text, *_ in each
+            if is_break(text)
+        )
+        for each in epochs.get_annotations_per_epoch()
     ]
 
 
@@ -560,6 +858,7 @@ def _open_raw(raw, feature_extractor) -> Recording:
     """
     normalised = raw.info.get("description") == feature_extractor.normalized_description
     rate = float(raw.info["sfreq"])
+    breaks, clock = find_breaks(raw), (raw.annotations.orig_time, float(raw.first_time))
     if not normalised and feature_extractor.electrode_names is None:
         try:
             from dare_eeg_hf.data.pieces import PiecewiseNormalizer
@@ -567,7 +866,12 @@ def _open_raw(raw, feature_extractor) -> Recording:
             PiecewiseNormalizer = None
         if PiecewiseNormalizer is not None:
             normalizer = PiecewiseNormalizer(raw, feature_extractor)
-            return Recording(feature_extractor, raw.n_times, rate, lambda start, stop: (normalizer(start, stop), {}))
+
+            def read(start: int, stop: int) -> tuple[Any, dict[str, Any], list[Loss]]:
+                piece = normalizer(start, stop)
+                return piece, {}, losses_from_annotations(piece.annotations, piece.first_time)
+
+            return Recording(feature_extractor, raw.n_times, rate, read, breaks=breaks, clock=clock)
     types = dict(zip(raw.ch_names, raw.get_channel_types(), strict=True))
     names = [name for name in raw.ch_names if types[name] == "eeg" and name not in raw.info["bads"]]
     if not names:
@@ -580,9 +884,19 @@ def _open_raw(raw, feature_extractor) -> Recording:
             raw.get_data(names, middle, min(raw.n_times, middle + int(SEGMENT_SECONDS * rate))), rate
         )
     description = {"channel_names": names, "sampling_rate": rate, "unit": "V", "filter": not normalised}
-    return Recording(
-        feature_extractor, raw.n_times, rate, lambda start, stop: (raw.get_data(names, start, stop), description)
-    )
+    marked = losses_from_annotations(raw.annotations, raw.first_time)
+    rows = _rows_in_use(feature_extractor, names)
+
+    def read(start: int, stop: int) -> tuple[Any, dict[str, Any], list[Loss]]:
+        signal = raw.get_data(names, start, stop)
+        if normalised:
+            return _read_array(signal, description, _within(marked, start / rate, stop / rate), (), 0, stop - start)
+        lost = _find_lost(signal, rows, rate, "V")
+        signal, losses = _mend(signal, rows, lost, np.ones(len(lost), bool), rate)
+        inside = [(first - start / rate, last - start / rate) for first, last in breaks]
+        return signal, {**description, "breaks": inside}, losses
+
+    return Recording(feature_extractor, raw.n_times, rate, read, breaks=breaks, clock=clock)
 
 
 # ---- from logits to answers ------------------------------------------------------------------------------

@@ -11,53 +11,109 @@ import mne
 import numpy as np
 
 from .atomic_files import replacing
+from .usability_dare_eeg import NO_SIGNAL
 
 
 def merge_predictions(predictions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Join windows that follow or overlap each other and have the same label.
 
-    Returns a list of `onset`, `duration`, `label` and `score`, the mean over the windows joined. Where neighbours with
-    different labels overlap, the earlier one ends where the later one starts, so that no moment has two labels.
+    Returns a list of `onset`, `duration`, `label`, `score`, the mean over the windows joined, and `partial`; padded
+    windows stay apart. Where neighbours with different labels overlap, the earlier one ends where the
+    later one starts, so that no moment has two labels. Unusable windows have no label and are in none.
     """
     merged: list[dict[str, Any]] = []
     members: list[float] = []
     for window in sorted(predictions, key=lambda each: each["onset"]):
+        if window["label"] is None:
+            continue
         end = window["onset"] + window["duration"]
+        partial = bool(window.get("partial"))
         if merged:
             last = merged[-1]
             last_end = last["onset"] + last["duration"]
-            if last["label"] == window["label"] and window["onset"] <= last_end + 1e-6:
+            alike = last["label"] == window["label"] and last["partial"] == partial
+            if alike and window["onset"] <= last_end + 1e-6:
                 members.append(window["score"])
                 last.update(duration=max(end, last_end) - last["onset"], score=sum(members) / len(members))
                 continue
             last["duration"] = min(last_end, window["onset"]) - last["onset"]
-        merged.append({key: window[key] for key in ("onset", "duration", "label", "score")})
+        merged.append({key: window[key] for key in ("onset", "duration", "label", "score")} | {"partial": partial})
         members = [window["score"]]
     return merged
 
 
 def to_annotations(
-    predictions: Sequence[Mapping[str, Any]], merge: bool = True, orig_time: Any = None
+    predictions: Sequence[Mapping[str, Any]],
+    merge: bool = True,
+    orig_time: Any = "recording",
+    *,
+    raw: mne.io.BaseRaw | None = None,
 ) -> mne.Annotations:
-    """Return predictions as MNE Annotations, for `raw.set_annotations` or `.save` beside the recording.
+    """Return predictions as MNE Annotations: for `raw.set_annotations`, to add to `raw.annotations`, or to save.
+
+    A label that rests on a padded window ends in " (partial)"; what lies in unusable windows alone is annotated
+    `BAD_no_signal` with the reason, so that MNE leaves it out.
 
     Args:
         predictions: What the classification pipeline returned for one continuous recording.
         merge: Join neighbouring windows of the same label.
-        orig_time: `raw.info["meas_date"]` where the annotations are to keep the time of day.
+        orig_time: `raw.info["meas_date"]`, or None for onsets since the first sample. By default that of the
+            recording, which what the pipeline returned still knows (as it does by how much a Raw was cropped).
+        raw: The recording, for predictions that have forgotten it (read from a file, or a part of a list).
 
     Raises:
         ValueError: If the predictions have no label (a regression) or belong to trials.
     """
     if any("label" not in each or "trial" in each for each in predictions):
         raise ValueError("Only labels along one continuous recording can become annotations.")
-    rows = merge_predictions(predictions) if merge else predictions
+    first_time = getattr(predictions, "first_time", 0.0) if raw is None else raw.first_time
+    if orig_time == "recording":
+        orig_time = getattr(predictions, "orig_time", None) if raw is None else raw.annotations.orig_time
+    rows = merge_predictions(predictions) if merge else [each for each in predictions if each["label"] is not None]
+    rows = [{**row, "label": f"{row['label']} (partial)" if row.get("partial") else row["label"]} for row in rows]
+    rows += _unanswered(predictions)
+    rows.sort(key=lambda row: row["onset"])
+    shift = 0.0 if orig_time is None else first_time
     return mne.Annotations(
-        onset=[row["onset"] for row in rows],
+        onset=[row["onset"] + shift for row in rows],
         duration=[row["duration"] for row in rows],
         description=[row["label"] for row in rows],
         orig_time=orig_time,
     )
+
+
+def _unanswered(predictions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What lies in unusable windows and in no usable one, neighbours with the same reason joined."""
+    usable = [(each["onset"], each["onset"] + each["duration"]) for each in predictions if each["label"] is not None]
+    rows: list[dict[str, Any]] = []
+    for window in sorted((each for each in predictions if each["label"] is None), key=lambda each: each["onset"]):
+        start, stop = window["onset"], window["onset"] + window["duration"]
+        start = max([start, *(end for begin, end in usable if begin <= start < end)])
+        stop = min([stop, *(begin for begin, end in usable if start < begin < stop)])
+        label = f"{NO_SIGNAL}: {window['reason']}"
+        if rows and rows[-1]["label"] == label and start <= rows[-1]["onset"] + rows[-1]["duration"] + 1e-6:
+            rows[-1]["duration"] = max(stop - rows[-1]["onset"], rows[-1]["duration"])
+        elif start < stop:
+            rows.append({"onset": start, "duration": stop - start, "label": label})
+    return rows
+
+
+def save_annotations(predictions: Sequence[Mapping[str, Any]], path: str | os.PathLike) -> Path:
+    """Write predictions as a table of `onset` (seconds from the first sample), `duration` and `description`.
+
+    MNE's own CSV writes times of day instead, which other programs do not read as numbers.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    annotations = to_annotations(predictions, orig_time=None)
+    with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["onset", "duration", "description"])
+        for onset, duration, text in zip(
+            annotations.onset, annotations.duration, annotations.description, strict=True
+        ):
+            writer.writerow([f"{onset:.6f}".rstrip("0").rstrip("."), f"{duration:.6f}".rstrip("0").rstrip("."), text])
+    return path
 
 
 def save_predictions(predictions: Sequence[Mapping[str, Any]], path: str | os.PathLike) -> Path:
@@ -98,7 +154,7 @@ def flatten_prediction(prediction: Mapping[str, Any]) -> dict[str, Any]:
     """Spread `scores` or `values` over columns and write a list of labels into one cell."""
     row = {key: value for key, value in prediction.items() if key not in ("scores", "values", "labels")}
     if "labels" in prediction:
-        row["labels"] = ";".join(prediction["labels"])
+        row["labels"] = ";".join(prediction["labels"] or [])
     for kind in ("score", "value"):
         row |= {f"{kind}_{name}": number for name, number in prediction.get(f"{kind}s", {}).items()}
     return row

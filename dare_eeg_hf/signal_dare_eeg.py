@@ -229,7 +229,18 @@ def fft_length(samples: int) -> int:
 
 
 def average_reference(signal: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
-    """Remove from every channel, at each sample, the mean over the `valid` (channels,) ones. Works in place on
-    (channels, samples)."""
-    signal -= signal[valid].mean(axis=0) if valid is not None else signal.mean(axis=0)
+    """Remove from every channel, at each sample, the mean over the `valid` ones. Works in place.
+
+    Args:
+        signal: (channels, samples).
+        valid: bool (channels,), or (channels, samples) where channels are valid for a part of the time; at samples
+            without any nothing is removed.
+    """
+    if valid is None:
+        mean = signal.mean(axis=0)
+    elif valid.ndim == 1:
+        mean = signal[valid].mean(axis=0)
+    else:
+        mean = np.where(valid, signal, 0).sum(axis=0) / np.maximum(valid.sum(axis=0), 1)
+    signal -= mean.astype(signal.dtype, copy=False)
     return signal

@@ -6,6 +6,7 @@ Every function returns a Figure; keep it with `figure.savefig("name.png", dpi=15
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -386,6 +387,42 @@ def _draw_label_strip(axes: Axes, edges: list[tuple[float, float]], classes: Seq
     axes.spines["left"].set_visible(False)
 
 
+def _draw_gaps(axes: Axes, edges: list[tuple[float, float]]) -> None:
+    """Hatch the windows without an answer, neighbours as one block, and say so once."""
+    joined: list[list[float]] = []
+    for left, right in edges:
+        if joined and np.isclose(joined[-1][1], left):
+            joined[-1][1] = right
+        else:
+            joined.append([left, right])
+    for left, right in joined:
+        axes.axvspan(left, right, facecolor="#EEEEEE", edgecolor="#B0B0B0", hatch="///", linewidth=0, zorder=0)
+    if joined:
+        left, right = max(joined, key=lambda block: block[1] - block[0])
+        axes.text((left + right) / 2, 0.5, "no signal", transform=axes.get_xaxis_transform(), ha="center", va="center")
+
+
+def plot_classification(predictions: Sequence[Mapping[str, Any]], truth: Sequence[str] | None = None) -> Figure:
+    """Draw what the classification pipeline returned: `plot_predictions` with gaps and padded windows marked.
+
+    Raises:
+        ValueError: If the windows have no probabilities (a regression), or no place in time.
+    """
+    if not predictions or "scores" not in predictions[0]:
+        raise ValueError("A regression has no probabilities to draw.")
+    if any(window["onset"] is None for window in predictions):
+        raise ValueError("The onsets of these trials are not known, so that they cannot be drawn along time.")
+    labels = list(predictions[0]["scores"])
+    return plot_predictions(
+        [window["onset"] for window in predictions],
+        np.array([[window["scores"][label] for label in labels] for window in predictions], dtype=float),
+        labels,
+        truth,
+        [window["duration"] for window in predictions],
+        [window["partial"] for window in predictions],
+    )
+
+
 @_styled
 def plot_predictions(
     onsets: Sequence[float],
@@ -393,15 +430,17 @@ def plot_predictions(
     labels: Sequence[str],
     truth: Sequence[str] | None = None,
     window_seconds: float | Sequence[float] = 4.0,
+    partial: Sequence[bool] | None = None,
 ) -> Figure:
     """Draw the class probabilities along time, the winning class and, where it is known, the true one.
 
     Args:
         onsets: W window starts in seconds, in any order.
-        probabilities: (W, K).
+        probabilities: (W, K); NaN in windows that got no answer, which are drawn as hatched gaps.
         labels: K class names.
         truth: W true class names; a name that is not among `labels` (or "") is left blank.
         window_seconds: Length of all windows, or of each; overlapping ones are drawn up to the start of the next.
+        partial: Which windows are padded; they are marked by a dotted line at their end.
     """
     order = np.argsort(onsets)
     starts = np.asarray(onsets, dtype=float)[order]
@@ -412,7 +451,8 @@ def plot_predictions(
     ends = np.minimum(starts + np.broadcast_to(window_seconds, len(order))[order], np.append(starts[1:], np.inf))
     unit, time_label = _time_unit(ends[-1])
     edges = list(zip(starts / unit, ends / unit, strict=True))
-    winners = probabilities.argmax(axis=1)
+    answered = ~np.isnan(probabilities).any(axis=1)
+    winners = np.where(answered, np.where(answered[:, None], probabilities, 0).argmax(axis=1), -1)
     names = [str(label).replace("$", r"\$") for label in labels]
 
     as_lines = len(labels) <= MAX_CLASSES_AS_LINES
@@ -444,8 +484,8 @@ def plot_predictions(
             rows = np.arange(len(labels) + 1) - 0.5
             image = panels[0].pcolormesh([left, right], rows, column[:, None], cmap="viridis", vmin=0, vmax=1)
         panels[0].plot(
-            [np.mean(edge) for edge in edges],
-            winners,
+            [np.mean(edge) for edge, is_answered in zip(edges, answered, strict=True) if is_answered],
+            winners[answered],
             ".",
             color="white",
             markersize=6,
@@ -455,6 +495,10 @@ def plot_predictions(
         panels[0].set_yticks(range(len(labels)), names)
         panels[0].invert_yaxis()
         figure.colorbar(image, ax=panels[0], label="Probability (dot: highest)")
+    _draw_gaps(panels[0], [edge for edge, is_answered in zip(edges, answered, strict=True) if not is_answered])
+    for (_, right), is_partial in zip(edges, [] if partial is None else np.asarray(partial)[order], strict=False):
+        if is_partial:
+            panels[0].axvline(right, color=MUTED, linestyle=":", linewidth=1.5)
     for panel, (title, classes) in zip(panels[1:], strips, strict=True):
         _draw_label_strip(panel, edges, classes, title)
     panels[-1].set_xlabel(time_label)

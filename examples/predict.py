@@ -8,12 +8,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import mne
 from transformers import pipeline
 
 import dare_eeg_hf  # noqa: F401  (registers the models and pipelines)
-from dare_eeg_hf.predictions import save_predictions, to_annotations
-from dare_eeg_hf.visualization import plot_predictions
+from dare_eeg_hf.predictions import save_annotations, save_predictions, to_annotations
+from dare_eeg_hf.visualization import plot_classification
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -30,17 +29,10 @@ def main(arguments: list[str] | None = None) -> None:
     windows = classify(options.recording, overlap=options.overlap)
 
     save_predictions(windows, options.output / f"{options.recording.stem}.csv")
-    annotations: mne.Annotations = to_annotations(windows)
-    annotations.save(options.output / f"{options.recording.stem}_annotations.csv", overwrite=True)
-    labels = list(windows[0]["scores"])
-    figure = plot_predictions(
-        [window["onset"] for window in windows],
-        [[window["scores"][label] for label in labels] for window in windows],
-        labels,
-        window_seconds=[window["duration"] for window in windows],
-    )
+    save_annotations(windows, options.output / f"{options.recording.stem}_annotations.csv")
+    figure = plot_classification(windows)
     figure.savefig(options.output / f"{options.recording.stem}.png", dpi=150)
-    for annotation in annotations:
+    for annotation in to_annotations(windows, orig_time=None):
         end = annotation["onset"] + annotation["duration"]
         print(f"{annotation['onset']:8.1f} s to {end:8.1f} s  {annotation['description']}")
 

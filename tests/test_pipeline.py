@@ -8,6 +8,7 @@ from pathlib import Path
 
 import mne
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from transformers import pipeline
@@ -21,8 +22,15 @@ from dare_eeg_hf import (
 )
 from dare_eeg_hf.data.recordings import load_recording
 from dare_eeg_hf.data.simulation import simulate_recordings
-from dare_eeg_hf.pipeline_dare_eeg import cut_windows, open_recordings, window_starts
-from dare_eeg_hf.predictions import merge_predictions, save_features, save_predictions, to_annotations
+from dare_eeg_hf.pipeline_dare_eeg import cut_windows, open_recordings
+from dare_eeg_hf.predictions import (
+    merge_predictions,
+    save_annotations,
+    save_features,
+    save_predictions,
+    to_annotations,
+)
+from dare_eeg_hf.usability_dare_eeg import uninterrupted, window_starts
 
 
 @pytest.fixture(scope="module")
@@ -96,19 +104,26 @@ def test_the_last_partial_window_is_padded_and_says_so(classify, encode, eyes_re
 
 
 @pytest.mark.parametrize(
-    ("samples", "window", "stride", "starts"),
+    ("samples", "stride", "places"),
     [
-        (1024, 1024, 1024, [0]),
-        (1023, 1024, 1024, [0]),
-        (63, 1024, 1024, []),
-        (2048 + 64, 1024, 1024, [0, 1024, 2048]),
-        (2048 + 63, 1024, 1024, [0, 1024]),
-        (2048, 1024, 512, [0, 512, 1024]),
-        (2100, 1024, 512, [0, 512, 1024, 1536]),
+        (1024, 1024, [(0, 1024)]),
+        (1023, 1024, [(0, 1023)]),
+        (63, 1024, []),
+        (2048 + 64, 1024, [(0, 1024), (1024, 1024), (2048, 64)]),
+        (2048 + 63, 1024, [(0, 1024), (1024, 1024)]),
+        (2048, 512, [(0, 1024), (512, 1024), (1024, 1024)]),
+        (2100, 512, [(0, 1024), (512, 1024), (1024, 1024), (1536, 564)]),
     ],
 )
-def test_windows_cover_a_recording(samples, window, stride, starts):
-    assert window_starts(samples, window, stride, 64) == starts
+def test_windows_cover_a_recording(samples, stride, places):
+    assert window_starts([(0, samples)], 1024, stride, 64) == places
+    assert window_starts([(0, samples)], 1024, stride) == [place for place in places if place[1] == 1024]
+
+
+def test_windows_begin_anew_after_each_break():
+    pieces = uninterrupted(6000, 256, [(8.0, 8.0), (10.0, 14.0)])
+    assert pieces == [(0, 2048), (2048, 2560), (2560, 3584), (3584, 6000)]
+    assert window_starts(pieces, 1024, 1024) == [(0, 1024), (1024, 1024), (2560, 1024), (3584, 1024), (4608, 1024)]
 
 
 def test_overlap_and_window_length(encode, eyes_recordings):
@@ -131,7 +146,7 @@ def test_a_long_recording_read_in_pieces_agrees_with_the_whole(classify, eyes_re
     lengths = []
     read = opened.read_source
     opened.read_source = lambda start, stop: lengths.append(stop - start) or read(start, stop)
-    windows = list(cut_windows(opened, range(0, 60 * 256, 1024), 1024))
+    windows = list(cut_windows(opened, [(start, 1024) for start in range(0, 60 * 256, 1024)], 1024))
     assert len(lengths) == 5
     assert max(lengths) <= 160 * (12 + 2 * 15 + 1)
     pieces = torch.cat([piece.values for _, piece in windows], dim=1)
@@ -314,8 +329,9 @@ def test_annotations_can_be_set_and_saved_beside_the_recording(classify, eyes_re
     annotations = to_annotations(predictions, orig_time=raw.info["meas_date"])
     raw.set_annotations(raw.annotations + annotations)
     assert "eyes closed" in raw.annotations.description
-    annotations.save(tmp_path / "eyes.csv")
-    assert mne.read_annotations(tmp_path / "eyes.csv").description.tolist() == annotations.description.tolist()
+    table = pd.read_csv(save_annotations(predictions, tmp_path / "eyes.csv"))
+    assert table["onset"].dtype.kind in "if"
+    assert table["description"].tolist() == annotations.description.tolist()
     with pytest.raises(ValueError, match="one continuous recording"):
         to_annotations([{**predictions[0], "trial": 0}])
 
@@ -324,7 +340,7 @@ def test_tables_are_complete_or_absent(classify, encode, eyes_recordings, tmp_pa
     predictions = classify(eyes_recordings[1])
     assert json.loads(save_predictions(predictions, tmp_path / "eyes.json").read_text()) == predictions
     lines = save_predictions(predictions, tmp_path / "eyes.csv").read_text().splitlines()
-    assert lines[0] == "onset,duration,partial,label,score,score_eyes open,score_eyes closed"
+    assert lines[0] == "onset,duration,partial,usable,reason,channels,label,score,score_eyes open,score_eyes closed"
     assert len(lines) == 17
 
     features = encode(eyes_recordings[1])

@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +14,23 @@ from .. import signal_dare_eeg
 from ..feature_extraction_dare_eeg import DareEegFeatureExtractor, amplitude_statistics
 from ..montage import list_by_reason, match_channels
 from ..signal_dare_eeg import MICROVOLTS, canonical_unit, check_amplitude, spread
+from ..usability_dare_eeg import (
+    NO_SIGNAL,
+    SHORTEST_LOSS,
+    Loss,
+    bridge,
+    common_loss,
+    dead_channels,
+    find_breaks,
+    find_lost_samples,
+    is_broken,
+    losses_from_annotations,
+    runs,
+    stretches,
+    uninterrupted,
+)
 from .errors import RecordingError
-from .quality import BROKEN_SHARE, bridge_broken_samples, find_bad_channels, find_broken_samples, runs
+from .quality import BROKEN_SHARE, find_bad_channels
 from .readers import detect_format, main_file
 from .report import RecordingReport
 
@@ -24,9 +39,6 @@ READ_AT_ONCE = 16_000_000
 
 BYTES_PER_VALUE = 16
 """Memory that normalising takes for each value: the signal in single precision, its spectrum, the result."""
-
-_BREAKS = ("edge", "boundary", "bad boundary", "bad_acq_skip")
-"""Annotations of a break in time: filters must not run across one."""
 
 
 class Recording(NamedTuple):
@@ -81,27 +93,37 @@ def normalize_raw(
     _check_memory(raw, name)
     try:
         signal = _scalp_signal(raw, extractor, dict(rename or {}), canonical_unit(unit), report)
-        broken = _repair(signal, report)
-        _describe_amplitude(signal, canonical_unit(unit), verify, report)
+        again = raw.info["description"] == extractor.normalized_description
+        breaks = find_breaks(raw)
+        lost = _find_losses(signal, breaks, verify, report) if not again else np.zeros(signal.shape, np.uint8)
+        heard = _heard(lost, breaks, report.sampling_rate)
+        repaired = _bridge(signal, lost, report)
+        _describe_amplitude(signal[:, heard], canonical_unit(unit), verify, report)
         if line_frequency == "contract":
             line_frequency = extractor.notch
         if line_frequency == "auto":
-            line_frequency = signal_dare_eeg.line_frequency(signal, report.sampling_rate)
+            line_frequency = signal_dare_eeg.line_frequency(signal[:, heard], report.sampling_rate)
         report.line_frequency = line_frequency
-        again = raw.info["description"] == extractor.normalized_description
         if again and bad_channels == "detect":
             bad_channels = raw.info["bads"]
-        pieces = _pieces(raw)
-        signal, lengths = _filter_pieces(signal, pieces, extractor, report, filtered=not again)
         recorded = list(report.channels)
-        signal = _leave_out_bad(signal, bad_channels, raw.info["bads"], extractor, report)
-        signal = _interpolate(signal, list(interpolate), recorded, extractor, report)
+        report.pieces = len(uninterrupted(raw.n_times, report.sampling_rate, breaks))
+        signal = extractor.filter_pieces(
+            signal, report.sampling_rate, report, breaks, filtered=not again, notch=report.line_frequency
+        )
+        lost, heard = _at_new_rate(lost, signal.shape[1]), _at_new_rate(heard, signal.shape[1])
+        bad = _bad_channels(signal[:, heard], bad_channels, raw.info["bads"], extractor, report)
+        signal, lost = _leave_out(bad, signal, lost, report)
+        losses = _carried_losses(raw, report) if again else _describe_losses(lost, extractor.sampling_rate, report)
+        signal, lost = _interpolate(signal, lost, list(interpolate), recorded, extractor, report)
         if extractor.reference == "average":
-            extractor.rereference(signal, np.ones(len(signal), bool), report)
+            extractor.rereference(signal, lost == 0 if lost.any() else np.ones(len(signal), bool), report)
+        if not lost.all():
+            signal[lost > 0] = 0.0
         report.missing = [name for name in extractor.channel_names if name not in report.channels]
         report.amplitude_after_uv = amplitude_statistics(signal.std(axis=1))
         result = _to_raw(signal, report.channels, extractor, raw)
-        _carry_annotations(raw, result, pieces, lengths, broken)
+        _carry_annotations(raw, result, report, repaired, losses)
     except ValueError as error:
         raise RecordingError(f"{name}: {error}") from error
     return Recording(result, report)
@@ -199,25 +221,70 @@ def _match(
     return [raw.ch_names.index(usable[index]) for index in match.indices.values()]
 
 
-def _repair(signal: np.ndarray, report: RecordingReport) -> list[tuple[int, int]]:
-    """Bridge broken samples in place; returns the stretches [start, stop) concerned. Channels full of them are bad."""
-    broken = find_broken_samples(signal)
-    if broken is None:
-        return []
-    share = broken.mean(axis=1)
-    report.bad = {
-        report.channels[index]: f"{share[index]:.1%} of the samples are NaN, infinite or absurd"
-        for index in np.flatnonzero(share > BROKEN_SHARE)
-    }
+def _find_losses(
+    signal: np.ndarray, breaks: list[tuple[float, float]], verify: bool, report: RecordingReport
+) -> np.ndarray:
+    """Codes (channels, samples) of what carries no signal, 0 elsewhere; channels that hardly ever do are bad."""
+    lost = find_lost_samples(signal, report.sampling_rate)
+    if lost is None:
+        return np.zeros(signal.shape, np.uint8)
+    if not verify:
+        return lost
+    heard = _heard(lost, breaks, report.sampling_rate)
+    share = is_broken(lost[:, heard]).mean(axis=1)
+    for index in np.flatnonzero(share > BROKEN_SHARE):
+        report.bad[report.channels[index]] = f"{share[index]:.1%} of the samples are NaN, infinite or absurd"
     if len(report.bad) == len(signal):
         raise ValueError(f"no channel is usable: {list_by_reason(report.bad)}")
-    bridge_broken_samples(signal, broken)
-    few = (share > 0) & (share <= BROKEN_SHARE)
-    report.repaired = {report.channels[index]: int(broken[index].sum()) for index in np.flatnonzero(few)}
+    return lost
+
+
+def _heard(lost: np.ndarray, breaks: list[tuple[float, float]], rate: float) -> np.ndarray:
+    """Mark the samples (T,) from which something can be learned about the channels: all, if there is none."""
+    dead = dead_channels(lost)
+    heard = ~common_loss(lost[~dead]) if not dead.all() else np.ones(lost.shape[1], bool)
+    for begin, end in breaks:
+        heard[round(begin * rate) : round(end * rate)] = False
+    return heard if heard.any() else np.ones(lost.shape[1], bool)
+
+
+def _bridge(signal: np.ndarray, lost: np.ndarray, report: RecordingReport) -> list[tuple[int, int]]:
+    """Bridge lost samples in place; returns the short stretches [start, stop) in which a few broken ones were."""
+    if not lost.any():
+        return []
+    bridge(signal, lost)
+    short = np.zeros(lost.shape, bool)
+    for index, name in enumerate(report.channels):
+        for start, stop in runs(is_broken(lost[index])) if name not in report.bad else ():
+            short[index, start:stop] = stop - start < SHORTEST_LOSS * report.sampling_rate
+        if short[index].any():
+            report.repaired[name] = int(short[index].sum())
     if report.repaired:
         counts = ", ".join(f"{name} ({count})" for name, count in report.repaired.items())
         report.warn(f"NaN, infinite or absurd samples were bridged and annotated BAD_repaired: {counts}")
-    return runs(broken[few].any(axis=0))
+    return runs(short.any(axis=0))
+
+
+def _at_new_rate(mask: np.ndarray, samples: int) -> np.ndarray:
+    """Stretch a mask (..., samples) to another number of samples."""
+    if mask.shape[-1] == samples:
+        return mask
+    return mask[..., np.arange(samples) * mask.shape[-1] // samples]
+
+
+def _describe_losses(lost: np.ndarray, rate: float, report: RecordingReport) -> list[Loss]:
+    losses = stretches(lost, rate, report.channels)
+    report.no_signal = [asdict(loss) for loss in losses]
+    if losses:
+        listed = "; ".join(map(str, losses[:5])) + (f"; and {len(losses) - 5} more" if len(losses) > 5 else "")
+        report.warn(f"no signal from {listed}: windows there are unusable, and channels there left out")
+    return losses
+
+
+def _carried_losses(raw: mne.io.BaseRaw, report: RecordingReport) -> list[Loss]:
+    """The losses of a Raw that was normalised before: its annotations have them, so that none is to be added."""
+    report.no_signal = [asdict(loss) for loss in losses_from_annotations(raw.annotations, raw.first_time)]
+    return []
 
 
 def _describe_amplitude(signal: np.ndarray, unit: str, verify: bool, report: RecordingReport) -> None:
@@ -230,76 +297,49 @@ def _describe_amplitude(signal: np.ndarray, unit: str, verify: bool, report: Rec
         check_amplitude(overall[alive], local[alive], unit)
 
 
-def _filter_pieces(
-    signal: np.ndarray,
-    pieces: list[tuple[int, int]],
-    extractor: DareEegFeatureExtractor,
-    report: RecordingReport,
-    filtered: bool,
-) -> tuple[np.ndarray, list[int]]:
-    """Filter and resample each uninterrupted piece alone; returns (channels, samples) and the pieces' new lengths."""
-    report.pieces = len(pieces)
-    done = [
-        extractor.filter_and_resample(
-            signal[:, start:stop], report.sampling_rate, report, filtered=filtered, notch=report.line_frequency
-        )
-        for start, stop in pieces
-    ]
-    report.steps = list(dict.fromkeys(report.steps))
-    return done[0] if len(done) == 1 else np.concatenate(done, axis=1), [piece.shape[1] for piece in done]
-
-
-def _leave_out_bad(
+def _bad_channels(
     signal: np.ndarray,
     bad_channels: str | Iterable[str],
     marked: list[str],
     extractor: DareEegFeatureExtractor,
     report: RecordingReport,
-) -> np.ndarray:
-    """Set bad channels apart; returns the signal of the others."""
+) -> dict[str, str]:
+    """Name the bad channels of a filtered signal (channels, samples) and why they are."""
     names = report.channels
+    known = {report.renamed.get(name, name) for name in marked}
+    marked_bad = {name: "marked bad in the file" for name in names if name in known}
     if bad_channels == "detect":
-        found = {names[i]: why for i, why in find_bad_channels(signal, extractor.sampling_rate).items()}
-        known = {report.renamed.get(name, name) for name in marked}
-        found |= {name: "marked bad in the file" for name in names if name in known and name not in found}
-    else:
-        found = {name: "named by the user" for name in bad_channels if name in names}
+        return marked_bad | {names[i]: why for i, why in find_bad_channels(signal, extractor.sampling_rate).items()}
+    return {name: marked_bad.get(name, "named by the user") for name in bad_channels if name in names}
+
+
+def _leave_out(
+    found: dict[str, str], signal: np.ndarray, lost: np.ndarray, report: RecordingReport
+) -> tuple[np.ndarray, np.ndarray]:
+    """Set bad channels apart; returns the signal and the losses of the others."""
+    names = report.channels
     report.bad = found | report.bad
     report.flat = [name for name, why in report.bad.items() if why == "flat"]
     if not report.bad:
-        return signal
+        return signal, lost
     listed = list_by_reason(report.bad)
     if len(report.bad) == len(names):
         raise ValueError(f"every channel is bad: {listed}")
     report.warn(f"bad channels left out: {listed}")
     good = [index for index, name in enumerate(names) if name not in report.bad]
     report.channels = [names[index] for index in good]
-    return signal[good]
-
-
-def _pieces(raw: mne.io.BaseRaw) -> list[tuple[int, int]]:
-    """Split at the annotations that mark a break in time: [start, stop) in samples. Filters must not run across a
-    break."""
-    rate = raw.info["sfreq"]
-    cuts = {0, raw.n_times}
-    for onset, duration, text in zip(
-        raw.annotations.onset, raw.annotations.duration, raw.annotations.description, strict=True
-    ):
-        if text.lower().startswith(_BREAKS):
-            begin = onset - raw.first_time
-            cuts |= {round(begin * rate), round((begin + duration) * rate)}
-    cuts = sorted(cut for cut in cuts if 0 <= cut <= raw.n_times)
-    return list(pairwise(cuts))
+    return signal[good], lost[good]
 
 
 def _interpolate(
     signal: np.ndarray,
+    lost: np.ndarray,
     wanted: list[str],
     recorded: list[str],
     extractor: DareEegFeatureExtractor,
     report: RecordingReport,
-) -> np.ndarray:
-    """Fill channels by spherical splines (Perrin et al. 1989, as in MNE); returns (channels, samples).
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fill channels by spherical splines (Perrin et al. 1989, as in MNE); returns signal and losses of all.
 
     Bad channels get the place back that they had among the `recorded` ones, so that recordings with one montage stay
     alike whatever had to be filled; channels that were never recorded come last.
@@ -310,7 +350,7 @@ def _interpolate(
         raise ValueError(f"cannot interpolate {', '.join(unknown)}: not in the vocabulary")
     names = [name for name in names if name not in report.channels]
     if not names:
-        return signal
+        return signal, lost
     if len(report.channels) < 4:
         raise ValueError(f"cannot interpolate from {len(report.channels)} channels")
     channels = [*report.channels, *names]
@@ -323,7 +363,10 @@ def _interpolate(
     order = sorted(channels, key=[*recorded, *names].index)
     report.channels, report.interpolated = order, names
     report.steps.append("interpolated by spherical splines: " + ", ".join(names))
-    return (whole.get_data(picks=order) * 1e6).astype(np.float32)
+    # An interpolated channel has no signal where most of those around it have none.
+    lost = np.concatenate([lost, np.tile(lost.max(axis=0) * common_loss(lost), (len(names), 1))])
+    lost = lost[[channels.index(name) for name in order]]
+    return (whole.get_data(picks=order) * 1e6).astype(np.float32), lost
 
 
 @lru_cache(maxsize=1)
@@ -352,19 +395,27 @@ def _to_raw(
     return raw
 
 
-def _carry_annotations(source, result, pieces, new_lengths, repaired) -> None:
-    """Put the annotations on the new time axis: pieces keep their starts in samples, so times shift by rounding
-    alone."""
-    rate, new_rate = source.info["sfreq"], result.info["sfreq"]
-    old_starts = np.array([start for start, _ in pieces]) / rate
-    new_starts = np.concatenate([[0], np.cumsum(new_lengths)[:-1]]) / new_rate
-
-    def moved(times: np.ndarray) -> np.ndarray:
-        index = np.clip(np.searchsorted(old_starts, times + 0.5 / rate, side="right") - 1, 0, len(pieces) - 1)
-        return new_starts[index] + (times - old_starts[index])
-
-    onset = source.annotations.onset - source.first_time
-    annotations = mne.Annotations(moved(onset), source.annotations.duration, source.annotations.description)
+def _carry_annotations(
+    source: mne.io.BaseRaw,
+    result: mne.io.BaseRaw,
+    report: RecordingReport,
+    repaired: list[tuple[int, int]],
+    losses: list[Loss],
+) -> None:
+    """Put the source's annotations and what was found on the result."""
+    annotations = mne.Annotations([], [], [])
+    for onset, duration, text, names in zip(
+        source.annotations.onset - source.first_time,
+        source.annotations.duration,
+        source.annotations.description,
+        source.annotations.ch_names,
+        strict=True,
+    ):
+        kept = [name for name in (report.renamed.get(name, name) for name in names) if name in report.channels]
+        if kept or not names or not text.startswith(NO_SIGNAL):
+            annotations.append(onset, duration, text, [tuple(kept)])
     for start, stop in repaired:
-        annotations.append(moved(np.array([start / rate]))[0], (stop - start) / rate, "BAD_repaired")
+        annotations.append(start / report.sampling_rate, (stop - start) / report.sampling_rate, "BAD_repaired")
+    for loss in losses:
+        annotations.append(loss.onset, loss.duration, f"{NO_SIGNAL}: {loss.reason}", [loss.channels])
     result.set_annotations(annotations, verbose="ERROR")

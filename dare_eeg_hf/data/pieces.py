@@ -1,12 +1,14 @@
 """Normalising a long recording piece by piece, with the same decisions for all of it."""
 
+import warnings
 from typing import Any
 
 import mne
 import numpy as np
 
 from ..feature_extraction_dare_eeg import DareEegFeatureExtractor
-from .recordings import normalize_raw
+from ..usability_dare_eeg import common_loss, find_lost_samples
+from .recordings import Recording, normalize_raw
 
 SURVEY_SECONDS = 300.0
 """Recordings up to this length are normalised whole; of longer ones, this much is looked at before the first piece."""
@@ -35,7 +37,7 @@ class PiecewiseNormalizer:
         self.file = str(raw.filenames[0]) if raw.filenames and raw.filenames[0] else None
         self.decisions: dict[str, Any] = {}
         if raw.n_times > SURVEY_SECONDS * self.rate:
-            report = normalize_raw(self._cut(self._survey()), feature_extractor, file=self.file).report
+            report = self._normalize(self._survey()).report
             self.decisions = {
                 "bad_channels": list(report.bad),
                 "line_frequency": report.line_frequency,
@@ -44,13 +46,27 @@ class PiecewiseNormalizer:
 
     def __call__(self, start: int, stop: int) -> mne.io.BaseRaw:
         """Return the normalised samples [start, stop) of the recording, counted at its own rate."""
-        piece = self._cut([(start, stop)])
-        return normalize_raw(piece, self.feature_extractor, file=self.file, **self.decisions).raw
+        return self._normalize(self._cut([(start, stop)])).raw
 
-    def _survey(self) -> list[tuple[int, int]]:
+    def _normalize(self, piece: mne.io.BaseRaw) -> Recording:
+        with warnings.catch_warnings():
+            # Its times would count from the beginning of the piece; whoever asked knows where that is.
+            warnings.filterwarnings("ignore", "no signal from")
+            return normalize_raw(piece, self.feature_extractor, file=self.file, **self.decisions)
+
+    def _survey(self) -> mne.io.BaseRaw:
+        """Ten stretches spread over the recording, moved on until at least half of what they hold is signal."""
         length = int(SURVEY_SECONDS * self.rate / SURVEY_STRETCHES)
-        starts = np.linspace(0, self.raw.n_times - length, SURVEY_STRETCHES).astype(int).tolist()
-        return [(start, start + length) for start in starts]
+        best, most = None, -1.0
+        for shift in range(0, self.raw.n_times // SURVEY_STRETCHES, length):
+            starts = shift + np.linspace(0, self.raw.n_times - length - shift, SURVEY_STRETCHES).astype(int)
+            piece = self._cut([(start, start + length) for start in starts.tolist()])
+            share = _share_with_signal(piece)
+            if share > most:
+                best, most = piece, share
+            if share >= 0.5:
+                break
+        return best
 
     def _cut(self, stretches: list[tuple[int, int]]) -> mne.io.BaseRaw:
         """Copy stretches [start, stop) into one Raw, with their annotations and a break between them."""
@@ -76,3 +92,9 @@ class PiecewiseNormalizer:
             for onset, end, text in zip(onsets, ends, annotations.description, strict=True)
             if onset < stop and end >= start
         ]
+
+
+def _share_with_signal(raw: mne.io.BaseRaw) -> float:
+    picks = mne.pick_types(raw.info, eeg=True)
+    lost = find_lost_samples(raw.get_data(picks if len(picks) else None) * 1e6, raw.info["sfreq"])
+    return 1.0 if lost is None else 1.0 - float(common_loss(lost).mean())

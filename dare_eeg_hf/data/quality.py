@@ -1,4 +1,4 @@
-"""Finding what is wrong with a recording: broken samples, flat, noisy and disconnected channels."""
+"""Finding the channels of a recording that are bad as a whole: flat, noisy or disconnected."""
 
 import numpy as np
 
@@ -23,50 +23,6 @@ FOLLOWED = 0.7
 MIN_CORRELATION = 0.25
 """A channel that no other follows: largest correlation with any other channel, median over windows. PREP: 0.4 on 1 s
 windows; here lower, because sparse montages have distant neighbours and nothing should be thrown away for that."""
-
-
-def find_broken_samples(signal: np.ndarray) -> np.ndarray | None:
-    """Mark samples that no amplifier measured: NaN, infinite, or absurd spikes.
-
-    A spike lies more than 2 mV and more than 20 robust standard deviations from the channel's median (so slow drifts
-    are none).
-
-    Args:
-        signal: (channels, samples) in microvolts.
-
-    Returns:
-        Boolean array of the same shape, or None where there is no such sample.
-    """
-    # The largest excursion decides whether a closer look at a channel is worth it; NaN and infinity make it NaN.
-    with np.errstate(invalid="ignore"):
-        suspicious = np.flatnonzero(~(np.ptp(signal, axis=1) <= 4000))
-    if not len(suspicious):
-        return None
-    broken = np.zeros(signal.shape, bool)
-    for channel in suspicious:
-        finite = np.isfinite(signal[channel])
-        broken[channel] = ~finite
-        if finite.any():
-            median = np.median(signal[channel, finite])
-            scale = 1.4826 * np.median(np.abs(signal[channel, finite] - median))
-            with np.errstate(invalid="ignore"):
-                broken[channel] |= np.abs(signal[channel] - median) > max(2000.0, 20 * scale)
-    return broken if broken.any() else None
-
-
-def bridge_broken_samples(signal: np.ndarray, broken: np.ndarray) -> None:
-    """Replace broken samples, in place, by straight lines between their good neighbours. Channels without good samples
-    become 0."""
-    time = np.arange(signal.shape[1])
-    for channel in np.flatnonzero(broken.any(axis=1)):
-        good = ~broken[channel]
-        signal[channel, ~good] = np.interp(time[~good], time[good], signal[channel, good]) if good.any() else 0.0
-
-
-def runs(mask: np.ndarray) -> list[tuple[int, int]]:
-    """Return the stretches [start, stop) in which a boolean array (samples,) is True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 def find_bad_channels(signal: np.ndarray, rate: float) -> dict[int, str]:

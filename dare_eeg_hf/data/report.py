@@ -7,6 +7,7 @@ from typing import Any
 
 from ..feature_extraction_dare_eeg import SignalReport
 from ..montage import list_by_reason
+from ..usability_dare_eeg import Loss
 
 
 @dataclass
@@ -24,6 +25,8 @@ class RecordingReport(SignalReport):
         repaired: channel -> number of NaN, infinite or impossible samples that were bridged linearly (and annotated
             `BAD_repaired`).
         pieces: number of uninterrupted stretches; each was filtered alone.
+        no_signal: stretches in which nothing was recorded that could be EEG: `onset`, `duration` (seconds), `reason`
+            and `channels` (empty where most of them are concerned). Windows there are unusable.
         amplitude_uv, amplitude_after_uv: standard deviation over the channels before and after, in microvolts.
     """
 
@@ -38,6 +41,7 @@ class RecordingReport(SignalReport):
     line_frequency: float | None = None
     repaired: dict[str, int] = field(default_factory=dict)
     pieces: int = 1
+    no_signal: list[dict[str, Any]] = field(default_factory=list)
     amplitude_after_uv: dict[str, float] = field(default_factory=dict)
 
     def to_json(self, indent: int | None = 2) -> str:
@@ -60,6 +64,9 @@ class RecordingReport(SignalReport):
         missing = self.missing if len(self.missing) <= 20 else [*self.missing[:3], "..."]
         lines += _entry(f"missing ({len(self.missing)})", missing)
         lines += _entry("repaired samples", [f"{name}: {count}" for name, count in self.repaired.items()])
+        lost = [str(Loss(**{**each, "channels": tuple(each["channels"])})) for each in self.no_signal]
+        lines += _entry(f"no signal ({len(lost)})", lost if len(lost) <= 10 else [*lost[:10], "..."], separator="; ")
+        lines += _entry("breaks in time", [self.pieces - 1] if self.pieces > 1 else [])
         lines += _entry("unit", [self.unit_rescaling] if self.unit_rescaling else [])
         lines += _entry("steps", self.steps, separator="; ")
         for label, amplitude in (("before", self.amplitude_uv), ("after", self.amplitude_after_uv)):

@@ -11,6 +11,15 @@ import mne
 import numpy as np
 import pandas as pd
 
+from ..usability_dare_eeg import (
+    NO_SIGNAL,
+    find_breaks,
+    is_break,
+    losses_from_annotations,
+    uninterrupted,
+    why_unusable,
+    window_starts,
+)
 from .storage import decode_signal, encode_signal, window_features, windows_table
 
 __all__ = [
@@ -27,9 +36,6 @@ __all__ = [
     "window_features",
     "windows_table",
 ]
-
-BREAKS = ("edge", "boundary")
-"""Annotations that mark a break in time; no window may lie across one."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +111,10 @@ def cut_windows(
 ) -> Windows:
     """Cut a normalised recording into windows.
 
-    Without events, windows follow each other through the whole recording. With events and `tmin`, `tmax`, there is one
-    window from `tmin` to `tmax` seconds around each onset; with events alone, windows follow each other from each
-    onset as long as the event lasts. They carry the event's label.
+    Without events, windows follow each other through each uninterrupted piece of the recording. With events and
+    `tmin`, `tmax`, there is one window from `tmin` to `tmax` seconds around each onset; with events alone, windows
+    follow each other from each onset as long as the event lasts. They carry the event's label. Windows that
+    `usability_dare_eeg` finds unusable (without signal, across a break) are always left out.
 
     Args:
         raw: data in volts, as MNE keeps them; all its channels go into the windows.
@@ -168,9 +175,11 @@ def _window_starts(
         labels = [event.label for event in events]
         return np.array([round((event.onset + tmin) * rate) for event in events], dtype=int), _all_or_none(labels)
     step = max(1, round(length * (1 - overlap)))
-    spans = [(0, raw.n_times, label)]
-    if events is not None:
-        spans = [(round(e.onset * rate), round((e.onset + e.duration) * rate), e.label) for e in events]
+    if events is None:
+        pieces = uninterrupted(raw.n_times, rate, find_breaks(raw))
+        starts = np.array([start for start, _ in window_starts(pieces, length, step)], dtype=int)
+        return starts, _all_or_none([label] * len(starts))
+    spans = [(round(e.onset * rate), round((e.onset + e.duration) * rate), e.label) for e in events]
     starts = [np.arange(start, min(stop, raw.n_times) - length + 1, step) for start, stop, _ in spans]
     labels = [name for (_, _, name), inside in zip(spans, starts, strict=True) for _ in inside]
     starts = np.concatenate([np.zeros(0, dtype=int), *starts])
@@ -189,14 +198,19 @@ def _rejections(
     yield "reaches beyond the recording", outside
     starts = np.where(outside, 0, starts)
     rate = raw.info["sfreq"]
+    breaks, losses = find_breaks(raw), losses_from_annotations(raw.annotations, raw.first_time)
+    verdicts = np.array(
+        [why_unusable(s / rate, (s + length) / rate, losses, breaks, 0.5 / rate) or "" for s in starts], dtype=object
+    )
+    for reason in dict.fromkeys(filter(None, verdicts)):
+        yield reason, verdicts == reason
     for text, onset, duration in zip(
         raw.annotations.description, raw.annotations.onset - raw.first_time, raw.annotations.duration, strict=True
     ):
-        is_break = text.lower().startswith(BREAKS)
-        if is_break or (reject.annotations and text.lower().startswith(reject.annotations.lower())):
+        known = is_break(text) or text.startswith(NO_SIGNAL)
+        if reject.annotations and text.lower().startswith(reject.annotations.lower()) and not known:
             begin, end = round(onset * rate), round((onset + duration) * rate)
-            touched = (begin < starts + length) & (end > starts)
-            yield ("across a break in time" if is_break else f"annotation {text}"), touched
+            yield f"annotation {text}", (begin < starts + length) & (end > starts)
     flattest, largest = [], []
     for start in starts:
         window = signal[:, start : start + length]

@@ -28,7 +28,7 @@ MAX_FILE_BYTES = int(os.environ.get("DARE_EEG_MAX_FILE_BYTES", 256 * 1024**2))
 MAX_SAMPLES = 64 * 3600 * 512
 """Largest array, channels times samples: an hour of 64 channels at 512 Hz."""
 
-PARAMETERS = {"overlap", "batch_size"}
+PARAMETERS = {"overlap", "batch_size", "drop_partial"}
 
 # First bytes of the formats that are one file and not compressed: a small upload cannot grow into a huge recording.
 FILE_SIGNATURES = {b"0       ": ".edf", b"\xffBIOSEMI": ".bdf", b"GDF 1": ".gdf", b"GDF 2": ".gdf"}

@@ -168,7 +168,9 @@ def test_alpha_is_stronger_with_eyes_closed(shared, subject):
 def test_annotations_of_the_movement_runs_arrive_in_time(shared):
     path = shared("data/eegmmidb/S001/S001R03.edf")
     before, after = mne.read_annotations(path), load(path).raw.annotations
-    assert after.description.tolist() == before.description.tolist()
+    # The file ends in half a second of zeros.
+    assert after.description.tolist() == [*before.description.tolist(), "BAD_no_signal: one held value"]
+    after = after[: len(before)]
     np.testing.assert_allclose(after.onset, before.onset, atol=1 / 256)
 
 

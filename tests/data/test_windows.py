@@ -152,16 +152,23 @@ def test_rejected_windows_are_counted_once_with_their_reason(make_raw):
     raw._data[2, 8 * RATE : 12 * RATE] = 3e-6
     raw._data[1, 1 * RATE] = 800e-6
     windows = cut_windows(raw, 4.0)
-    assert windows.onsets.tolist() == [16.0, 20.0]
+    assert windows.onsets.tolist() == [14.0, 20.0]
     assert windows.rejected == {
         "annotation BAD_blink": 1,
         "amplitude beyond 500 uV": 1,
         "a channel flatter than 0.05 uV": 1,
-        "across a break in time": 1,
     }
     kept = cut_windows(raw, 4.0, reject=Rejection(None, None, None))
-    assert len(kept) == 5
-    assert kept.rejected == {"across a break in time": 1}
+    assert kept.onsets.tolist() == [0.0, 4.0, 8.0, 14.0, 20.0]
+
+
+def test_what_was_skipped_or_holds_no_signal_gives_no_window(make_raw):
+    raw = make_raw(40, annotations=[(8.0, 6.0, "BAD_ACQ_SKIP"), (20.0, 5.0, "BAD_no_signal: one held value")])
+    windows = cut_windows(raw, 4.0, reject=Rejection(None, None, None))
+    assert windows.onsets.tolist() == [0.0, 4.0, 14.0, 26.0, 30.0, 34.0]
+    assert windows.rejected == {"across a break in time": 1, "one held value": 2}
+    around = cut_windows(raw, events=[Event(7.0, 0.0), Event(16.0, 0.0)], tmin=-2.0, tmax=2.0)
+    assert around.rejected == {"across a break in time": 1}
 
 
 def test_a_recording_that_is_too_short_says_so(make_raw):

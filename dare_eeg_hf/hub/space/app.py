@@ -25,8 +25,8 @@ from dare_eeg_hf.data.recordings import RecordingReport, normalize_raw, read_raw
 from dare_eeg_hf.data.simulation import simulate_recordings
 from dare_eeg_hf.hub.handler import RequestError, file_suffix, load_pipeline
 from dare_eeg_hf.montage import CHANNEL_VOCABULARY, normalize_channel_name
-from dare_eeg_hf.predictions import save_predictions, to_annotations
-from dare_eeg_hf.visualization import plot_predictions, plot_scalp_map, plot_traces
+from dare_eeg_hf.predictions import save_annotations, save_predictions
+from dare_eeg_hf.visualization import plot_classification, plot_scalp_map, plot_traces
 
 MAX_MEGABYTES = int(os.environ.get("DARE_EEG_MAX_MEGABYTES", 100))
 MAX_MINUTES = float(os.environ.get("DARE_EEG_MAX_MINUTES", 60))
@@ -143,10 +143,12 @@ class Analysis:
     def _verdict(self, predictions: list[dict[str, Any]]) -> str:
         if "label" not in predictions[0]:
             return f"{len(predictions)} windows; the values are in the table below."
-        labels = [window["label"] for window in predictions]
+        labels = [window["label"] for window in predictions if window["usable"]]
         shares = {label: labels.count(label) / len(labels) for label in dict.fromkeys(labels)}
         parts = [f"{label} in {share:.0%}" for label, share in sorted(shares.items(), key=lambda item: -item[1])]
-        return f"{len(predictions)} windows: {', '.join(parts)}."
+        unusable = len(predictions) - len(labels)
+        note = f" {unusable} more hold no usable signal and got no label." if unusable else ""
+        return f"{len(labels)} windows: {', '.join(parts) or 'none with a label'}.{note}"
 
     def _draw_traces(self, normalised: mne.io.BaseRaw):
         rate = normalised.info["sfreq"]
@@ -156,13 +158,10 @@ class Analysis:
     def _draw_predictions(self, predictions: list[dict[str, Any]]):
         if "scores" not in predictions[0]:
             return None
-        labels = list(predictions[0]["scores"])
-        probabilities = [[window["scores"][label] for label in labels] for window in predictions]
-        onsets, durations = ([window[key] for window in predictions] for key in ("onset", "duration"))
-        return plot_predictions(onsets, probabilities, labels, window_seconds=durations)
+        return plot_classification(predictions)
 
     def _draw_importance(self, recording: mne.io.BaseRaw, predictions: list[dict[str, Any]]):
-        if "scores" not in predictions[0] or predictions[0]["partial"]:
+        if "scores" not in predictions[0] or not any(each["usable"] and not each["partial"] for each in predictions):
             return None
         importance = self.classify.channel_importance(recording)
         on_scalp = {normalize_channel_name(name): value for name, value in importance.items()}
@@ -179,8 +178,7 @@ class Analysis:
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         files = [save_predictions(predictions, folder / f"predictions{suffix}") for suffix in (".csv", ".json")]
         if "label" in predictions[0]:
-            files.append(folder / "annotations.csv")
-            to_annotations(predictions).save(files[-1], verbose="ERROR")
+            files.append(save_annotations(predictions, folder / "annotations.csv"))
         return [str(file) for file in files]
 
 
