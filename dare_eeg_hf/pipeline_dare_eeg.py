@@ -152,9 +152,11 @@ class Recording:
         """The uninterrupted pieces [start, stop) in samples of the normalised signal."""
         return uninterrupted(self.samples, self.rate, self.breaks)
 
-    def read(self, start: int, stop: int) -> Piece | None:
-        """Return the samples `start` to `stop` of the normalised signal, filtered with a margin on both sides; None
-        where they and the margin hold no signal at all."""
+    def read(self, start: int, stop: int) -> Piece:
+        """Return the samples `start` to `stop` of the normalised signal, filtered with a margin on both sides.
+
+        Where they and the margin hold no signal at all, the piece has no channels.
+        """
         patch = self.feature_extractor.patch_size
         # Pieces begin at whole seconds that are whole patches, so that both rates and the patches agree on the place.
         grid = patch // math.gcd(patch, round(self.rate))
@@ -168,8 +170,10 @@ class Recording:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore" if start else "default")
                 signal, description, losses = self.read_source(source_start, source_stop)
+                moved = [replace(loss, onset=loss.onset + source_start / self.source_rate) for loss in losses]
                 if not self.entirely_lost and not _heard(losses, duration):
-                    return None
+                    nothing = torch.zeros(0, stop - start)
+                    return Piece(nothing, nothing[:, 0].long(), nothing[:, 0].bool(), [], moved)
                 batch = self.feature_extractor(signal, **description)
         except ValueError as error:
             if source_stop - source_start == self.source_samples:
@@ -177,7 +181,6 @@ class Recording:
             raise ValueError(f"Between {first_second} and {last_second} s: {error}; cut this stretch out.") from error
         offset = start - round(source_start / self.source_rate * self.rate)
         values = batch["input_values"][0, :, offset : offset + stop - start]
-        moved = [replace(loss, onset=loss.onset + source_start / self.source_rate) for loss in losses]
         if self.feature_extractor.electrode_names is not None:
             moved = [loss for loss in moved if not loss.channels]  # a spatial projection needs all its electrodes
         return Piece(values, batch["channel_ids"][0], batch["channel_mask"][0], batch.reports[0].channels, moved)
@@ -512,7 +515,7 @@ def cut_windows(
 
 
 def _window(
-    recording: Recording, piece: Piece | None, start: int, length: int, first: int, window: int
+    recording: Recording, piece: Piece, start: int, length: int, first: int, window: int
 ) -> tuple[Window, Piece | None]:
     """One window of a piece that begins at the sample `first`, and its signal if it is usable."""
     begin, end = start / recording.rate, (start + length) / recording.rate
@@ -523,8 +526,6 @@ def _window(
         samples=length,
         partial=length < window,
     )
-    if piece is None:
-        return replace(described, reason="no signal"), None
     reason = why_unusable(begin, end, piece.losses, recording.breaks, 1.5 / recording.rate)
     if reason:
         return replace(described, reason=reason), None

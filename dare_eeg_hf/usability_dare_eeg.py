@@ -246,7 +246,11 @@ def _quiet_blocks(values: np.ndarray, rate: float) -> Iterable[tuple[int, int, i
         part = starts[first : first + BLOCKS_AT_ONCE]
         reasons = _judge_blocks(np.lib.stride_tricks.sliding_window_view(values, length)[part], rate)
         for index in np.flatnonzero(reasons):
-            yield int(reasons[index]), int(part[index]), int(part[index]) + length
+            start, stop = int(part[index]), int(part[index]) + length
+            if reasons[index] == _RAIL:  # such a block may reach beyond the rails
+                (at_rails,) = np.nonzero(_at_rails(values[None, start:stop])[0])
+                start, stop = start + int(at_rails[0]), start + int(at_rails[-1]) + 1
+            yield int(reasons[index]), start, stop
 
 
 def _block_sums(values: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
@@ -269,8 +273,7 @@ def _trendless_variance(values: np.ndarray, starts: np.ndarray, length: int) -> 
 
 def _judge_blocks(blocks: np.ndarray, rate: float) -> np.ndarray:
     """Say why blocks (B, samples) in microvolts hold no signal: (B,) indices of `REASONS`, 0 where one does."""
-    low, high = blocks.min(axis=1, keepdims=True), blocks.max(axis=1, keepdims=True)
-    at_rails = ((blocks == low) | (blocks == high)).mean(axis=1) > 0.5
+    railed = (_at_rails(blocks).mean(axis=1) > 0.5) & (np.ptp(blocks, axis=1) > RAIL_RANGE)
     blocks = blocks - blocks.mean(axis=1, keepdims=True)
     overall = blocks.std(axis=1)
     time = np.linspace(-1, 1, blocks.shape[1])
@@ -278,8 +281,14 @@ def _judge_blocks(blocks: np.ndarray, rate: float) -> np.ndarray:
     around_line = np.sqrt(np.maximum(overall**2 - slope**2 * (time @ time) / len(time), 0.0))
     remainder = _below_mains(blocks, rate)
     hum = (remainder < FLAT_MICROVOLTS) | ((remainder < HUM_REMAINDER) & (overall > HUM_FACTOR * remainder))
-    return np.select(
-        [at_rails & (high - low > RAIL_RANGE).ravel(), around_line < FLAT_MICROVOLTS, hum], [_RAIL, _QUIET, _HUM]
+    return np.select([railed, around_line < FLAT_MICROVOLTS, hum], [_RAIL, _QUIET, _HUM])
+
+
+def _at_rails(blocks: np.ndarray) -> np.ndarray:
+    """Mark the samples of blocks (B, samples) at an extreme that a tenth of the block shares."""
+    lowest, highest = (blocks == extreme(blocks, axis=1, keepdims=True) for extreme in (np.min, np.max))
+    return (lowest & (lowest.mean(axis=1, keepdims=True) > 0.1)) | (
+        highest & (highest.mean(axis=1, keepdims=True) > 0.1)
     )
 
 
