@@ -23,7 +23,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceCl
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.processing_utils import Unpack
 from transformers.utils import ModelOutput, TransformersKwargs, logging
-from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
+from transformers.utils.generic import can_return_tuple, maybe_autocast, merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
 from .configuration_dare_eeg import DareEegConfig
@@ -628,7 +628,7 @@ class DareEegContrastiveProjection(nn.Module):
         """Embed `(B, K, S, D)` features, averaged over the time patches `kept` `(1 or B, K)`, as `(B, projection)`."""
         features = features.flatten(2)
         pooled = features.mean(dim=1) if kept is None else masked_mean(features, kept, dim=1)
-        return F.normalize(self.fc2(F.relu(self.fc1(pooled))).float(), dim=-1)
+        return F.normalize(at_least_float32(self.fc2(F.relu(self.fc1(pooled)))), dim=-1)
 
 
 def masked_mean(values: torch.Tensor, mask: torch.Tensor, dim: int) -> torch.Tensor:
@@ -637,9 +637,14 @@ def masked_mean(values: torch.Tensor, mask: torch.Tensor, dim: int) -> torch.Ten
     return (values * weights).sum(dim) / weights.sum(dim).clamp(min=1)
 
 
+def at_least_float32(values: torch.Tensor) -> torch.Tensor:
+    """`values` in float32, or in float64 where they are: the precision in which losses are computed."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def masked_mean_square(values: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Mean square of `values`, in float32, over the leading positions where `mask` is True (all, where None)."""
-    squares = values.float().square()
+    """Mean square of `values` over the leading positions where `mask` is True (all, where None)."""
+    squares = at_least_float32(values).square()
     if mask is None:
         return squares.mean()
     squares = squares.flatten(mask.dim()).mean(-1)
@@ -679,6 +684,9 @@ def gather_with_gradient(embeddings: torch.Tensor) -> tuple[torch.Tensor, int]:
 def info_nce(first: torch.Tensor, second: torch.Tensor, temperature: float, gather: bool = False) -> torch.Tensor:
     """Symmetric InfoNCE between two views of the same windows (METHOD.md, "Losses").
 
+    Similarities are products in float32 under autocast too: divided by a temperature of 0.1, bfloat16 would round them
+    to steps of up to 0.06.
+
     Args:
         first: Unit vectors `(B, E)` of the first views.
         second: Unit vectors `(B, E)` of the second views.
@@ -688,11 +696,13 @@ def info_nce(first: torch.Tensor, second: torch.Tensor, temperature: float, gath
     Returns:
         The loss, a scalar.
     """
+    first, second = at_least_float32(first), at_least_float32(second)
     all_first, start = gather_with_gradient(first) if gather else (first, 0)
     all_second = gather_with_gradient(second)[0] if gather else second
     labels = torch.arange(start, start + len(first), device=first.device)
-    forward = F.cross_entropy(first @ all_second.T / temperature, labels)
-    backward = F.cross_entropy(second @ all_first.T / temperature, labels)
+    with maybe_autocast(first.device.type, enabled=False):
+        forward = F.cross_entropy(first @ all_second.T / temperature, labels)
+        backward = F.cross_entropy(second @ all_first.T / temperature, labels)
     return (forward + backward) / 2
 
 
@@ -908,7 +918,7 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
         output = self.dare_eeg(
             input_values, channel_ids, channel_mask, output_hidden_states=False, output_attentions=False
         )
-        features = output.last_hidden_state.float()
+        features = at_least_float32(output.last_hidden_state)
         features = features.unflatten(1, (-1, self.config.num_summary_tokens))
         return F.layer_norm(features, features.shape[-1:], eps=1e-5) if self.config.normalize_targets else features
 

@@ -372,6 +372,32 @@ def test_info_nce_is_what_its_definition_says():
     assert info_nce(first, first, 0.1) < info_nce(first, second, 0.1)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_info_nce_is_computed_in_float32_under_autocast(dtype):
+    first, second = (torch.nn.functional.normalize(torch.randn(16, 64, generator=generator(k))) for k in (0, 1))
+
+    def loss_and_gradients(autocast):
+        leaves = first.clone().requires_grad_(), second.clone().requires_grad_()
+        with torch.autocast("cpu", dtype=dtype, enabled=autocast):
+            loss = info_nce(*leaves, 0.1)
+        return loss, *torch.autograd.grad(loss, leaves)
+
+    expected, found = loss_and_gradients(False), loss_and_gradients(True)
+    with torch.autocast("cpu", dtype=dtype):
+        assert (first @ second.T).dtype == dtype
+        halves = info_nce(first.to(dtype), second.to(dtype), 0.1)
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+    assert halves.dtype == torch.float32
+    assert torch.equal(halves, info_nce(first.to(dtype).float(), second.to(dtype).float(), 0.1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_losses_are_computed_in_float32_or_better(pretrainer, dtype):
+    output = pretrainer.to(dtype)(windows(), CHANNEL_IDS, generator=generator())
+    losses = [output[name] for name in output if name.startswith("loss")]
+    assert {loss.dtype for loss in losses} == {torch.promote_types(dtype, torch.float32)}
+
+
 def test_recorded_states_are_the_online_encoders(pretrainer):
     output = pretrainer(windows(), CHANNEL_IDS, generator=generator(), output_hidden_states=True)
     plain = pretrainer(windows(), CHANNEL_IDS, generator=generator())
@@ -379,24 +405,27 @@ def test_recorded_states_are_the_online_encoders(pretrainer):
     torch.testing.assert_close(output.loss, plain.loss)
 
 
-@pytest.mark.parametrize("part", ["reconstruction", "anchor", "mask_alignment"])
-def test_training_lowers_each_loss(tiny_config, part):
-    torch.manual_seed(0)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(("part", "share"), [("reconstruction", 0.9), ("anchor", 0.5), ("mask_alignment", 0.5)])
+def test_training_lowers_each_loss(tiny_config, part, share, seed):
+    """Two tones under one mask are learned by heart from any start: over 16 seeds and three instruction sets no more
+    than 0.74, 0.10 and 0.01 of the losses were left; an objective that is not trained keeps all of its own."""
+    torch.manual_seed(seed)
     weights = {f"{name}_loss_weight": float(name == part) for name in ("reconstruction", "anchor", "mask_alignment")}
     model = DareEegForPreTraining(DareEegConfig(**{**tiny_config.to_dict(), **weights})).train()
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=3e-3)
     time = torch.arange(256) / 256
-    tones = torch.stack([torch.sin(2 * torch.pi * rate * time) for rate in range(4, 12)])
+    tones = torch.stack([torch.sin(2 * torch.pi * rate * time) for rate in (4, 11)])
     inputs = tones[:, None] * torch.linspace(0.5, 1, 6)[:, None]
     losses = []
-    for step in range(100):
-        output = model(inputs, CHANNEL_IDS, generator=generator(step))
+    for _ in range(60):
+        output = model(inputs, CHANNEL_IDS, generator=generator(seed))
         optimizer.zero_grad()
         output.loss.backward()
         optimizer.step()
         model.update_momentum_encoder(0.99)
         losses.append(output[f"loss_{part}"].item())
-    assert sum(losses[-20:]) < 0.95 * sum(losses[:20]), losses
+    assert min(losses[-5:]) < share * losses[0], losses
 
 
 # --- classifier

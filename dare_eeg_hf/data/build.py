@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import multiprocessing
 import shutil
 from collections import Counter
@@ -24,6 +25,7 @@ from .parts import (
     ROWS_PER_GROUP,
     PartRecord,
     build_part,
+    is_of_another_version,
     part_paths,
     read_record,
     table_writer,
@@ -31,6 +33,8 @@ from .parts import (
     write_groups,
 )
 from .storage import window_features
+
+logger = logging.getLogger(__name__)
 
 FILE_BYTES = 500_000_000
 """About how large a Parquet file becomes; a recording is never cut in two."""
@@ -110,6 +114,15 @@ def build(
     fingerprint = corpus.fingerprint()
     (output / PARTS_FOLDER).mkdir(parents=True, exist_ok=True)
     records = {recording.name: read_record(corpus, recording, output, fingerprint) for recording in recordings}
+    outdated = sum(is_of_another_version(recording, output, fingerprint) for recording in recordings)
+    if outdated:
+        logger.warning(
+            "%d of %d recordings in %s were cut by another version of the code or with other settings: they are cut "
+            "again, so that all windows of the data set are made alike.",
+            outdated,
+            len(recordings),
+            output,
+        )
     done = {name for name, record in records.items() if record is not None and record.error is None}
     todo = [recording for recording in recordings if recording.name not in done]
     progress = tqdm(
@@ -151,18 +164,28 @@ def merge(
         FileNotFoundError: if a folder holds no parts, or the source holds no recordings.
     """
     output = Path(output)
-    take_parts(output, [Path(folder) for folder in folders])
     fingerprint = corpus.fingerprint()
+    take_parts(output, [Path(folder) for folder in folders], fingerprint)
     recordings = corpus.recordings(Path(source).absolute(), subjects)
     records = [(recording, read_record(corpus, recording, output, fingerprint)) for recording in recordings]
     result = BuildResult(
         output,
         [record for _, record in records if record is not None],
-        [recording.name for recording, record in records if record is None],
+        [_what_is_missing(recording, output, fingerprint) for recording, record in records if record is None],
     )
     if not result.missing:
         _assemble(corpus, result)
     return result
+
+
+def _what_is_missing(recording: RecordingFile, output: Path, fingerprint: str) -> str:
+    """The name of a recording and, where there is a part that does not fit, what is the matter with it."""
+    if not is_of_another_version(recording, output, fingerprint):
+        return recording.name
+    return (
+        f"{recording.name} (cut by another version of the code or with other settings than here: run its shard again "
+        "with the code and the options of this merge)"
+    )
 
 
 def _build_parts(

@@ -17,6 +17,7 @@ import numpy as np
 
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 
+from .code_version import code_version
 from .recordings import Recording, normalize_raw, read_raw
 from .storage import MILLIVOLTS
 from .windows import Event, Rejection, Windows, cut_windows
@@ -256,7 +257,8 @@ class EegCorpus:
         return json.loads(json.dumps(declared, default=list, sort_keys=True))
 
     def fingerprint(self) -> str:
-        """Changes when the settings or the code of the corpus change: what was built before is then built anew."""
+        """Changes with the settings, the code of the corpus and the code that reads, normalises and cuts recordings:
+        what was built before is then built anew."""
         code = [inspect.getsource(kind) for kind in type(self).__mro__ if issubclass(kind, EegCorpus)]
-        text = json.dumps([self.settings(), code], sort_keys=True)
+        text = json.dumps([self.settings(), code, code_version(type(self))], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

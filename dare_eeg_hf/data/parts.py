@@ -124,7 +124,7 @@ def _quiet_mne() -> Iterator[None]:
 
 
 def read_record(corpus: EegCorpus, recording: RecordingFile, output: Path, fingerprint: str) -> PartRecord | None:
-    """The record of a part that was built with these settings from the file as it is now; None where there is none."""
+    """The record of a part that this code built with these settings from the file as it is now, where there is one."""
     data, note = part_paths(output, recording.name)
     try:
         record = PartRecord(**json.loads(note.read_text(encoding="utf-8")))
@@ -134,6 +134,12 @@ def read_record(corpus: EegCorpus, recording: RecordingFile, output: Path, finge
     return record if current and (record.error is not None or data.is_file()) else None
 
 
+def is_of_another_version(recording: RecordingFile, output: Path, fingerprint: str) -> bool:
+    """Whether there is a part of a recording that other code, or other settings, have made."""
+    made_by = _read_note(part_paths(output, recording.name)[1]).get("fingerprint")
+    return made_by is not None and made_by != fingerprint
+
+
 def part_paths(output: Path, name: str) -> tuple[Path, Path]:
     """Paths of the windows and of the record of a recording. No name of a recording leads out of the folder."""
     readable = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[-60:]
@@ -141,8 +147,11 @@ def part_paths(output: Path, name: str) -> tuple[Path, Path]:
     return output / PARTS_FOLDER / f"{key}.parquet", output / PARTS_FOLDER / f"{key}.json"
 
 
-def take_parts(output: Path, folders: Sequence[Path]) -> None:
-    """Bring the parts that other builds have made, in other folders, into this output."""
+def take_parts(output: Path, folders: Sequence[Path], fingerprint: str) -> None:
+    """Bring the parts that other builds have made, in other folders, into this output.
+
+    Those that went well here, under the same fingerprint, stay.
+    """
     target = output / PARTS_FOLDER
     target.mkdir(parents=True, exist_ok=True)
     for folder in folders:
@@ -150,17 +159,25 @@ def take_parts(output: Path, folders: Sequence[Path]) -> None:
             raise FileNotFoundError(f"{folder} holds no parts of a build (no folder {PARTS_FOLDER})")
         # The records last: a part without a record does not count.
         for path in sorted((folder / PARTS_FOLDER).iterdir(), key=lambda path: (path.suffix == ".json", path.name)):
-            if path.suffix in {".parquet", ".json"} and not path.name.startswith(".") and not _is_better(target, path):
+            is_part = path.suffix in {".parquet", ".json"} and not path.name.startswith(".")
+            if is_part and not _is_better(target, path, fingerprint):
                 with replacing(target / path.name) as temporary:
                     shutil.copyfile(path, temporary)
 
 
-def _is_better(target: Path, path: Path) -> bool:
+def _is_better(target: Path, path: Path, fingerprint: str) -> bool:
     """Whether the part in `target` went well: another machine's failure must not replace it."""
+    note = _read_note(target / path.with_suffix(".json").name)
+    return note.get("fingerprint") == fingerprint and note.get("error") is None
+
+
+def _read_note(path: Path) -> dict:
+    """The record of a part as it was written, whatever version wrote it; empty where none can be read."""
     try:
-        return json.loads((target / path.with_suffix(".json").name).read_text(encoding="utf-8"))["error"] is None
-    except (FileNotFoundError, ValueError, KeyError):
-        return False
+        note = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}
 
 
 def table_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:

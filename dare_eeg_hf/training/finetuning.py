@@ -492,6 +492,12 @@ class TrainingLoop:
             self.scheduler.step()
             self.optimizer.zero_grad()
             total += loss.detach()
+        if self.accelerator.scaler is not None and self.accelerator.scaler.get_scale() < 1:
+            # It halves its factor at each gradient that is not a number, and skips the step: nothing would be learned.
+            raise FloatingPointError(
+                f"the gradient was still not a number in epoch {epoch} after the loss scaler of fp16 had gone down to "
+                "1: use bf16, or lower the learning rate"
+            )
         return float(self.accelerator.reduce(total / self.steps_per_epoch, "mean"))
 
     def _take(self, inputs: dict[str, torch.Tensor], positions: torch.Tensor) -> dict[str, torch.Tensor]:

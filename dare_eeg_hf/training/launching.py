@@ -54,6 +54,8 @@ def make_accelerator(arguments: "PretrainingArguments") -> Accelerator:
     on_cpu = accelerator.device.type == "cpu"
     if on_cpu and accelerator.mixed_precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         logger.warning("This CPU has no bf16 instructions: bf16 will be many times slower than float32 here.")
+    if on_cpu and accelerator.mixed_precision == "fp16":
+        logger.warning("fp16 needs a GPU: on the CPU everything is computed in float32, as with mixed precision no.")
     return accelerator
 
 

@@ -252,6 +252,8 @@ class PretrainingRun:
         except CheckpointError as error:
             raise PretrainingError(str(error)) from error
         self.progress = Progress(**state["progress"])
+        if self.accelerator.scaler is not None and "scaler" in state:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
         changed = {
             name: (state["setup"][name], value)
             for name, value in self._setup().items()
@@ -368,12 +370,13 @@ class PretrainingRun:
         return torch.stack([getattr(output, name).detach().float() for name in self.loss_names])
 
     def clip_gradients(self) -> torch.Tensor:
-        """Clip where asked for; return the gradient's norm before that."""
+        """Clip where asked for; return the gradient's norm before that, without the factor of fp16's scaler."""
         limit = self.arguments.max_gradient_norm
         parameters = [parameter for parameter in self.network.parameters() if parameter.grad is not None]
         if limit is not None:
-            norm = self.accelerator.clip_grad_norm_(parameters, limit)
+            norm = self.accelerator.clip_grad_norm_(parameters, limit)  # this unscales first
         else:
+            self.accelerator.unscale_gradients(self.optimizer)
             norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in parameters])
         return norm.full_tensor() if hasattr(norm, "full_tensor") else norm
 
@@ -389,16 +392,25 @@ class PretrainingRun:
         """Read the newest steps' numbers and make sure that they are numbers.
 
         Raises:
-            PretrainingError: at the first step whose loss or gradient is not finite.
+            PretrainingError: at the first step whose loss or gradient is not finite; under a gradient scaler, which
+                halves its factor and skips such a step, when gradients overflow without any factor too.
         """
         try:
-            self.progress.unlogged += self.log.collect()
+            rows = self.log.collect()
         except NotFiniteError as error:
             raise PretrainingError(
                 f"The loss or its gradient stopped being a number in step {self.progress.step - error.steps_ago} "
                 f"({error.values}). Usual reasons: a window with NaN or huge values, a learning rate too high, or "
                 f"fp16. {self._advice()}"
             ) from error
+        scaler = self.accelerator.scaler
+        if scaler is not None and scaler.get_scale() < 1 and any(self.log.is_skipped(row) for row in rows):
+            raise PretrainingError(
+                f"The gradient was still not a number at step {self.progress.step} after the loss scaler of fp16 had "
+                "gone down to 1, so scaling is not the reason. Usual reasons: a window with huge values, a learning "
+                f"rate too high, or a model that needs the range of bf16 (--mixed-precision bf16). {self._advice()}"
+            )
+        self.progress.unlogged += rows
 
     def log_when_due(self) -> None:
         """Write the mean of the newest steps every `log_every` steps, and at the end.
@@ -504,6 +516,8 @@ class PretrainingRun:
         weights = checkpointing.model_tensors(self.network)
         moments = checkpointing.optimizer_tensors(self.network, self._plain_optimizer)
         state = {"progress": asdict(self.progress), "setup": self._setup()}
+        if self.accelerator.scaler is not None:
+            state["scaler"] = self.accelerator.scaler.state_dict()
 
         def fill(folder: Path) -> None:
             self.network.config.architectures = [type(self.network).__name__]

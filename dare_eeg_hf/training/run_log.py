@@ -1,5 +1,6 @@
 """Where a run's numbers go: metrics.jsonl, Accelerate's trackers, the progress bar."""
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +33,7 @@ class RunLog:
         accelerator: knows the trackers.
         processes: who writes, and whose numbers are averaged.
         output_dir: the run's folder.
-        names: what the numbers of a step are called, in order.
+        names: what the numbers of a step are called, in order; the last one is the norm of the gradient.
         windows_per_step: for the throughput.
     """
 
@@ -83,6 +84,9 @@ class RunLog:
     def collect(self) -> list[list[float]]:
         """The newest steps' numbers, averaged over processes, one row a step.
 
+        A gradient scaler finds its factor by trying: where the gradient overflows it skips the step and takes a
+        smaller one. Such a step has a loss, and no norm of a gradient that could be judged.
+
         Raises:
             NotFiniteError: for the first step whose numbers are not finite.
         """
@@ -92,16 +96,25 @@ class RunLog:
         self._recent.clear()
         sums = self.processes.sum(rows.flatten().tolist())
         rows = (torch.tensor(sums, dtype=torch.float64) / self.processes.world_size).view(rows.shape)
-        broken = (~rows.isfinite()).any(1).nonzero().flatten().tolist()
+        judged = rows if self.accelerator.scaler is None else rows[:, :-1]
+        broken = (~judged.isfinite()).any(1).nonzero().flatten().tolist()
         if broken:
             values = dict(zip(self.names, rows[broken[0]].tolist(), strict=True))
             raise NotFiniteError(len(rows) - 1 - broken[0], values)
         return rows.tolist()
 
+    def is_skipped(self, row: list[float]) -> bool:
+        """Whether the gradient scaler skipped the step of this row."""
+        return self.accelerator.scaler is not None and not math.isfinite(row[-1])
+
     def write_training(self, step: int, epoch: int, rows: list[list[float]], rates: dict[str, float]) -> None:
         """Write the mean of some steps' rows, and show it on the bar."""
-        means = torch.tensor(rows, dtype=torch.float64).mean(0).tolist()
+        *losses, norms = torch.tensor(rows, dtype=torch.float64).unbind(1)
+        taken = torch.tensor([not self.is_skipped(row) for row in rows])
+        means = [*(loss.mean().item() for loss in losses), norms[taken].mean().item()]
         values = dict(zip(self.names, means, strict=True))
+        if self.accelerator.scaler is not None:
+            values["skipped_steps"] = len(rows) - int(taken.sum())
         elapsed = max(time.monotonic() - self._clock, 1e-9)
         speed = (step - self._clock_step) * self.windows_per_step / elapsed
         self.restart_clock(step)

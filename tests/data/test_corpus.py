@@ -3,7 +3,9 @@ import json
 import multiprocessing
 import os
 import random
+import shutil
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import mne
@@ -11,6 +13,8 @@ import numpy as np
 import pytest
 from datasets import load_dataset
 
+from dare_eeg_hf.data import code_version
+from dare_eeg_hf.data import corpus as corpus_module
 from dare_eeg_hf.data.build import build, merge
 from dare_eeg_hf.data.corpus import EegCorpus
 from dare_eeg_hf.data.parts import PARTS_FOLDER, part_paths
@@ -200,6 +204,112 @@ def test_other_settings_or_files_are_built_anew(source, tmp_path):
     (copy / "S001" / "S001R02.edf").unlink()
     build(Simulated(), copy, tmp_path / "out")
     assert set(load_dataset(str(tmp_path / "out"), split="train")["recording"]) == {"S001/S001R01.edf"}
+
+
+@pytest.fixture
+def scratch_package(tmp_path):
+    """A copy of the package in a folder of its own, whose code may be changed; `digest()` asks it for a version."""
+    shutil.copytree(Path(code_version.PACKAGE), tmp_path / "dare_eeg_hf", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "helpers.py").write_text("FACTOR = 1\n")
+    (tmp_path / "own_corpus.py").write_text(
+        "import helpers\nfrom dare_eeg_hf.data.command import main\nfrom dare_eeg_hf.data.corpus import EegCorpus\n"
+    )
+
+    def digest():
+        for cached in (code_version._text, code_version._imported):
+            cached.cache_clear()
+        return code_version.digest_of({tmp_path / "own_corpus.py", tmp_path / "dare_eeg_hf" / "data" / "corpus.py"})
+
+    return tmp_path, digest
+
+
+@pytest.mark.parametrize(
+    ("file", "counts"),
+    [
+        ("dare_eeg_hf/signal_dare_eeg.py", True),
+        ("dare_eeg_hf/montage.py", True),
+        ("dare_eeg_hf/data/normalization.py", True),
+        ("dare_eeg_hf/data/readers.py", True),
+        ("dare_eeg_hf/data/edf.py", True),
+        ("dare_eeg_hf/data/quality.py", True),
+        ("dare_eeg_hf/data/windows.py", True),
+        ("dare_eeg_hf/data/tables.py", True),
+        ("own_corpus.py", True),
+        ("helpers.py", True),
+        ("dare_eeg_hf/data/loading.py", False),
+        ("dare_eeg_hf/data/command.py", False),
+        ("dare_eeg_hf/modeling_dare_eeg.py", False),
+        ("dare_eeg_hf/training/finetuning.py", False),
+    ],
+)
+def test_the_code_that_makes_windows_is_part_of_a_corpus_version(scratch_package, monkeypatch, file, counts):
+    folder, digest = scratch_package
+    monkeypatch.setattr(code_version, "PACKAGE", folder / "dare_eeg_hf")
+    before = digest()
+    assert digest() == before
+    text = (folder / file).read_text(encoding="utf-8")
+    (folder / file).write_bytes(text.replace("\n", "\r\n").encode())
+    assert digest() == before, "line endings are no other code"
+    (folder / file).write_text(text + "\n# another version\n", encoding="utf-8")
+    assert (digest() != before) == counts
+
+
+def test_what_normalisation_begins_to_import_becomes_part_of_the_version(scratch_package, monkeypatch):
+    folder, digest = scratch_package
+    monkeypatch.setattr(code_version, "PACKAGE", folder / "dare_eeg_hf")
+    added, user = folder / "dare_eeg_hf" / "data" / "added.py", folder / "dare_eeg_hf" / "data" / "normalization.py"
+    added.write_text("GAIN = 1\n")
+    user.write_text(
+        user.read_text(encoding="utf-8") + "\n\ndef late():\n    from .added import GAIN\n", encoding="utf-8"
+    )
+    before = digest()
+    added.write_text("GAIN = 2\n")
+    assert digest() != before
+
+
+def test_another_mne_or_scipy_is_another_version(monkeypatch):
+    before = Simulated().fingerprint()
+    monkeypatch.setattr(code_version, "version", lambda name: "0.0" if name == "mne" else version(name))
+    assert Simulated().fingerprint() != before
+
+
+@pytest.fixture
+def other_code(monkeypatch):
+    """`other_code()`: from now on the code is another version, which is then the one of every fingerprint."""
+    return lambda: monkeypatch.setattr(corpus_module, "code_version", lambda corpus: "another version")
+
+
+def test_parts_of_another_version_are_built_again_and_it_is_told(source, built, tmp_path, other_code, caplog):
+    shutil.copytree(built.output, tmp_path / "out")
+    build(Simulated(), source, tmp_path / "out")
+    assert not caplog.records
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out" / PARTS_FOLDER).glob("*.parquet")}
+    other_code()
+    result = build(Simulated(), source, tmp_path / "out")
+    assert "6 of 6 recordings" in caplog.text
+    assert "another version of the code" in caplog.text
+    after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out" / PARTS_FOLDER).glob("*.parquet")}
+    assert after.keys() == before.keys()
+    assert not [name for name in after if after[name] == before[name]]
+    assert {record.fingerprint for record in result.records} == {Simulated().fingerprint()}
+    caplog.clear()
+    build(Simulated(), source, tmp_path / "out")
+    assert not caplog.records
+
+
+def test_shards_of_another_version_are_not_merged_and_it_is_told(source, tmp_path, other_code):
+    build(Simulated(), source, tmp_path / "old", shard=(0, 2))
+    build(Simulated(), source, tmp_path / "out", shard=(1, 2))
+    other_code()
+    build(Simulated(), source, tmp_path / "new", shard=(1, 2))
+    result = merge(Simulated(), source, tmp_path / "out", [tmp_path / "old", tmp_path / "new"])
+    assert not result.complete
+    assert len(result.missing) == 3
+    assert all("cut by another version of the code" in name for name in result.missing)
+    assert not (tmp_path / "out" / "data").exists()
+    # What another version left in the output does not keep the right parts out.
+    build(Simulated(), source, tmp_path / "new", shard=(0, 2))
+    assert merge(Simulated(), source, tmp_path / "out", [tmp_path / "new"]).complete
 
 
 # -- what goes wrong --------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import datasets
+import torch
 
 from dare_eeg_hf.training import pretraining
 from dare_eeg_hf.training.pretraining import PretrainingArguments, pretrain
@@ -36,6 +37,7 @@ def main() -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
     pretraining.take_step = take_step_then_do_as_told
+    torch.set_default_dtype(getattr(torch, job.get("dtype", "float32")))
     if "batches_of_last_rank" in job and os.environ.get("RANK") == str(int(os.environ.get("WORLD_SIZE", "1")) - 1):
         loader = PretrainingRun._loader
         PretrainingRun._loader = lambda *where, **more: list(loader(*where, **more))[: job["batches_of_last_rank"]]
