@@ -76,11 +76,12 @@ class BuildResult:
 
     def emptiness(self) -> list[str]:
         """Sentences about windows that had to be there and are not, with the events that the recordings do hold."""
-        if self.missing or any(record.windows for record in self.records) and not self.empty_classes:
+        some = any(record.windows for record in self.records)
+        if self.missing or (some and not self.empty_classes):
             return []
         texts = sum((Counter(record.texts) for record in self.records), Counter())
         held = f"; the annotations of the recordings: {texts_with_counts(texts)}"
-        if not any(record.windows for record in self.records):
+        if not some:
             return ["no recording gave a window" + (held if self.expected or texts else "")]
         return [f"no window is of the class {name}{held}" for name in self.empty_classes]
 
