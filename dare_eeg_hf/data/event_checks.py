@@ -52,7 +52,7 @@ def texts_with_counts(texts: Mapping[str, int], most: int = 20) -> str:
 
 
 def guess_of_onsets(onsets: Sequence[float], seconds: float, rate: float) -> str:
-    """What onsets in seconds that lie beyond a recording's end look like, from their largest; "" where nothing fits."""
+    """What unit onsets beyond a recording's end seem to have, by their largest; "" where nothing fits."""
     units = {"milliseconds": 1000.0, f"samples at {rate:g} Hz": rate, "microseconds": 1e6}
     fitting = [name for name, factor in units.items() if max(onsets) / factor <= seconds]
     fitting = [name for name in fitting if name != "microseconds"] or fitting

@@ -14,8 +14,8 @@ from pathlib import Path
 from .side_tables import is_missing, listed_lines, read_side_table, warn
 
 ASSUMED = {
-    "file": "each file was taken as a person of its own; people with several recordings may be on both sides of a split",
-    "folder": "each folder was taken as a person of its own; people with several folders may be on both sides of a split",
+    "file": "each file was taken as a person of its own; people with several recordings may be on both sides",
+    "folder": "each folder was taken as a person of its own; people in several folders may be on both sides",
 }
 """How the person of a recording may have been guessed, and what that means."""
 

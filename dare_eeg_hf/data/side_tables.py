@@ -1,4 +1,4 @@
-"""Tables that lie beside recordings (events, channels, participants, labels): every row that cannot be used is named."""
+"""Tables beside recordings (events, channels, participants, labels): every row that cannot be used is named."""
 
 import csv
 import io
