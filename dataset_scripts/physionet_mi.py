@@ -62,6 +62,13 @@ class PhysioNetMI(EegCorpus):
         """The resting runs have one label throughout."""
         return RESTING_RUNS.get(recording.run)
 
+    def expected_classes(self, recordings):
+        """Those of the runs that are there: the data set is often had in part."""
+        runs = {recording.run for recording in recordings}
+        moved = {name for run in runs & MOVEMENTS_OF_RUN.keys() for name in ("rest", *MOVEMENTS_OF_RUN[run])}
+        there = moved | {RESTING_RUNS[run] for run in runs & RESTING_RUNS.keys()}
+        return [name for name in self.label_names if name in there]
+
     def events(self, raw, recording):
         """T1 and T2 mean what the run makes of them."""
         if recording.run in RESTING_RUNS:

@@ -3,10 +3,11 @@
 Files       everything that dare_eeg_hf reads: EDF, BDF, GDF, BrainVision, EEGLAB, FIF, CNT, EGI, Nihon Kohden,
             Persyst, and CSV, MAT, NPZ with a sidecar (see dare_eeg_hf.data.tables). What cannot be read is listed at
             the end.
-Subjects    "sub-XX" in the path; else the folder below --source; else the name of the file. --subject-pattern tells
-            otherwise: its first group is the subject.
+Subjects    people: from --subject-table (columns filename and subject), --subject-pattern (its first group is the
+            person), "sub-XX" in the path, or a naming scheme that all files follow (S001R01, Subject00_1, SC4001E0,
+            chb01_03, ...). Else each folder or file is taken as a person of its own: that is said, in the card too.
 Labels      none, or the classes of --labels, from
-              the annotations:  --events T1=left T2=right
+              the annotations:  --events T1=left T2=right (codes of a trigger channel: --events-from-channel Status)
               the file names:   --label-pattern "_(rest|task)"
               a table:          --label-table participants.tsv --label-key participant_id --label-column group
                                 (the key is the subject, or the path of the recording below --source)
@@ -21,7 +22,11 @@ import hashlib
 from pathlib import Path
 
 from dare_eeg_hf.data.command import main
+from dare_eeg_hf.data.event_checks import match_texts, texts_with_counts
+from dare_eeg_hf.data.people import listed
 from dare_eeg_hf.data.recordings_folder import RecordingsFolder
+from dare_eeg_hf.data.side_tables import warn
+from dare_eeg_hf.data.triggers import annotate_from_channel, codes_of_stim_channels
 from dare_eeg_hf.data.windows import events_from_annotations, label_from_name, labels_from_table
 
 
@@ -35,9 +40,9 @@ class Recordings(RecordingsFolder):
 
     def __init__(self):
         super().__init__()
-        self.subject_pattern: str | None = None
         self.label_pattern: str | None = None
         self.event_labels: dict[str, str] = {}
+        self.event_channel: str | None = None
         self.label_of: dict[str, str] = {}
         self.validation, self.test = 0.0, 0.0
 
@@ -50,12 +55,14 @@ class Recordings(RecordingsFolder):
             "--interpolate", nargs="+", default=[], metavar="SITE", help="fill these, or `bad` ones, from neighbours"
         )
         parser.add_argument("--reader", nargs="+", default=[], metavar="OPTION=VALUE", help="e.g. data_format=int32")
-        parser.add_argument("--subject-pattern", metavar="REGEX", help="its first group is the subject")
+        parser.add_argument("--subject-pattern", metavar="REGEX", help="its first group is the person")
+        parser.add_argument("--subject-table", metavar="FILE", help=".csv or .tsv with columns filename and subject")
         parser.add_argument("--labels", nargs="+", default=[], metavar="CLASS", help="the classes, in order")
         source = parser.add_mutually_exclusive_group()
         source.add_argument("--events", nargs="+", default=[], metavar="TEXT=CLASS", help="annotations -> classes")
         source.add_argument("--label-pattern", metavar="REGEX", help="its first group is the class of the recording")
         source.add_argument("--label-table", type=Path, metavar="FILE", help=".csv or .tsv with the classes")
+        parser.add_argument("--events-from-channel", metavar="CHANNEL", help="its codes are events, such as Status")
         parser.add_argument("--label-key", default="participant_id", metavar="COLUMN", help="subject or path")
         parser.add_argument("--label-column", default="label", metavar="COLUMN", help="the class")
         parser.add_argument("--window-seconds", type=float, default=self.window_seconds)
@@ -68,7 +75,8 @@ class Recordings(RecordingsFolder):
     def configure(self, options: argparse.Namespace) -> None:
         """Take the options over; a mistake in them is one clear error."""
         self.name, self.license, self.label_names = options.name, options.license, tuple(options.labels)
-        self.subject_pattern, self.label_pattern = options.subject_pattern, options.label_pattern
+        self.subject_pattern, self.subject_table = options.subject_pattern, options.subject_table
+        self.label_pattern, self.event_channel = options.label_pattern, options.events_from_channel
         self.window_seconds, self.overlap = options.window_seconds, options.overlap
         self.tmin, self.tmax = options.tmin, options.tmax
         self.validation, self.test = options.validation, options.test
@@ -80,10 +88,10 @@ class Recordings(RecordingsFolder):
         has_source = bool(self.event_labels or self.label_pattern or self.label_of)
         if has_source != bool(self.label_names):
             raise ValueError("--labels and one of --events, --label-pattern, --label-table belong together")
-
-    def subject(self, name):
-        """By the rule of the user, where there is one."""
-        return label_from_name(name, self.subject_pattern) if self.subject_pattern else super().subject(name)
+        if unknown := sorted({*self.event_labels.values()} - {*self.label_names}):
+            raise ValueError(f"--events speaks of {', '.join(unknown)}, which --labels does not have")
+        if self.event_channel and not self.event_labels:
+            raise ValueError("--events-from-channel needs --events: which code is which class, such as 1=left 2=right")
 
     def split(self, recording):
         """By the name of the subject, so that it never depends on who else is there."""
@@ -91,9 +99,24 @@ class Recordings(RecordingsFolder):
         place = int.from_bytes(digest[:8], "big") / 2**64
         return "test" if place < self.test else "validation" if place < self.test + self.validation else "train"
 
+    def segments(self, recording):
+        """With the codes of a trigger channel as annotations, where events are asked for."""
+        for segment in super().segments(recording):
+            if self.event_labels:
+                annotate_from_channel(segment.raw, self.event_channel)
+                _say_what_there_is(segment.raw, self.event_labels)
+            yield segment
+
     def events(self, raw, recording):
         """The annotations that have a class."""
         return events_from_annotations(raw, self.event_labels) if self.event_labels else None
+
+    def remarks(self, recordings):
+        """Also rows of the table of labels that belong to no recording."""
+        there = {name for recording in recordings for name in (recording.name, recording.subject)}
+        unused = sorted(self.label_of.keys() - there)
+        remark = f"the table of labels has rows for nothing that is there: {listed(unused)}"
+        return [*super().remarks(recordings), *([remark] if unused else [])]
 
     def label(self, recording):
         """The class of the whole recording, where it has one."""
@@ -105,6 +128,20 @@ class Recordings(RecordingsFolder):
                 raise ValueError(f"the table of labels has neither {recording.name} nor {recording.subject}")
             return label
         return None
+
+
+def _say_what_there_is(raw, wanted: dict[str, str]) -> None:
+    """Warn where a recording has none of the events asked for, and of channels whose codes may be them."""
+    texts = set(raw.annotations.description.tolist())
+    if match_texts(wanted, texts):
+        return
+    held = [f"has none of the events {', '.join(wanted)}"]
+    held += [
+        f"its channel {name} holds the codes {texts_with_counts(codes)}: --events-from-channel {name}"
+        for name, codes in codes_of_stim_channels(raw).items()
+        if codes and not codes.keys() <= texts
+    ]
+    warn("; ".join(held))
 
 
 def _pairs(items: list[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Adapt a checkpoint to labelled recordings and test it on people it never saw.
+"""Adapt a checkpoint to labelled recordings and test it on people it was not adapted to.
 
     python examples/finetune.py --checkpoint runs/pretrained --data recordings/ --output runs/probe
 
@@ -6,7 +6,8 @@
 names hold the label: `S001R01.edf` eyes open, `S001R02.edf` eyes closed (EEGMMIDB), or `Subject00_1.edf` rest,
 `Subject00_2.edf` arithmetic (EEGMAT). Where the data have no test part, the last quarter of the subjects is tested;
 where they have no validation part, the last quarter of the others selects the epoch. Name subjects yourself with
-`--test-subjects` and `--validation-subjects`.
+`--test-subjects` and `--validation-subjects`. Whether subjects are known to be people is said; where the data do not
+tell, `--subject-pattern` does: a regular expression whose first group, in the name of a recording, is the person.
 
 Several processes: `python -m torch.distributed.run --nproc_per_node 2 examples/finetune.py ...`.
 """
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from dare_eeg_hf import DareEegConfig
 from dare_eeg_hf.atomic_files import write_text
+from dare_eeg_hf.data.people import REMEDY, listed
 from dare_eeg_hf.evaluation.metrics import classification_metrics
 from dare_eeg_hf.evaluation.protocols import Fold, fixed_split
 from dare_eeg_hf.evaluation.tasks import ARITHMETIC, EYES, read_labelled_recordings, read_prepared
@@ -32,16 +34,23 @@ from dare_eeg_hf.training.finetuning import (
 )
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
 
+CROSS_VALIDATE = (
+    "One split, not a result: other test subjects give another figure. Cross-validate over subjects, with "
+    "cross_val_score, DareEegClassifier (dare_eeg_hf.estimator) and groups, or with grouped_k_fold "
+    "(dare_eeg_hf.evaluation.protocols) and finetune."
+)
 
-def read_windows(data: Path, seconds: float) -> LabelledWindows:
+
+def read_windows(data: Path, seconds: float, subject_pattern: str | None = None) -> LabelledWindows:
     """Labelled windows of a prepared data set or of a folder of recordings with telling names."""
     if not data.is_dir():
         raise SystemExit(f"{data} is no folder. {__doc__}")
     if any(data.rglob("*.parquet")):
-        return read_prepared(data)
+        windows = read_prepared(data)
+        return windows if subject_pattern is None else windows.with_subject_pattern(subject_pattern)
     for rule in (EYES, ARITHMETIC):
         try:
-            return read_labelled_recordings(data, rule, seconds)
+            return read_labelled_recordings(data, rule, seconds, subject_pattern)
         except FileNotFoundError:
             continue
     raise SystemExit(
@@ -70,11 +79,24 @@ def split_subjects(windows: LabelledWindows, test: list[str] | None, validation:
 
 
 def evaluate(result: FinetuningResult, test: LabelledWindows, euclidean_alignment: bool) -> dict:
-    """Metrics on the test subjects."""
+    """Metrics on the tested subjects."""
     probabilities = predict_probabilities(
         result.model, result.feature_extractor, test, euclidean_alignment=euclidean_alignment
     )
     return classification_metrics(test.labels, probabilities, test.subjects)
+
+
+def describe_test(test: LabelledWindows, published: bool) -> dict:
+    """What the figures stand for: on whom the classifier was tested, and how that is known.
+
+    Args:
+        test: the windows tested on.
+        published: whether they are the test part that the data set came with.
+    """
+    people = test.people_statement
+    tested = "subjects never seen in fine-tuning" if test.people_known else f"held-out files ({people})"
+    split = "the test part of the data set" if published else "one split, not a result"
+    return {"split": f"{split}: {tested}", "subject_source": test.subject_source, "one_split": not published}
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -86,6 +108,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--output", required=True, type=Path, help="folder for the classifier")
     parser.add_argument("--mode", choices=MODES, default=defaults.mode, help="what is trained (default: %(default)s)")
     parser.add_argument("--window-seconds", type=float, default=4.0, help="for folders of recordings")
+    parser.add_argument("--subject-pattern", metavar="REGEX", help="its first group, in a file's name, is the person")
     parser.add_argument("--test-subjects", nargs="+", help="subjects to test on")
     parser.add_argument("--validation-subjects", nargs="+", help="subjects that select the epoch")
     parser.add_argument("--epochs", type=int, default=defaults.epochs)
@@ -129,7 +152,10 @@ def main() -> None:
     """Read, split, train, test, print."""
     options = parse_arguments()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    windows = read_windows(options.data, options.window_seconds)
+    try:
+        windows = read_windows(options.data, options.window_seconds, options.subject_pattern)
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from error
     fold = split_subjects(windows, options.test_subjects, options.validation_subjects)
     train, validation, test = (windows.select(part) for part in (fold.train, fold.validation, fold.test))
     settings = {name: getattr(options, name) for name in vars(options) if hasattr(FinetuningArguments, name)}
@@ -139,7 +165,8 @@ def main() -> None:
         options.checkpoint, train, validation, FinetuningArguments(output_dir=options.output, **settings)
     )
     metrics = evaluate(result, test, options.euclidean_alignment)
-    metrics["chance"] = 1 / len(windows.label_names)
+    published = options.test_subjects is None and "test" in windows.parts
+    metrics |= {"chance": 1 / len(windows.label_names), **describe_test(test, published)}
     if options.compare_random:
         config = DareEegConfig.from_pretrained(options.checkpoint)
         random = finetune(config, train, validation, FinetuningArguments(**settings))
@@ -148,13 +175,19 @@ def main() -> None:
         write_text(options.output / "test_results.json", json.dumps(metrics, indent=2) + "\n")
 
     low, high = metrics["confidence_intervals"]["balanced_accuracy"]
-    people = ", ".join(sorted(set(test.subjects)))
+    names = sorted(set(test.subjects.tolist()))
     print(f"Classifier saved in {options.output} (best epoch on validation: {result.metrics['epoch']})")
-    print(f"Tested on {len(test)} windows of subjects never seen: {people}")
-    print(f"balanced accuracy  {metrics['balanced_accuracy']:.3f}  (95% over subjects: {low:.3f} to {high:.3f})")
+    if test.people_known:
+        print(f"Tested on {len(test)} windows of subjects never seen in fine-tuning: {', '.join(names)}")
+    else:
+        print(f"Tested on {len(test)} windows of {listed(names)}: {test.people_statement}. {REMEDY}")
+    over = "subjects" if test.people_known else f"{test.subject_source}s"
+    print(f"balanced accuracy  {metrics['balanced_accuracy']:.3f}  (95% over {over}: {low:.3f} to {high:.3f})")
     if options.compare_random:
         print(f"random encoder     {metrics['random_encoder']:.3f}")
     print(f"chance             {metrics['chance']:.3f}")
+    if not published:
+        print(CROSS_VALIDATE)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@
       the same command with --resume
 
 Settings come from the flags, then from --config, then from the published recipe. Several --data are mixed. Recordings
-are cut into windows once, into OUTPUT/windows, and whole subjects are held out for validation. The model, ready for
+are cut into windows once, into OUTPUT/windows, and whole subjects are held out for validation; whether subjects are
+known to be people is said, and --subject-pattern tells where names do not. The model, ready for
 from_pretrained, is in OUTPUT at the end; `python -m dare_eeg_hf.training.report OUTPUT` draws how the run went.
 """
 
@@ -23,8 +24,10 @@ import sys
 import warnings
 from pathlib import Path
 
+from datasets import Dataset
 from huggingface_hub.errors import StrictDataclassError
 
+from dare_eeg_hf.data.people import REMEDY, are_known, statement
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.training.command_line import (
     HelpFormatter,
@@ -41,6 +44,7 @@ from dare_eeg_hf.training.pretraining_data import (
     open_validation_windows,
     open_windows,
     prepare_windows,
+    source_of_subjects,
     split_by_subject,
 )
 from dare_eeg_hf.training.starting_point import signal_contract
@@ -56,6 +60,7 @@ def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, Pretrainin
         help="recordings or windows (validation split, or the only one) to validate on, not held-out subjects",
     )
     data.add_argument("--validation-fraction", type=float, help="share of subjects to hold out (default: 0.1)")
+    data.add_argument("--subject-pattern", metavar="REGEX", help="its first group, in a file's name, is the person")
     data.add_argument("--streaming", action="store_true", default=None, help="read prepared windows while training")
     data.add_argument("--num-proc", type=int, help="processes that cut recordings into windows (default: 1)")
     settings = parser.add_argument_group("settings")
@@ -70,7 +75,7 @@ def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, Pretrainin
 
     options = vars(parser.parse_args(argv))
     names = {field.name for field in dataclasses.fields(PretrainingArguments)} - {"output_dir"}
-    own = {"data", "validation_data", "validation_fraction", "streaming", "num_proc", "output"}
+    own = {"data", "validation_data", "validation_fraction", "subject_pattern", "streaming", "num_proc", "output"}
     try:
         chosen = read_yaml(options.pop("config"), names | own)
         model = {**(chosen.pop("config", None) or {}), **parse_assignments(options.pop("set"))}
@@ -84,15 +89,25 @@ def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, Pretrainin
         )
     except (OSError, TypeError, ValueError) as error:
         parser.error(str(error))
-    defaults = {"validation_data": None, "validation_fraction": 0.1, "streaming": False, "num_proc": 1}
+    defaults = {"validation_data": None, "validation_fraction": 0.1, "subject_pattern": None}
+    defaults |= {"streaming": False, "num_proc": 1}
     return argparse.Namespace(**{**defaults, **{name: chosen[name] for name in own & chosen.keys()}}), arguments
 
 
-def prepared(source: str, folder: Path, extractor: DareEegFeatureExtractor, num_proc: int) -> str | Path:
+def prepared(
+    source: str, folder: Path, extractor: DareEegFeatureExtractor, num_proc: int, subject_pattern: str | None = None
+) -> str | Path:
     """Where the windows of a source are; recordings are cut into windows below `folder` first."""
     if is_prepared(source):
         return source
-    return prepare_windows(source, folder / Path(source).resolve().name, extractor, num_proc=num_proc)
+    return prepare_windows(source, folder / Path(source).resolve().name, extractor, num_proc, subject_pattern)
+
+
+def say_who_is_held_out(windows: Dataset, data: argparse.Namespace) -> None:
+    """Say that validation may be on people who are trained on, where it is not known who was recorded."""
+    source = source_of_subjects(windows)
+    if data.validation_fraction and data.subject_pattern is None and not are_known(source):
+        logging.warning("Held out for validation: not people, as far as is known; %s. %s", statement(source), REMEDY)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -105,7 +120,9 @@ def main(argv: list[str] | None = None) -> int:
         extractor, folder = signal_contract(arguments), arguments.output_dir / "windows"
         with main_process_first(arguments.cpu):
             opened = [
-                open_windows(prepared(source, folder, extractor, data.num_proc), streaming=data.streaming)
+                open_windows(
+                    prepared(source, folder, extractor, data.num_proc, data.subject_pattern), streaming=data.streaming
+                )
                 for source in sources
             ]
             train, validation = [], []
@@ -114,7 +131,10 @@ def main(argv: list[str] | None = None) -> int:
                 validation = [open_validation_windows(source, streaming=data.streaming)]
         for windows, held_out in opened:
             if not data.validation_data and held_out is None and not data.streaming:
-                windows, held_out = split_by_subject(windows, data.validation_fraction, arguments.seed)
+                say_who_is_held_out(windows, data)
+                windows, held_out = split_by_subject(
+                    windows, data.validation_fraction, arguments.seed, data.subject_pattern
+                )
             train.append(windows)
             validation += [held_out] if held_out is not None and not data.validation_data else []
         arguments.corpora = arguments.corpora or describe(train)

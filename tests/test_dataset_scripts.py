@@ -475,9 +475,8 @@ def test_a_built_data_set_comes_back_from_the_hub_as_it_was(tmp_path, hub_server
 
 
 def test_a_restricted_corpus_is_not_uploaded_where_others_see_it(tmp_path, hub_client, capsys):
-    write_edf(
-        tmp_path / "in" / "train/normal/01_tcp_ar/aaaaaebo_s001_t000.edf", ["EEG FP1-REF", "EEG CZ-REF"], 250, 21
-    )
+    for name in ("normal/01_tcp_ar/aaaaaebo_s001_t000.edf", "abnormal/01_tcp_ar/aaaaaebp_s001_t000.edf"):
+        write_edf(tmp_path / "in" / "train" / name, ["EEG FP1-REF", "EEG CZ-REF"], 250, 21)
     out = ["--source", str(tmp_path / "in"), "--output", str(tmp_path / "out"), "--num-proc", "1"]
     corpus = corpus_of("tuab")
     corpus.bad_channels = corpus.interpolate = ()

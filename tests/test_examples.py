@@ -1,11 +1,18 @@
 """Decisions the examples take by themselves: who trains, who selects, who is tested."""
 
+import importlib
+import json
 import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from dare_eeg_hf import DareEegFeatureExtractor, DareEegModel
+from dare_eeg_hf.data.simulation import simulate_recordings
+from dare_eeg_hf.hub.cards import write_model_card
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -68,3 +75,98 @@ def test_the_demo_takes_people_with_both_recordings(tmp_path):
     assert sorted(path.name for path in folds[0].pretraining.rglob("*.edf")) == [
         *("S002R01.edf", "S002R02.edf", "S003R01.edf", "S004R01.edf", "S004R02.edf")
     ]
+
+
+# -- fine-tuning says on whom it was tested, as far as that is known
+
+
+MONTAGE = "Fp1 Fp2 F3 F4 C3 Cz C4 P3 P4 O1 Oz O2".split()
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """Eight recordings of four people, eyes open (R01) and closed (R02), in folders named after the people."""
+    return simulate_recordings(tmp_path_factory.mktemp("made"), subjects=4, montage=MONTAGE, seconds=17)
+
+
+@pytest.fixture
+def run_finetune(tmp_path, tiny_config, monkeypatch, capsys):
+    """`run_finetune(data, *options)` gives what the example prints, what it measures, and the classifier's card."""
+    torch.manual_seed(0)
+    DareEegModel(tiny_config).save_pretrained(tmp_path / "encoder")
+    DareEegFeatureExtractor().save_pretrained(tmp_path / "encoder")
+
+    def run(data: Path, *options: str) -> tuple[str, dict, str]:
+        output = tmp_path / "classifier"
+        command = ["--checkpoint", tmp_path / "encoder", "--data", data, "--output", output, "--epochs", "1", *options]
+        monkeypatch.setattr(sys, "argv", ["finetune.py", *map(str, command)])
+        runpy.run_path(str(EXAMPLES / "finetune.py"), run_name="__main__")
+        measured = json.loads((output / "test_results.json").read_text())
+        return capsys.readouterr().out, measured, write_model_card(output).read_text()
+
+    return run
+
+
+def build_windows(folder: Path, output: Path, *options: str) -> int:
+    """`dataset_scripts/recordings.py` on recordings whose last digit tells open (even) from closed (odd) eyes."""
+    module = importlib.import_module("dataset_scripts.recordings")
+    command = ["--source", folder, "--output", output, "--num-proc", "1", *options]
+    return module.main(module.Recordings(), list(map(str, command)))
+
+
+def linked(recordings: list[Path], folder: Path, names) -> Path:
+    folder.mkdir()
+    for path, name in zip(recordings, names, strict=True):
+        (folder / name).symlink_to(path)
+    return folder
+
+
+def test_people_of_a_flat_folder_are_on_one_side(recordings, tmp_path, run_finetune):
+    flat = linked(recordings, tmp_path / "flat", [path.name for path in recordings])
+    labels = ("--labels", "01", "02", "--label-pattern", r"R(\d\d)")
+    assert build_windows(flat, tmp_path / "windows", *labels) == 0
+    for data in (flat, tmp_path / "windows"):
+        printed, measured, card = run_finetune(data)
+        assert "subjects never seen in fine-tuning: S004\n" in printed
+        assert measured["subject_source"] == "scheme"
+        assert "One split, not a result" in printed
+        assert "| one split, not a result: subjects never seen in fine-tuning |" in card
+        assert "eval_results" not in card
+        assert "model-index" not in card
+
+
+def test_nobody_is_called_never_seen_where_files_were_taken_for_people(recordings, tmp_path, run_finetune):
+    """rec00, rec01 are one person, rec02, rec03 the next, ...: the names do not tell."""
+    names = [f"rec{number:02d}.edf" for number in range(len(recordings))]
+    flat = linked(recordings, tmp_path / "flat", names)
+    rows = [f"{name},{'closed' if number % 2 else 'open'}" for number, name in enumerate(names)]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,eyes", *rows]))
+    labels = ("--labels", "open", "closed", "--label-table", tmp_path / "labels.csv")
+    labels = (*labels, "--label-key", "file", "--label-column", "eyes")
+    assert build_windows(flat, tmp_path / "windows", *labels) == 0
+    assumed = "each file was taken as a person of its own; people with several recordings may be on both sides"
+    printed, measured, card = run_finetune(tmp_path / "windows")
+    for text in (printed, json.dumps(measured), card):
+        assert "never seen" not in text
+        assert assumed in text
+        assert "held-out subjects |" not in text
+    assert "--subject-pattern" in printed
+    assert "| not known |" in card
+
+    pattern = r"rec0([0-7])"  # each file again, but now the user says that they are people
+    printed, measured, _ = run_finetune(tmp_path / "windows", "--subject-pattern", pattern)
+    assert "subjects never seen in fine-tuning: 6, 7" in printed
+    assert measured["subject_source"] == "pattern"
+
+    people = [f"{name},person {number // 2}" for number, name in enumerate(names)]
+    (tmp_path / "people.csv").write_text("\n".join(["filename,subject", *people]))
+    table = ("--subject-table", tmp_path / "people.csv")
+    assert build_windows(flat, tmp_path / "known", *labels, *table) == 0
+    printed, measured, _ = run_finetune(tmp_path / "known")
+    assert "subjects never seen in fine-tuning: person 3\n" in printed
+    assert measured["subject_source"] == "column"
+
+
+def test_a_pattern_that_finds_nobody_is_an_error(recordings, tmp_path, run_finetune):
+    with pytest.raises(SystemExit, match=r"finds nobody in S001/S001R01\.edf"):
+        run_finetune(recordings[0].parents[1], "--subject-pattern", "(nobody)")

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from ..atomic_files import TEMPORARY_PREFIX, write_text
 from .card import render_card
 from .corpus import EegCorpus, RecordingFile
+from .event_checks import texts_with_counts
 from .parts import (
     PARTS_FOLDER,
     ROWS_PER_GROUP,
@@ -45,11 +46,21 @@ MOST_WARNINGS = 5
 
 @dataclass
 class BuildResult:
-    """What a build has done: the records of all its recordings, and those that are not there yet."""
+    """What a build has done: the records of all its recordings, and those that are not there yet.
+
+    Attributes:
+        output: folder of the data set.
+        records: of all recordings that were tried.
+        missing: names of recordings that were not built yet.
+        expected: classes that must have windows; none where this is one shard of a build.
+        remarks: what has to be said about the recordings as a whole.
+    """
 
     output: Path
     records: list[PartRecord]
     missing: list[str]
+    expected: Sequence[str] = ()
+    remarks: Sequence[str] = ()
 
     @property
     def failed(self) -> list[PartRecord]:
@@ -57,9 +68,26 @@ class BuildResult:
         return [record for record in self.records if record.error is not None]
 
     @property
+    def empty_classes(self) -> list[str]:
+        """Classes that must have windows and have none."""
+        there = {label for record in self.records for label in record.labels}
+        return [name for name in self.expected if name not in there]
+
+    @property
     def complete(self) -> bool:
         """Whether every recording was built."""
         return not self.failed and not self.missing
+
+    def emptiness(self) -> list[str]:
+        """Sentences about windows that had to be there and are not, with the events that the recordings do hold."""
+        some = any(record.windows for record in self.records)
+        if self.missing or (some and not self.empty_classes):
+            return []
+        texts = sum((Counter(record.texts) for record in self.records), Counter())
+        held = f"; the annotations of the recordings: {texts_with_counts(texts)}"
+        if not some:
+            return ["no recording gave a window" + (held if self.expected or texts else "")]
+        return [f"no window is of the class {name}{held}" for name in self.empty_classes]
 
     def __str__(self) -> str:
         """The closing table: per split files, windows and minutes; what was rejected and why; what failed and why."""
@@ -79,6 +107,8 @@ class BuildResult:
         lines += [f"  in {count} recordings: {message}" for message, count in warned.most_common(MOST_WARNINGS)]
         lines += [f"  failed {record.recording}: {record.error}" for record in self.failed]
         lines += [f"  not built yet: {name}" for name in self.missing]
+        lines += [f"  {remark}" for remark in self.remarks]
+        lines += [f"  empty: {sentence}" for sentence in self.emptiness()]
         return "\n".join(lines)
 
 
@@ -109,8 +139,9 @@ def build(
     """
     output = Path(output)
     recordings = corpus.recordings(Path(source).absolute(), subjects)
+    remarks, expected = corpus.remarks(recordings), corpus.expected_classes(recordings)
     if shard is not None:
-        recordings = recordings[shard[0] :: shard[1]]
+        recordings, expected = recordings[shard[0] :: shard[1]], ()
     fingerprint = corpus.fingerprint()
     (output / PARTS_FOLDER).mkdir(parents=True, exist_ok=True)
     records = {recording.name: read_record(corpus, recording, output, fingerprint) for recording in recordings}
@@ -134,7 +165,7 @@ def build(
     )
     for record in progress:
         records[record.recording] = record
-    result = BuildResult(output, [records[recording.name] for recording in recordings], [])
+    result = BuildResult(output, [records[recording.name] for recording in recordings], [], expected, remarks)
     if shard is None:
         _assemble(corpus, result)
     return result
@@ -172,6 +203,8 @@ def merge(
         output,
         [record for _, record in records if record is not None],
         [_what_is_missing(recording, output, fingerprint) for recording, record in records if record is None],
+        corpus.expected_classes(recordings),
+        corpus.remarks(recordings),
     )
     if not result.missing:
         _assemble(corpus, result)
@@ -254,7 +287,7 @@ def _assemble(corpus: EegCorpus, result: BuildResult) -> None:
     shutil.rmtree(result.output / "data", ignore_errors=True)
     staging.rename(result.output / "data")
     write_text(result.output / "recordings.jsonl", "".join(_public_line(record) for record in records))
-    write_text(result.output / "README.md", render_card(corpus, records, result.failed))
+    write_text(result.output / "README.md", render_card(corpus, records, result.failed, result.remarks))
     state_file.write_text(state)
 
 
@@ -282,5 +315,16 @@ def _tables(output: Path, records: list[PartRecord]) -> Iterator[pa.Table]:
 
 def _public_line(record: PartRecord) -> str:
     """What the data set tells of one recording; times and paths of the machine that built it are no part of it."""
-    names = ("recording", "subject", "split", "windows", "seconds", "labels", "rejected", "reports", "warnings")
+    names = (
+        "recording",
+        "subject",
+        "subject_source",
+        "split",
+        "windows",
+        "seconds",
+        "labels",
+        "rejected",
+        "reports",
+        "warnings",
+    )
     return json.dumps({name: getattr(record, name) for name in names}, ensure_ascii=False) + "\n"

@@ -9,11 +9,14 @@ import yaml
 
 from .corpus import EegCorpus
 from .parts import PartRecord
+from .people import are_known, weakest
 
 TEMPLATE = Path(__file__).with_name("dataset_card.md")
 
 
-def render_card(corpus: EegCorpus, records: Sequence[PartRecord], failed: Sequence[PartRecord]) -> str:
+def render_card(
+    corpus: EegCorpus, records: Sequence[PartRecord], failed: Sequence[PartRecord], remarks: Sequence[str] = ()
+) -> str:
     """The README.md of a data set, with the YAML head that the Hub and `load_dataset` read."""
     splits = sorted({record.split for record in records if record.windows})
     # No `configs` on purpose: `load_dataset` finds the splits in the names of the files, and only then does its cache
@@ -34,6 +37,8 @@ def render_card(corpus: EegCorpus, records: Sequence[PartRecord], failed: Sequen
         montages=montages.most_common(5),
         montage_count=len(montages),
         failed=failed,
+        remarks=remarks,
+        people_known=are_known(weakest({record.subject_source for record in records})),
     )
 
 

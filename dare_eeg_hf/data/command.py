@@ -19,8 +19,8 @@ examples:
   one of a hundred jobs of a cluster:          %(prog)s --source FOLDER --output DATASET --shard 17/100
   join what the jobs have made:                %(prog)s --source FOLDER --output DATASET --merge
 
-exit status: 0 all recordings built; 1 some failed or are missing (the end of the output says which and why);
-2 the command cannot be carried out.
+exit status: 0 all recordings built; 1 some failed or are missing, or a class has no window (the end of the output says
+which and why); 2 the command cannot be carried out.
 """
 
 
@@ -87,7 +87,7 @@ def run(corpus: EegCorpus, options: argparse.Namespace) -> int:
         return 2
     if options.push_to_hub and not result.complete:
         print("not uploaded: the data set is not complete", file=sys.stderr)
-    return 0 if result.complete else 1
+    return 0 if result.complete and not result.emptiness() else 1
 
 
 def _carry_out(corpus: EegCorpus, options: argparse.Namespace, subjects: list[str] | None) -> BuildResult:
@@ -106,7 +106,7 @@ def _carry_out(corpus: EegCorpus, options: argparse.Namespace, subjects: list[st
 def describe(corpus: EegCorpus, recordings: Sequence[RecordingFile]) -> str:
     """What `--dry-run` prints: the terms of the corpus and every recording with its subject and split."""
     lines = [f"{corpus.title}: {len(recordings)} recordings of {len({r.subject for r in recordings})} subjects"]
-    lines += [f"licence: {corpus.license} {corpus.license_note}".rstrip()]
+    lines += [f"licence: {corpus.license} {corpus.license_note}".rstrip(), *corpus.remarks(recordings)]
     lines += [f"{corpus.split(r):<12} {r.subject:<16} {r.session:<12} {r.name}" for r in recordings]
     return "\n".join(lines)
 

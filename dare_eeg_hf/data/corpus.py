@@ -8,8 +8,9 @@ import inspect
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import mne
@@ -18,6 +19,8 @@ import numpy as np
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 
 from .code_version import code_version
+from .event_checks import warn_of_events_outside
+from .people import ASSUMED, one_spelling, statement, weakest
 from .recordings import Recording, normalize_raw, read_raw
 from .storage import MILLIVOLTS
 from .windows import Event, Rejection, Windows, cut_windows
@@ -35,6 +38,7 @@ class RecordingFile:
         subject: who was recorded.
         session: which of the subject's sessions, where there are several.
         run: which run of the session, where there are several.
+        subject_source: how the subject is known, or that it is assumed; see `data.people`.
     """
 
     path: Path
@@ -42,6 +46,7 @@ class RecordingFile:
     subject: str
     session: str = ""
     run: str = ""
+    subject_source: str = "scheme"
 
 
 @dataclass
@@ -150,8 +155,11 @@ class EegCorpus:
             seen.add(real)
 
     def identify(self, name: str, groups: dict[str, str]) -> dict[str, str]:
-        """Subject, session and run of a file, out of what `name_pattern` found in its name."""
-        return groups
+        """Subject, session and run of a file, out of what `name_pattern` found in its name.
+
+        Where a corpus declares no pattern of its own, each file is taken as a person of its own.
+        """
+        return groups | ({"subject_source": "file"} if self.name_pattern == EegCorpus.name_pattern else {})
 
     def companions(self, recording: RecordingFile) -> list[Path]:
         """Files that may belong to a recording; when one of them changes, the recording is built anew."""
@@ -185,6 +193,15 @@ class EegCorpus:
         """The label of a whole recording, where it has one."""
         return None
 
+    def expected_classes(self, recordings: Sequence[RecordingFile]) -> Sequence[str]:
+        """The classes that these recordings must have windows of, or else something is wrong."""
+        return self.label_names
+
+    def remarks(self, recordings: Sequence[RecordingFile]) -> list[str]:
+        """What has to be said about the recordings as a whole, before and after a build and in the card."""
+        source = weakest({recording.subject_source for recording in recordings})
+        return [statement(source)] if source in ASSUMED else []
+
     def wanted(self, name: str) -> bool:
         """Whether a download needs the file with this path in the project."""
         return re.search(self.name_pattern, name) is not None
@@ -209,6 +226,8 @@ class EegCorpus:
             for path, name in self.files(source)
             if (match := re.search(self.name_pattern, name))
         ]
+        spelling = one_spelling(recording.subject for recording in found)
+        found = [replace(recording, subject=spelling[recording.subject]) for recording in found]
         if not found:
             raise FileNotFoundError(
                 f"{source} holds no file of {self.title}: no name fits {self.name_pattern}. {self.access}"
@@ -235,17 +254,20 @@ class EegCorpus:
         """The windows of each stretch of a recording, and the report of how the stretch was normalised."""
         for segment in self.segments(recording):
             raw, report = self.normalize(segment.raw, recording)
+            events = self.events(raw, recording)
+            warn_of_events_outside(events or (), raw.times[-1], segment.raw.info["sfreq"], recording.name)
             windows = cut_windows(
                 raw,
                 self.window_seconds,
                 self.overlap,
-                events=self.events(raw, recording),
+                events=events,
                 tmin=self.tmin,
                 tmax=self.tmax,
                 label=segment.label or self.label(recording),
                 reject=self.rejection,
             )
             windows.onsets = windows.onsets + segment.onset
+            windows.texts = Counter(segment.raw.annotations.description.tolist())
             yield windows, report.to_dict()
 
     def settings(self) -> dict:

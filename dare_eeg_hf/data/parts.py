@@ -26,6 +26,8 @@ from .storage import window_features
 
 PARTS_FOLDER = ".parts"
 ROWS_PER_GROUP = 128
+MOST_TEXTS = 100
+"""How many different texts of annotations the record of a recording keeps."""
 
 
 @dataclass
@@ -40,7 +42,9 @@ class PartRecord:
     windows: int = 0
     seconds: float = 0.0
     bytes: int = 0
+    subject_source: str = ""
     labels: dict[str, int] = field(default_factory=dict)
+    texts: dict[str, int] = field(default_factory=dict)
     channels: list[list[str]] = field(default_factory=list)
     rejected: dict[str, int] = field(default_factory=dict)
     reports: list[dict] = field(default_factory=list)
@@ -56,6 +60,7 @@ def build_part(corpus: EegCorpus, recording: RecordingFile, output: Path, finger
         split=corpus.split(recording),
         fingerprint=fingerprint,
         source=_file_states(corpus, recording),
+        subject_source=recording.subject_source,
     )
     table = None
     with warnings.catch_warnings(record=True) as caught, _quiet_mne():
@@ -87,8 +92,10 @@ def _windows_of(corpus: EegCorpus, recording: RecordingFile, record: PartRecord)
     tables = []
     rejected: Counter = Counter()
     labels: Counter = Counter()
+    texts: Counter = Counter()
     for windows, report in corpus.windows(recording):
         rejected.update(windows.rejected)
+        texts.update(windows.texts)
         record.reports.append(report)
         if not len(windows):
             continue
@@ -100,12 +107,14 @@ def _windows_of(corpus: EegCorpus, recording: RecordingFile, record: PartRecord)
             windows.to_table(
                 label_names=corpus.label_names,
                 subject=recording.subject,
+                subject_source=recording.subject_source,
                 session=recording.session,
                 recording=recording.name,
                 corpus=corpus.name,
             )
         )
     record.rejected, record.labels = dict(sorted(rejected.items())), dict(sorted(labels.items()))
+    record.texts = dict(texts.most_common(MOST_TEXTS))
     table = pa.concat_tables([window_features(corpus.label_names).arrow_schema.empty_table(), *tables])
     record.bytes = table.nbytes
     return table
@@ -130,7 +139,10 @@ def read_record(corpus: EegCorpus, recording: RecordingFile, output: Path, finge
         record = PartRecord(**json.loads(note.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
         return None
+    who = (record.subject, record.subject_source, record.split)
     current = record.fingerprint == fingerprint and record.source == _file_states(corpus, recording)
+    # Who was recorded may depend on the other files of the folder, which another build did not see.
+    current = current and who == (recording.subject, recording.subject_source, corpus.split(recording))
     return record if current and (record.error is not None or data.is_file()) else None
 
 

@@ -1,21 +1,31 @@
 """Any folder of recordings, or a BIDS root, as a corpus: no script has to be written for it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .corpus import EegCorpus, recording_name
+from .bids import participants_twice
+from .corpus import EegCorpus, RecordingFile, recording_name
+from .people import People, people_of
 from .recordings import find_recordings
 
 
 class RecordingsFolder(EegCorpus):
-    """Whatever EEG lies in a folder. Files belong to the subject `sub-...` names, or else to their folder.
+    """Whatever EEG lies in a folder; `data.people` tells who was recorded in each file.
 
-    Files that lie side by side in the folder itself are taken for one subject each.
+    Attributes:
+        subject_pattern: regular expression whose first group is the person, searched in the path inside the folder.
+        subject_table: .csv or .tsv with the person of each file, as in `data.people.people_of_table`.
     """
 
     name = "recordings"
     title = "EEG recordings"
+
+    def __init__(self, feature_extractor=None):
+        super().__init__(feature_extractor)
+        self.subject_pattern: str | None = None
+        self.subject_table: str | None = None
+        self._people = People({}, "file")
 
     def files(self, source: Path) -> Iterator[tuple[Path, str]]:
         """Everything that is an EEG recording, or is called so.
@@ -23,18 +33,25 @@ class RecordingsFolder(EegCorpus):
         Raises:
             FileNotFoundError: where there is none.
         """
-        found = find_recordings(source)
+        found = {recording_name(path, source): path for path in find_recordings(source)}
         if not found:
             raise FileNotFoundError(f"{source} holds no EEG recordings (EDF, BDF, BrainVision, EEGLAB, FIF, ...).")
-        return ((path, recording_name(path, source)) for path in found)
+        self._people = people_of(list(found), self.subject_pattern, self.subject_table)
+        return ((path, name) for name, path in found.items())
 
     def identify(self, name: str, groups: dict[str, str]) -> dict[str, str]:  # noqa: ARG002 -- they are of a name pattern
-        """Subject and session by the rules of BIDS, or of common sense."""
+        """Subject and session by the rules of BIDS, of the user, or of common sense."""
         session = re.search(r"(?:^|[/_])ses-([^/_]+)", name)
-        return {"subject": self.subject(name), "session": session[1] if session else ""}
+        return {
+            "subject": self._people.of[name],
+            "subject_source": self._people.source,
+            "session": session[1] if session else "",
+        }
 
-    def subject(self, name: str) -> str:
-        """Who was recorded in the file with this path inside the folder."""
-        if found := re.search(r"(?:^|/)(sub-[^/_]+)", name):
-            return found[1]
-        return name.split("/")[0] if "/" in name else name.rsplit(".", 1)[0]
+    def remarks(self, recordings: Sequence[RecordingFile]) -> list[str]:
+        """Who was taken for a person, and a participant whom BIDS lists twice."""
+        if not recordings:
+            return []
+        first = recordings[0]
+        source = first.path.parents[first.name.count("/")]
+        return [self._people.statement(), *participants_twice(source)]

@@ -129,7 +129,8 @@ class WindowRows(torch.utils.data.Dataset):
 
 def check_columns(column_names: Sequence[str]) -> None:
     """Raise a ValueError if the columns are not those of a data set of windows."""
-    missing = [name for name in window_features() if name not in column_names]
+    needed = [name for name in window_features() if name != "subject_source"]  # which older data sets lack
+    missing = [name for name in needed if name not in column_names]
     if missing:
         raise ValueError(
             f"this is no data set of EEG windows: the columns {', '.join(missing)} are missing; "

@@ -33,6 +33,7 @@ def window_features(label_names: Sequence[str] = ()) -> Features:
         "sampling_rate": Value("float32"),
         "unit": Value("string"),
         "subject": Value("string"),
+        "subject_source": Value("string"),
         "session": Value("string"),
         "recording": Value("string"),
         "onset": Value("float64"),
@@ -88,6 +89,7 @@ def windows_table(
     recording: str,
     corpus: str,
     session: str = "",
+    subject_source: str = "column",
     sampling_rate: float = 256.0,
     unit: str = "mV",
     labels: Sequence[str] | None = None,
@@ -103,6 +105,7 @@ def windows_table(
         recording: which file; it also names the recording inside its corpus.
         corpus: which corpus.
         session: which session of the subject, where there are several.
+        subject_source: how the subject is known, or that it is assumed; see `data.people`.
         sampling_rate: hertz.
         unit: `"mV"`, `"uV"` or `"V"`.
         labels: W names out of `label_names`; needed where there are label names.
@@ -127,6 +130,7 @@ def windows_table(
         "sampling_rate": [sampling_rate] * n_windows,
         "unit": [unit] * n_windows,
         "subject": [subject] * n_windows,
+        "subject_source": [subject_source] * n_windows,
         "session": [session] * n_windows,
         "recording": [recording] * n_windows,
         "onset": np.asarray(onsets, dtype=np.float64),

@@ -9,7 +9,6 @@ from typing import Any
 
 import mne
 import numpy as np
-import pandas as pd
 
 from ..usability_dare_eeg import (
     NO_SIGNAL,
@@ -20,6 +19,8 @@ from ..usability_dare_eeg import (
     why_unusable,
     window_starts,
 )
+from .event_checks import match_texts
+from .side_tables import is_missing, listed_lines, read_side_table, warn
 from .storage import decode_signal, encode_signal, window_features, windows_table
 
 __all__ = [
@@ -73,6 +74,7 @@ class Windows:
         channel_names: C names.
         sampling_rate: hertz.
         rejected: reason -> how many windows were left out for it.
+        texts: text of an annotation of the recording -> how often it occurs.
     """
 
     signals: np.ndarray
@@ -81,6 +83,7 @@ class Windows:
     channel_names: tuple[str, ...]
     sampling_rate: float
     rejected: Counter = field(default_factory=Counter)
+    texts: Counter = field(default_factory=Counter)
 
     def __len__(self) -> int:
         return len(self.signals)
@@ -227,20 +230,22 @@ def events_from_annotations(
 ) -> list[Event]:
     """Events out of the annotations whose description is a key of `labels`, which gives their label.
 
+    Blanks around a text do not count, and "1.0" is taken for "1" where that is the only spelling, with a warning.
+
     Args:
         raw: with annotations.
         labels: description -> label; other annotations are no events.
         lengthen: description -> duration in seconds, for markers that have none of their own.
     """
+    texts = raw.annotations.description.tolist()
+    meant = match_texts(labels, texts)
+    if respelled := [f"{text!r} for {key!r}" for text, key in meant.items() if text.strip() != key.strip()]:
+        warn(f"events were taken by their number: {', '.join(respelled)}")
+    onsets = raw.annotations.onset - raw.first_time
     return [
-        Event(float(onset), float((lengthen or {}).get(text, duration)), labels[text])
-        for onset, duration, text in zip(
-            raw.annotations.onset - raw.first_time,
-            raw.annotations.duration,
-            raw.annotations.description,
-            strict=True,
-        )
-        if text in labels
+        Event(float(onset), float((lengthen or {}).get(meant[text], duration)), labels[meant[text]])
+        for onset, duration, text in zip(onsets, raw.annotations.duration, texts, strict=True)
+        if text in meant
     ]
 
 
@@ -249,27 +254,47 @@ def events_from_table(
 ) -> list[Event]:
     """Events out of a .csv or .tsv file; the columns are called as in BIDS unless they are named.
 
+    Rows without a label are no events; a warning names them. Without a duration an event lasts 0 s.
+
     Raises:
-        ValueError: if a column is missing, or an onset is no number.
+        ValueError: if a column is missing, or a labelled row has no onset or one that is no number.
     """
-    table = _read_table(path, (onset, duration, label))
+    table = read_side_table(path, (onset, duration, label))
+    unlabelled = is_missing(table[label])
+    if unlabelled.any():
+        warn(f"{path}: {listed_lines(table.index[unlabelled])} without a {label} left out")
+    table = table[~unlabelled]
+    if len(lines := table.index[is_missing(table[onset])]):
+        raise ValueError(f"{path}: {listed_lines(lines)} with a {label} but without an {onset}")
     try:
-        times = table[[onset, duration]].astype(float).fillna(0.0)
+        durations = table[duration].where(~is_missing(table[duration]), "0").astype(float)
+        onsets = table[onset].astype(float)
     except ValueError as error:
         raise ValueError(f"{path}: {onset} and {duration} must be seconds: {error}") from error
-    return [
-        Event(begin, length, str(name))
-        for begin, length, name in zip(times[onset], times[duration], table[label], strict=True)
-    ]
+    return [Event(*event) for event in zip(onsets, durations, table[label], strict=True)]
 
 
 def labels_from_table(path: str | Path, *, key: str, label: str) -> dict[str, str]:
     """The column `label` of a .csv or .tsv file by the column `key`, such as the subject or the file name.
 
+    Rows without a label, and rows that say the same twice, are named in a warning.
+
     Raises:
-        ValueError: if a column is missing.
+        ValueError: if a column is missing, a label has no key, or two rows give one key different labels.
     """
-    table = _read_table(path, (key, label))
+    table = read_side_table(path, (key, label))
+    unlabelled = is_missing(table[label])
+    if unlabelled.any():
+        named = ", ".join(table[key][unlabelled].head())
+        warn(f"{path}: {listed_lines(table.index[unlabelled])} without a {label}, of {named}")
+    table = table[~unlabelled]
+    if len(lines := table.index[is_missing(table[key])]):
+        raise ValueError(f"{path}: {listed_lines(lines)} with a {label} but without a {key}")
+    for name, rows in table[table[key].duplicated(keep=False)].groupby(key):
+        if rows[label].nunique() > 1:
+            told = ", ".join(f"{value} in line {line}" for line, value in rows[label].items())
+            raise ValueError(f"{path}: {name} has several labels: {told}")
+        warn(f"{path}: {name} is listed in {listed_lines(rows.index)}, each time with the same {label}")
     return dict(zip(table[key], table[label], strict=True))
 
 
@@ -288,12 +313,3 @@ def label_from_name(name: str, pattern: str, labels: Mapping[str, str] | None = 
     if found not in labels:
         raise ValueError(f"{name}: {found!r} is none of {', '.join(labels)}, which stand for labels in the name")
     return labels[found]
-
-
-def _read_table(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
-    separator = "\t" if Path(path).suffix == ".tsv" else ","
-    table = pd.read_csv(path, sep=separator, dtype=str)
-    missing = [name for name in columns if name not in table]
-    if missing:
-        raise ValueError(f"{path} lacks the column {missing[0]!r}; it has {', '.join(map(str, table.columns))}")
-    return table

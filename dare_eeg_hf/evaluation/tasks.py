@@ -22,11 +22,12 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from dare_eeg_hf.data.people import people_of
 from dare_eeg_hf.evaluation.protocols import (
     Fold,
     check_folds,
@@ -114,6 +115,11 @@ class EegTask:
                 raise ValueError(
                     f"{folder} has the classes {', '.join(windows.label_names)}; task {self.name} needs "
                     f"{', '.join(self.label_names)}"
+                )
+            if not windows.people_known:
+                raise ValueError(
+                    f"{folder}: {windows.people_statement}; task {self.name} needs to know who was recorded. "
+                    "Prepare it with the corpus's script, or with dataset_scripts/recordings.py --subject-pattern"
                 )
         elif self.read_source is None:
             raise FileNotFoundError(
@@ -213,18 +219,29 @@ def subject_of(path: Path, rule: FileNameLabels) -> str | None:
     return match[1] if match else None
 
 
-def read_labelled_recordings(folder: Path | str, rule: FileNameLabels, seconds: float) -> LabelledWindows:
-    """Windows of all recordings in a folder whose label is in the file name.
+def read_labelled_recordings(
+    folder: Path | str, rule: FileNameLabels, seconds: float, subject_pattern: str | None = None
+) -> LabelledWindows:
+    """Windows of all recordings in a folder whose label is in the file name; so is the person, unless
+    `subject_pattern` (its first group, searched in the path below the folder) tells otherwise.
 
     Raises:
         FileNotFoundError: no file has such a name.
+        ValueError: `subject_pattern` finds nobody in a name.
     """
-    return LabelledWindows.concatenate(
+    files = _files(Path(folder), rule.pattern)
+    people = {path: match[1] for path, match in files}
+    if subject_pattern is not None:
+        names = {path: path.relative_to(folder).as_posix() for path in people}
+        told = people_of(list(names.values()), subject_pattern).of
+        people = {path: told[name] for path, name in names.items()}
+    windows = LabelledWindows.concatenate(
         [
-            cut_recording(path, int(match[2]) - 1, rule.label_names, subject=match[1], seconds=seconds)
-            for path, match in _files(Path(folder), rule.pattern)
+            cut_recording(path, int(match[2]) - 1, rule.label_names, subject=people[path], seconds=seconds)
+            for path, match in files
         ]
     )
+    return replace(windows, subject_source="scheme" if subject_pattern is None else "pattern")
 
 
 def read_mental_arithmetic(task: EegTask, folder: Path) -> LabelledWindows:

@@ -23,6 +23,7 @@ from safetensors import safe_open
 from dare_eeg_hf import modeling_dare_eeg
 from dare_eeg_hf.atomic_files import write_bytes, write_text
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
+from dare_eeg_hf.data.people import are_known, statement
 from dare_eeg_hf.file_digest import file_digest
 from dare_eeg_hf.training.metrics_log import FILE_NAME as METRICS_FILE
 from dare_eeg_hf.training.metrics_log import read_metrics
@@ -30,6 +31,7 @@ from dare_eeg_hf.visualization import plot_loss_curves
 
 FACTS_NAME = "model_card.json"
 CURVE_NAME = "training_curve.png"
+ONE_SPLIT = "one split, not a result"
 CARD_FILES = ("README.md", CURVE_NAME, FACTS_NAME)
 GENERATED_MARK = "<!-- Written by dare_eeg_hf. Remove this line to keep your own edits when publishing. -->"
 
@@ -100,6 +102,7 @@ def render_model_card(folder: Path, facts: dict | None = None, *, repo_id: str |
         contract=_signal_contract(folder),
         run=run,
         evaluation=evaluation,
+        one_split=any(result.get("one_split") for result in evaluation),
         losses=_losses(folder / METRICS_FILE),
         curve=CURVE_NAME if _read_losses(folder / METRICS_FILE) else None,
         reported=REPORTED_BY_PAPER.get(preset, ()),
@@ -134,6 +137,8 @@ def _finetuning_facts(folder: Path) -> dict:
     facts = json.loads(path.read_text(encoding="utf-8"))
     corpus = {"name": "fine-tuning data, not named"}
     corpus |= {"subjects": len(facts["training_subjects"]), "windows": facts["training_windows"]}
+    if source := facts.get("subject_source"):
+        corpus |= {"people": statement(source)} | ({} if are_known(source) else {"subjects": "not known"})
     run = {"arguments": facts["arguments"], "corpora": [corpus]}
     if checkpoint := facts.get("checkpoint"):
         run["arguments"] = {"checkpoint": checkpoint, **run["arguments"]}
@@ -143,12 +148,13 @@ def _finetuning_facts(folder: Path) -> dict:
 
 
 def _test_results(folder: Path) -> list[dict]:
-    """What fine-tuning has measured on the subjects it held out."""
+    """What fine-tuning has measured on the subjects, or files, that it held out."""
     path = folder / "test_results.json"
     if not path.is_file():
         return []
     measured = json.loads(path.read_text(encoding="utf-8"))
-    row = {"dataset": "Fine-tuning data, not named", "dataset_id": "unnamed", "split": "held-out subjects"}
+    row = {"dataset": "Fine-tuning data, not named", "dataset_id": "unnamed"}
+    row |= {"split": measured.get("split", ONE_SPLIT), "one_split": measured.get("one_split", True)}
     names = ("balanced_accuracy", "cohen_kappa", "auroc")
     return [
         row | {"metric": name, "value": round(measured[name], 4)} for name in names if measured.get(name) is not None
@@ -248,6 +254,7 @@ def _metadata(name: str, run: dict, evaluation: list[dict]) -> ModelCardData:
             metric_value=result["value"],
         )
         for result in evaluation
+        if not result.get("one_split")
     ]
     datasets = [corpus["dataset_id"] for corpus in run.get("corpora", []) if corpus.get("dataset_id")]
     return ModelCardData(

@@ -582,6 +582,7 @@ def save_classifier(
         "metrics": metrics,
         "recorded_sampling_rate": train.sampling_rate,
         "training_subjects": sorted(set(train.subjects.tolist())),
+        "subject_source": train.subject_source,
         "training_windows": len(train),
     }
     write_text(output_dir / "finetuning.json", json.dumps(facts, indent=2, default=str) + "\n")

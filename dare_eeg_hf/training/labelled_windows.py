@@ -12,9 +12,20 @@ import numpy as np
 import torch
 
 from dare_eeg_hf.atomic_files import replacing
+from dare_eeg_hf.data.people import (
+    KNOWN,
+    are_known,
+    listed,
+    missing_people,
+    one_spelling,
+    people_of,
+    source_of_rows,
+    statement,
+    weakest,
+)
 
 PER_WINDOW = ("signals", "labels", "subjects", "sessions", "recordings", "onsets", "parts")
-DESCRIPTION = ("sampling_rate", "unit", "normalized")
+DESCRIPTION = ("sampling_rate", "unit", "normalized", "subject_source")
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,7 @@ class LabelledWindows:
         subjects, sessions, recordings: (W,) strings; a session or recording is named within its subject.
         onsets: (W,) seconds from the start of the recording.
         parts: (W,) the part of the published split, such as "train"; empty where there is none.
+        subject_source: how the subjects are known, or that they are assumed; see `data.people`.
         normalized: whether the signals already went through the signal contract (rate, unit, band, reference),
             as rows of a prepared data set did; they are then not filtered again.
         features: frozen encoder features (W, N*S, D) computed earlier, or None.
@@ -50,6 +62,7 @@ class LabelledWindows:
     onsets: np.ndarray
     parts: np.ndarray
     normalized: bool = False
+    subject_source: str = "column"
     features: torch.Tensor | None = None
     feature_mask: torch.Tensor | None = None
     features_of: str | None = None
@@ -72,6 +85,16 @@ class LabelledWindows:
 
     def __len__(self) -> int:
         return len(self.signals)
+
+    @property
+    def people_known(self) -> bool:
+        """Whether `subjects` are known to be people, rather than files that were taken for people."""
+        return are_known(self.subject_source)
+
+    @property
+    def people_statement(self) -> str:
+        """How people are told apart, in a sentence without its capital and full stop."""
+        return statement(self.subject_source)
 
     @property
     def session_keys(self) -> np.ndarray:
@@ -103,6 +126,16 @@ class LabelledWindows:
         """The same windows with other labels."""
         return replace(self, labels=np.asarray(labels))
 
+    def with_subject_pattern(self, pattern: str) -> LabelledWindows:
+        """The same windows with the subjects that a regular expression's first group finds in `recordings`.
+
+        Raises:
+            ValueError: it finds nobody in one of them.
+        """
+        people = people_of(sorted(set(self.recordings.tolist())), pattern)
+        subjects = np.array([people.of[recording] for recording in self.recordings.tolist()])
+        return replace(self, subjects=subjects, subject_source=people.source)
+
     def fingerprint(self) -> str:
         """A digest of the signals, their channels and rate: equal windows have equal fingerprints."""
         digest = hashlib.sha256(repr((self.channel_names, self.sampling_rate, self.unit, self.normalized)).encode())
@@ -124,7 +157,7 @@ class LabelledWindows:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in PER_WINDOW}
             names = {name: tuple(stored[name].tolist()) for name in ("channel_names", "label_names")}
-            return cls(**arrays, **names, **{name: stored[name].item() for name in DESCRIPTION})
+            return cls(**arrays, **names, **{name: stored[name].item() for name in DESCRIPTION if name in stored})
 
     @classmethod
     def from_arrays(
@@ -142,9 +175,20 @@ class LabelledWindows:
         onsets: Sequence[float] | None = None,
         parts: Sequence[str] | None = None,
         normalized: bool = False,
+        subject_source: str = "column",
     ) -> LabelledWindows:
-        """Windows from plain arrays; who and when default to one unnamed subject, one session, one recording."""
+        """Windows from plain arrays; who and when default to one unnamed subject, one session, one recording.
+
+        Subjects that differ in case or in blanks around them alone are one person.
+
+        Raises:
+            ValueError: some windows name a subject and others do not.
+        """
         count = len(signals)
+        if subjects is None:
+            subject_source = "file"
+        else:
+            subjects = _named(subjects)
 
         def texts(values: Sequence[str] | None, default: str) -> np.ndarray:
             return np.full(count, default) if values is None else np.asarray(values).astype(str)
@@ -164,6 +208,7 @@ class LabelledWindows:
             onsets=np.arange(count, dtype=float) if onsets is None else np.asarray(onsets, dtype=float),
             parts=texts(parts, ""),
             normalized=normalized,
+            subject_source=subject_source,
         )
 
     @classmethod
@@ -211,6 +256,7 @@ class LabelledWindows:
             unit=rows[0]["unit"],
             label_names=label_names,
             subjects=[row["subject"] for row in rows],
+            subject_source=_source_of(rows),
             sessions=[row["session"] or "" for row in rows],
             recordings=[row["recording"] for row in rows],
             onsets=[row["onset"] for row in rows],
@@ -239,14 +285,35 @@ class LabelledWindows:
             signals[start : start + len(part)] = part.signals[:, order]
             start += len(part)
         columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in PER_WINDOW[1:]}
+        columns["subjects"] = _named(columns["subjects"].tolist())
         return replace(
             first,
             signals=signals,
             channel_names=tuple(common),
+            subject_source=weakest({part.subject_source for part in parts}),
             features=None,
             features_of=None,
             **columns,
         )
+
+
+def _named(subjects: Sequence) -> np.ndarray:
+    """(W,) subjects as texts, each person spelled in one way."""
+    subjects = list(subjects)
+    if missing := missing_people(subjects):
+        rows = listed([str(row) for row in missing])
+        raise ValueError(f"the subject of {len(missing)} of {len(subjects)} windows is missing: rows {rows}")
+    texts = np.asarray(subjects).astype(str)
+    spelling = one_spelling(texts.tolist())
+    return np.array([spelling[name] for name in texts.tolist()])
+
+
+def _source_of(rows: Sequence[Mapping]) -> str:
+    """How the subjects of rows are known: as they say, or as their names let one suppose."""
+    sources = {row.get("subject_source") for row in rows}
+    if sources <= {*KNOWN, "file", "folder"}:
+        return weakest(sources)
+    return source_of_rows([str(row["subject"]) for row in rows], [str(row["recording"]) for row in rows])
 
 
 def _signals_of(rows: Iterable[Mapping], count: int, channel_names: Sequence[str]) -> np.ndarray:

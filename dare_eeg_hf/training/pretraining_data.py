@@ -11,11 +11,29 @@ import pandas as pd
 
 from ..data.build import build
 from ..data.loading import load_windows, split_names
+from ..data.people import (
+    ASSUMED,
+    KNOWN,
+    are_known,
+    listed,
+    missing_people,
+    one_spelling,
+    people_of,
+    source_of_rows,
+    statement,
+    weakest,
+)
 from ..data.recordings_folder import RecordingsFolder
 from ..data.rows import WindowRows
 
 
-def prepare_windows(source: str | Path, cache: str | Path, feature_extractor=None, num_proc: int = 1) -> Path:
+def prepare_windows(
+    source: str | Path,
+    cache: str | Path,
+    feature_extractor=None,
+    num_proc: int = 1,
+    subject_pattern: str | None = None,
+) -> Path:
     """Cut a folder of recordings into windows, once; a second call only adds what is missing.
 
     Args:
@@ -23,6 +41,7 @@ def prepare_windows(source: str | Path, cache: str | Path, feature_extractor=Non
         cache: folder for the windows (Parquet).
         feature_extractor: the signal contract; the default one when None.
         num_proc: processes that share the recordings.
+        subject_pattern: regular expression whose first group is the person, searched in the path of each recording.
 
     Returns:
         `cache`. What was read, rejected or failed is printed.
@@ -30,7 +49,9 @@ def prepare_windows(source: str | Path, cache: str | Path, feature_extractor=Non
     Raises:
         ValueError: when no recording could be read.
     """
-    result = build(RecordingsFolder(feature_extractor), source, cache, num_proc=num_proc)
+    corpus = RecordingsFolder(feature_extractor)
+    corpus.subject_pattern = subject_pattern
+    result = build(corpus, source, cache, num_proc=num_proc)
     if os.environ.get("RANK", "0") == "0":  # the other processes find it done and need not say so again
         print(result)
     if not any(record.windows for record in result.records if record.error is None):
@@ -81,8 +102,12 @@ def open_validation_windows(source: str | Path, *, streaming: bool = False):
     return load_windows(source, split="validation" if "validation" in splits else splits[0], streaming=streaming)
 
 
-def split_by_subject(windows: datasets.Dataset, fraction: float = 0.1, seed: int = 0):
+def split_by_subject(
+    windows: datasets.Dataset, fraction: float = 0.1, seed: int = 0, subject_pattern: str | None = None
+):
     """Hold out whole subjects (whole recordings, where there is one subject only) for validation.
+
+    Subjects are people only where `subject_source` says so: files that were taken for people may share one.
 
     Subjects are held out in an order that their names and the seed decide, as many as fit into the share of windows
     (the one with the fewest windows, where none fits), so that one subject with most of the recordings stays in
@@ -92,19 +117,21 @@ def split_by_subject(windows: datasets.Dataset, fraction: float = 0.1, seed: int
         windows: map-style data set of windows.
         fraction: share of windows to hold out, between 0 and 1; at least one subject where there are two.
         seed: draws another share.
+        subject_pattern: regular expression whose first group is the person, searched in the recordings' names, where
+            the column `subject` does not tell people apart.
 
     Returns:
         `(train, validation)`; validation is None where there is nothing to hold out.
 
     Raises:
-        ValueError: for a fraction outside [0, 1).
+        ValueError: for a fraction outside [0, 1), or rows without a subject.
     """
     if not 0 <= fraction < 1:
         raise ValueError(f"validation_fraction must be at least 0 and below 1, not {fraction}")
     if fraction == 0:
         return windows, None
     for column in ("subject", "recording"):
-        owners = _owners(windows, column)
+        owners = _owners(windows, column, subject_pattern)
         counts = Counter(owners)
         if len(counts) > 1:
             held_out = _held_out(counts, fraction * len(owners), seed)
@@ -123,12 +150,32 @@ def _held_out(counts: Counter[str], share: float, seed: int) -> set[str]:
     return held_out or {min(counts, key=lambda name: (counts[name], name))}
 
 
-def _owners(windows: datasets.Dataset, column: str) -> list[str]:
+def _owners(windows: datasets.Dataset, column: str, subject_pattern: str | None) -> list[str]:
     """Who each window belongs to. Names only mean something inside their corpus."""
-    columns = list(dict.fromkeys(("corpus", "subject", column)))
-    table = windows.select_columns(columns).with_format("arrow")[:]
-    parts = (table.column(name).to_pylist() for name in columns)
-    return ["/".join(map(str, names)) for names in zip(*parts, strict=True)]
+    table = windows.select_columns(["corpus", "subject", "recording"]).with_format("arrow")[:]
+    corpora, subjects, recordings = (table.column(name).to_pylist() for name in table.column_names)
+    if subject_pattern is not None:
+        people = people_of(sorted(set(recordings)), subject_pattern).of
+        subjects = [people[recording] for recording in recordings]
+    if missing := missing_people(subjects):
+        rows = listed([f"{row} ({recordings[row]})" for row in missing])
+        raise ValueError(f"the subject of {len(missing)} of {len(subjects)} windows is missing: rows {rows}")
+    spelling = one_spelling(subjects)
+    names = zip(corpora, (spelling[subject] for subject in subjects), strict=True)
+    owners = ["/".join(map(str, name)) for name in names]
+    if column == "recording":
+        return [f"{owner}/{recording}" for owner, recording in zip(owners, recordings, strict=True)]
+    return owners
+
+
+def source_of_subjects(windows: datasets.Dataset) -> str:
+    """How the subjects of a map-style data set are known, or that they are assumed; see `data.people`."""
+    columns = [name for name in ("subject", "recording", "subject_source") if name in windows.column_names]
+    table = windows.select_columns(columns).with_format("arrow")[:].to_pandas().drop_duplicates()
+    sources = set(table["subject_source"]) if "subject_source" in columns else set()
+    if sources and sources <= ASSUMED.keys() | KNOWN.keys():
+        return weakest(sources)
+    return source_of_rows(table["subject"].astype(str), table["recording"].astype(str))
 
 
 def content_digest(windows: datasets.Dataset) -> str:
@@ -158,13 +205,15 @@ def describe(windows: Sequence[datasets.Dataset]) -> list[dict[str, object]]:
     for dataset in windows:
         if not hasattr(dataset, "__len__"):
             continue
+        source = source_of_subjects(dataset)
         table = dataset.select_columns(["corpus", "subject", "recording"]).to_pandas()
         table["seconds"] = WindowRows([dataset]).durations()
         for corpus, rows in table.groupby("corpus"):
             facts.append(
                 {
                     "name": str(corpus),
-                    "subjects": int(rows["subject"].nunique()),
+                    "subjects": int(rows["subject"].nunique()) if are_known(source) else "not known",
+                    "people": statement(source),
                     "recordings": int(rows[["subject", "recording"]].drop_duplicates().shape[0]),
                     "windows": len(rows),
                     "hours": round(float(rows["seconds"].sum()) / 3600, 2),

@@ -157,14 +157,30 @@ def test_a_fine_tuned_folder_counts_subjects_without_naming_them(tiny_classifier
     facts["checkpoint"] = "org/dare-eeg-nano"
     (folder / "finetuning.json").write_text(json.dumps(facts))
     (folder / "test_results.json").write_text(json.dumps({"balanced_accuracy": 0.5714, "auroc": None}))
-    text = write_model_card(folder).read_text()
+    path = write_model_card(folder)
+    text = path.read_text()
     assert "AutoModelForSequenceClassification.from_pretrained" in text
-    assert "| Fine-tuning data, not named | held-out subjects |  | balanced_accuracy | 0.5714 |" in text
+    assert "| Fine-tuning data, not named | one split, not a result |  | balanced_accuracy | 0.5714 |" in text
+    assert "One split is not a result" in text
+    assert not ModelCard.load(path).data.eval_results
     assert "auroc" not in text
     assert "Labels: left, right" in text
     assert "\nbase_model: org/dare-eeg-nano\n" in text
     assert "| fine-tuning data, not named | not stated | 2 |  | 40 |" in text
     assert "Ada" not in text
+
+
+@pytest.mark.parametrize(
+    ("source", "counted", "said"),
+    [("scheme", "2", "told by the names of the files"), ("file", "not known", "each file was taken as a person")],
+)
+def test_a_card_counts_people_only_where_they_are_known(tiny_classifier, tmp_path, source, counted, said):
+    folder = shutil.copytree(tiny_classifier, tmp_path / "classifier")
+    facts = {"arguments": {}, "training_subjects": ["a", "b"], "training_windows": 40, "subject_source": source}
+    (folder / "finetuning.json").write_text(json.dumps(facts))
+    text = write_model_card(folder).read_text()
+    assert f"| fine-tuning data, not named | not stated | {counted} |  | 40 |" in text
+    assert said in text
 
 
 def test_bad_input_is_named(folder, tmp_path):

@@ -22,6 +22,7 @@ from dare_eeg_hf.training.pretraining_data import (
     open_validation_windows,
     open_windows,
     prepare_windows,
+    source_of_subjects,
     split_by_subject,
 )
 from dare_eeg_hf.training.step_masks import step_masks
@@ -109,6 +110,56 @@ def test_validation_subjects_are_never_trained_on(recordings, tmp_path):
     [facts] = describe([train])
     assert (facts["subjects"], facts["recordings"], facts["windows"]) == (3, 6, len(train))
     assert facts["hours"] == round(len(train) * 4 / 3600, 2)
+
+
+def test_validation_is_on_other_people_where_names_tell_them_and_not_said_to_be_where_they_do_not(
+    recordings, tmp_path, tiny_config, example, caplog
+):
+    for name in ("flat", "unknown"):
+        (tmp_path / name).mkdir()
+    for number, path in enumerate(sorted(recordings.rglob("*.edf"))):
+        (tmp_path / "flat" / path.name).symlink_to(path)
+        (tmp_path / "unknown" / f"rec{number:02d}.edf").symlink_to(path)
+    train, _ = open_windows(prepare_windows(tmp_path / "flat", tmp_path / "flat_windows"))
+    kept, held_out = split_by_subject(train, 0.3)
+    assert (set(kept["subject"]) | set(held_out["subject"])) == {"S001", "S002", "S003"}
+    assert not set(kept["subject"]) & set(held_out["subject"])
+    assert describe([train])[0]["subjects"] == 3
+
+    train, _ = open_windows(prepare_windows(tmp_path / "unknown", tmp_path / "unknown_windows"))
+    assert source_of_subjects(train) == "file"
+    assert describe([train])[0]["subjects"] == "not known"
+    kept, held_out = split_by_subject(train, 0.3, subject_pattern=r"(rec)")
+    assert set(kept["recording"]).isdisjoint(held_out["recording"])  # one person: recordings are held out
+
+    sizes = {**tiny_config, "patch_size": 64, "window_size": 1024}
+    command = ["--data", str(tmp_path / "unknown"), "--set", *(f"{name}={value}" for name, value in sizes.items())]
+    command += ["--epochs", "1", "--batch-size", "4", "--validation-fraction", "0.3", "--trackers", "--cpu"]
+    assert example.main([*command, "--output", str(tmp_path / "run")]) == 0
+    assert "each file was taken as a person of its own" in caplog.text
+    assert "each file was taken as a person of its own" in (tmp_path / "run" / "README.md").read_text()
+
+    caplog.clear()
+    pattern = ["--subject-pattern", r"rec(0[01]|0[23]|0[45])"]
+    assert example.main([*command, *pattern, "--output", str(tmp_path / "told")]) == 0
+    assert "each file was taken as a person of its own" not in caplog.text
+    windows = load_windows(tmp_path / "told" / "windows" / "unknown")
+    assert set(windows["subject_source"]) == {"pattern"}
+
+
+def test_windows_without_a_subject_are_named(windows):
+    rows = windows(4).map(lambda row, index: {"subject": None if index == 2 else row["subject"]}, with_indices=True)
+    with pytest.raises(ValueError, match=r"subject of 1 of 4 windows is missing: rows 2"):
+        split_by_subject(rows, 0.3)
+
+
+def test_spellings_of_a_subject_stay_together(windows):
+    names = ["a", "A ", "b", "c"]
+    rows = windows(4).map(lambda row, index: {"subject": names[index]}, with_indices=True)
+    for seed in range(5):
+        kept, held_out = split_by_subject(rows, 0.5, seed)
+        folded = [{name.strip().lower() for name in part["subject"]} for part in (kept, held_out)]
+        assert not folded[0] & folded[1]
 
 
 def test_a_subject_with_most_of_the_windows_stays_in_training(recordings, tmp_path):
