@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from .command_parser import CommandParser
 from .hub import publishing
 from .output_pipe import print_while_read
 
@@ -22,7 +23,7 @@ EXIT_INTERRUPTED = 130
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="dare-eeg",
         description="DARE-EEG for Hugging Face: from EEG files to features and predictions.",
         epilog="`dare-eeg COMMAND --help` explains a command with examples. Results are for research, not diagnoses.",

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from difflib import get_close_matches
 from typing import Any
 
-from huggingface_hub.dataclasses import strict
+from huggingface_hub.dataclasses import strict, validated_field
 from transformers import PreTrainedConfig
+from transformers.utils import logging
 
 from .montage import CHANNEL_VOCABULARY, PRETRAINING_CHANNELS
+
+logger = logging.get_logger(__name__)
 
 PRESETS: dict[str, dict[str, int]] = {
     name: {
@@ -74,6 +79,84 @@ _FRACTIONS = (
     "label_smoothing",
 )
 _CHOICES = {"mask_scope": ("batch", "sample"), "second_view_patches": ("same", "reference")}
+_NAMES_OF_TRANSFORMERS = frozenset(
+    {
+        "attn_implementation",
+        "auto_map",
+        "custom_pipelines",
+        "experts_implementation",
+        "model_type",
+        "name_or_path",
+        "num_labels",
+        "output_attentions",
+        "per_layer_config",
+        "quantization_config",
+        "tie_last_hidden_states",
+        "tie_word_embeddings",
+        "torch_dtype",
+        "use_cache",
+    }
+)
+"""What Transformers gives a configuration, or stores in its file, besides the fields of the class."""
+
+
+class UnknownNameError(TypeError, ValueError):
+    """A name that nothing has: of a keyword argument, hence a TypeError, or in a file or command, a ValueError."""
+
+
+def refuse_unknown_names(given: Iterable[str], known: Iterable[str], owner: str) -> None:
+    """Make names that `owner` does not know an error that suggests the nearest one.
+
+    Raises:
+        UnknownNameError: Such as "DareEegConfig does not know hiden_size (did you mean hidden_size?)."
+    """
+    known = set(known)
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise UnknownNameError(f"{owner} does not know {', '.join(suggest(name, known) for name in unknown)}.")
+
+
+def refuse_misspelt_names(given: Iterable[str], known: Iterable[str], owner: str) -> None:
+    """Refuse names that nearly are one of the `known`; others may be meant for somebody else.
+
+    Raises:
+        UnknownNameError: As of `refuse_unknown_names`.
+    """
+    known = set(known)
+    near = [name for name in given if get_close_matches(name, known, n=1, cutoff=0.85)]
+    refuse_unknown_names(near, known, owner)
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The name, followed by the nearest of the `known` ones if there is one that is near."""
+    nearest = get_close_matches(name, sorted(known), n=1)
+    return f"{name} (did you mean {nearest[0]}?)" if nearest else name
+
+
+def require_distinct_labels(id2label: Mapping[Any, str] | None) -> None:
+    """Refuse labels that several classes share: in a table of probabilities by label all but one would be lost.
+
+    Raises:
+        ValueError: With the labels and their classes.
+    """
+    shared = _shared_labels(id2label or {})
+    if shared:
+        classes = "; ".join(f"{label!r} is the label of classes {', '.join(ids)}" for label, ids in shared.items())
+        raise ValueError(f"id2label: {classes}. Give each class a label of its own.")
+
+
+def _shared_labels(id2label: Mapping[Any, str]) -> dict[str, list[str]]:
+    """Label -> classes, for labels of several classes."""
+    classes: dict[str, list[str]] = {}
+    for index, label in id2label.items():
+        classes.setdefault(label, []).append(str(index))
+    return {label: ids for label, ids in classes.items() if len(ids) > 1}
+
+
+def _tell_labels_apart(id2label: Mapping[Any, str]) -> dict[Any, str]:
+    """Labels that several classes share, followed by the number of their class."""
+    shared = _shared_labels(id2label)
+    return {index: f"{label} ({index})" if label in shared else label for index, label in id2label.items()}
 
 
 @strict
@@ -263,8 +346,11 @@ class DareEegConfig(PreTrainedConfig):
     probe_dropout: float | int = 0.5
     freeze_encoder: bool = True
     label_smoothing: float | int = 0.0
+    id2label: dict[int, str] | dict[str, str] | None = validated_field(require_distinct_labels, default=None)
 
     def __post_init__(self, **kwargs):
+        public = [name for name in kwargs if not name.startswith("_")]  # the others are bookkeeping of Transformers
+        refuse_unknown_names(public, self.known_names(), "DareEegConfig")
         if self.channel_names is None:
             self.channel_names = list(CHANNEL_VOCABULARY)
         if self.pretraining_channel_names is None:
@@ -301,11 +387,38 @@ class DareEegConfig(PreTrainedConfig):
         return cls(**{**PRESETS[name], **overrides})
 
     @classmethod
+    def known_names(cls) -> set[str]:
+        """All names that the constructor takes: the fields, and what Transformers adds to them."""
+        return {field.name for field in fields(cls)} | _NAMES_OF_TRANSFORMERS
+
+    @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs) -> DareEegConfig:
-        """Build a configuration from a dictionary and overrides, which are validated together."""
-        names = {field.name for field in fields(cls)}
-        overrides = {name: kwargs.pop(name) for name in list(kwargs) if name in names}
-        return super().from_dict({**config_dict, **overrides}, **kwargs)
+        """Build a configuration from a dictionary, such as a file holds, and overrides, which are validated together.
+
+        A file may come from another version: names that this one does not know are kept, with a warning, and labels
+        that several classes share are told apart by the number of the class.
+
+        Raises:
+            UnknownNameError: If an override is a field's name misspelt.
+        """
+        names = cls.known_names()
+        refuse_misspelt_names(kwargs, names, "DareEegConfig")
+        overrides = {field.name: kwargs.pop(field.name) for field in fields(cls) if field.name in kwargs}
+        unknown = {n: v for n, v in config_dict.items() if n not in names and not n.startswith("_")}
+        if unknown:
+            listed = ", ".join(suggest(name, names) for name in unknown)
+            logger.warning(f"The configuration holds {listed}, which DareEegConfig does not know and does not use.")
+        stored = {name: value for name, value in config_dict.items() if name not in unknown}
+        labels = stored.get("id2label")
+        if labels and "id2label" not in overrides and _shared_labels(labels):
+            stored["id2label"] = _tell_labels_apart(labels)
+            stored["label2id"] = {label: int(index) for index, label in stored["id2label"].items()}
+            logger.warning(f"Several classes share a label; they are told apart as {stored['id2label']}.")
+        loaded = super().from_dict({**stored, **overrides}, **kwargs)
+        config = loaded[0] if isinstance(loaded, tuple) else loaded
+        for name, value in unknown.items():
+            setattr(config, name, value)
+        return loaded
 
     @property
     def num_patches(self) -> int:

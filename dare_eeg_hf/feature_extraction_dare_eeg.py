@@ -5,6 +5,7 @@ signal contract; they are saved in `preprocessor_config.json` beside the weights
 through the same steps as arrays. MNE objects are recognised by what they offer: MNE is never imported.
 """
 
+import inspect
 import math
 import warnings
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from transformers.feature_extraction_utils import BatchFeature, FeatureExtractionMixin
 
-from .configuration_dare_eeg import DareEegConfig
+from .configuration_dare_eeg import DareEegConfig, refuse_misspelt_names, refuse_unknown_names, suggest
 from .montage import CHANNEL_VOCABULARY, list_by_reason, match_channels, normalize_channel_name
 from .signal_dare_eeg import (
     FLAT_MICROVOLTS,
@@ -33,6 +34,9 @@ from .usability_dare_eeg import find_breaks, uninterrupted
 
 MIN_FILTER_SECONDS = 4.0
 """High-pass and notch need some seconds of signal to act; shorter signals have their mean removed instead."""
+
+_NAMES_OF_TRANSFORMERS = ("auto_map", "feature_extractor_type", "name_or_path", "processor_class")
+"""What Transformers stores in preprocessor_config.json beside the contract."""
 
 NORMALIZED_MARK = "normalised by dare_eeg_hf"
 """Begins `info["description"]` of a Raw that already fulfils the contract; such a Raw is not filtered again."""
@@ -156,6 +160,8 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
         electrode_names: Sequence[str] | None = None,
         **kwargs,
     ):
+        public = [name for name in kwargs if not name.startswith("_")]  # the others are bookkeeping of Transformers
+        refuse_unknown_names(public, self.known_names(), type(self).__name__)
         super().__init__(**kwargs)
         self.sampling_rate = sampling_rate
         self.unit = canonical_unit(unit)
@@ -179,6 +185,30 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
             raise ValueError(f"notch must be 'auto', a frequency in hertz or None, got {notch!r}")
         if electrode_names is not None and len(set(self.electrode_names)) < len(self.electrode_names):
             raise ValueError(f"electrode_names holds a name twice: {self.electrode_names}")
+
+    @classmethod
+    def known_names(cls) -> set[str]:
+        """All names that the constructor takes: the signal contract, and what Transformers stores beside it."""
+        return set(inspect.signature(cls).parameters) - {"kwargs"} | set(_NAMES_OF_TRANSFORMERS)
+
+    @classmethod
+    def from_dict(cls, feature_extractor_dict: dict[str, Any], **kwargs):
+        """Build an extractor from what a file holds, and overrides.
+
+        Names in the file that this version does not know are left out, with a warning.
+
+        Raises:
+            UnknownNameError: If an override is an argument's name misspelt.
+        """
+        names = cls.known_names()
+        refuse_misspelt_names(kwargs, names, cls.__name__)
+        unknown = [name for name in feature_extractor_dict if name not in names and not name.startswith("_")]
+        if unknown:
+            listed = ", ".join(suggest(name, names) for name in unknown)
+            warnings.warn(f"The signal contract holds {listed}, which {cls.__name__} does not know.", stacklevel=2)
+        stored = {name: value for name, value in feature_extractor_dict.items() if name not in unknown}
+        overrides = {name: kwargs.pop(name) for name in list(kwargs) if name in names}
+        return super().from_dict({**stored, **overrides}, **kwargs)
 
     @classmethod
     def for_model(cls, config: DareEegConfig) -> "DareEegFeatureExtractor":

@@ -7,8 +7,10 @@ arXiv 2605.18298.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from itertools import repeat
 
 import torch
@@ -19,17 +21,24 @@ from transformers import initialization as init
 from transformers.activations import ACT2FN
 from transformers.masking_utils import create_bidirectional_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
-from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput
+from transformers.modeling_outputs import BaseModelOutput, BaseModelOutputWithPooling, SequenceClassifierOutput
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.processing_utils import Unpack
 from transformers.utils import ModelOutput, TransformersKwargs, logging
 from transformers.utils.generic import can_return_tuple, maybe_autocast, merge_with_config_defaults
-from transformers.utils.output_capturing import OutputRecorder, capture_outputs
+from transformers.utils.output_capturing import capture_outputs
 
-from .configuration_dare_eeg import DareEegConfig
+from .configuration_dare_eeg import DareEegConfig, UnknownNameError, refuse_unknown_names
 from .masking_dare_eeg import PatchSelection, draw_masks, select_targets, select_visible
 
+try:
+    from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as LORA_TARGETS
+except ImportError:
+    LORA_TARGETS = {}
+
 logger = logging.get_logger(__name__)
+
+LORA_TARGETS["dare_eeg"] = ["attention.qkv", "attention.proj"]  # for a LoraConfig that names no modules
 
 
 @dataclass
@@ -54,8 +63,9 @@ class DareEegForPreTrainingOutput(ModelOutput):
         first_view_embedding (`torch.FloatTensor` of shape `(B, contrastive_projection_size)`): The first view's
             normalised projection, as InfoNCE compares it.
         second_view_embedding (`torch.FloatTensor` of shape `(B, contrastive_projection_size)`): The second view's.
-        hidden_states (`tuple(torch.FloatTensor)`, *optional*): Hidden states of the encoder on the visible tokens.
-        attentions (`tuple(torch.FloatTensor)`, *optional*): Its attention weights.
+        hidden_states (`tuple(torch.FloatTensor)`, *optional*): Hidden states of the encoder on the first view's V
+            visible channels of K time patches and the summary tokens, each of shape `(B * K, V + S, D)`.
+        attentions (`tuple(torch.FloatTensor)`, *optional*): Its attention weights there.
     """
 
     loss: torch.FloatTensor | None = None
@@ -73,6 +83,43 @@ class DareEegForPreTrainingOutput(ModelOutput):
     second_view_embedding: torch.FloatTensor | None = None
     hidden_states: tuple[torch.FloatTensor, ...] | None = None
     attentions: tuple[torch.FloatTensor, ...] | None = None
+
+
+ARGUMENTS_OF_TRANSFORMERS = ("num_items_in_batch", "output_attentions", "output_hidden_states", "return_dict")
+"""Keywords that Transformers and its Trainer give any model."""
+ARGUMENTS_OF_TEXT_MODELS = ("input_ids", "attention_mask", "inputs_embeds", "labels", "task_ids")
+"""Keywords that PEFT's wrappers give any model, as None where their caller did not."""
+
+
+def refuse_unknown_arguments(forward: Callable) -> Callable:
+    """Let a model's `forward` refuse keywords it does not know, and overlook those left to their default by None.
+
+    Raises:
+        UnknownNameError: With the nearest argument, such as "did you mean channel_mask?".
+    """
+    own = tuple(name for name in inspect.signature(forward).parameters if name not in ("self", "kwargs"))
+
+    @wraps(forward)
+    def checked(self, *args, **kwargs):
+        given = {}
+        for name, value in kwargs.items():
+            if name in own:
+                given[name] = value
+            elif value is None and name in ARGUMENTS_OF_TRANSFORMERS + ARGUMENTS_OF_TEXT_MODELS:
+                continue
+            elif name in ARGUMENTS_OF_TRANSFORMERS:
+                given[name] = value
+            elif name in ("input_ids", "inputs_embeds", "attention_mask"):
+                raise UnknownNameError(
+                    f"{name} is an argument of text models: give windows as input_values=... and padding as "
+                    "channel_mask=... and patch_mask=..., by name (PEFT's wrappers take a first argument without a "
+                    "name for input_ids)."
+                )
+            else:
+                refuse_unknown_names([name], own + ARGUMENTS_OF_TRANSFORMERS, f"{type(self).__name__}.forward")
+        return forward(self, *args, **given)
+
+    return checked
 
 
 def rotary_table(
@@ -325,7 +372,8 @@ class DareEegPreTrainedModel(PreTrainedModel):
     _supports_flash_attn = True
     _supports_flex_attn = True
     _supports_attention_backend = True
-    _can_compile_fullgraph = True
+    # The losses are means over windows: the Trainer has to divide by the number of accumulated batches.
+    accepts_loss_kwargs = False
     # A pre-training or a classifier's checkpoint holds more than the model that is loaded from it.
     _keys_to_ignore_on_load_unexpected = [
         r"^online_encoder\.",
@@ -388,6 +436,9 @@ class DareEegPreTrainedModel(PreTrainedModel):
             init.trunc_normal_(module.mask_tokens, std=std, a=-2.0, b=2.0)
         elif isinstance(module, DareEegAdapter):
             module.initialize(self.config)
+        elif isinstance(module, FeatureStandardization):
+            init.zeros_(module.mean)
+            init.ones_(module.scale)
 
 
 ROWS_IN_CACHE = 32
@@ -412,6 +463,7 @@ class DareEegModel(DareEegPreTrainedModel):
     momentum encoder, from a classifier's checkpoint its encoder.
     """
 
+    _can_compile_fullgraph = True
     _can_record_outputs = {"hidden_states": DareEegLayer, "attentions": DareEegAttention}
 
     def __init__(self, config: DareEegConfig):
@@ -455,6 +507,14 @@ class DareEegModel(DareEegPreTrainedModel):
             )
         return self.layernorm(hidden_states).view(batch_size, num_rows, num_summary, hidden_size)
 
+    @capture_outputs(tie_last_hidden_states=False)
+    def encode_view(
+        self, tokens: torch.Tensor, visible: torch.Tensor | None = None, **kwargs: Unpack[TransformersKwargs]
+    ) -> BaseModelOutput:
+        """Summarise the visible tokens of a view, as [`encode_tokens`] does; `last_hidden_state` is `(B, K, S, D)`."""
+        return BaseModelOutput(last_hidden_state=self.encode_tokens(tokens, visible, **kwargs))
+
+    @refuse_unknown_arguments
     @merge_with_config_defaults
     @capture_outputs(tie_last_hidden_states=False)
     def forward(
@@ -713,11 +773,6 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
     [`~DareEegForPreTraining.update_momentum_encoder`], and is what `AutoModel.from_pretrained` loads afterwards.
     """
 
-    _can_record_outputs = {
-        "hidden_states": OutputRecorder(DareEegLayer, layer_name="online_encoder"),
-        "attentions": OutputRecorder(DareEegAttention, index=1, layer_name="online_encoder"),
-    }
-
     def __init__(self, config: DareEegConfig):
         super().__init__(config)
         self.online_encoder = DareEegModel(config)
@@ -739,8 +794,25 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
         """Move the momentum encoder to `momentum` times itself plus `1 - momentum` times the encoder."""
         torch._foreach_lerp_(list(self.dare_eeg.parameters()), list(self.online_encoder.parameters()), 1.0 - momentum)
 
+    @torch.no_grad()
+    def _adjust_missing_and_unexpected_keys(self, loading_info) -> None:
+        """Where a checkpoint holds an encoder alone, start both encoders from it; then list what is missing."""
+        encoder = self.dare_eeg.state_dict()
+        missing = loading_info.missing_keys
+        online = {f"online_encoder.{name}" for name in encoder}
+        if online <= missing and not any(f"dare_eeg.{name}" in missing for name in encoder):
+            self.online_encoder.load_state_dict(encoder)
+            loading_info.missing_keys = missing - online
+            new = sorted({name.split(".")[0] for name in loading_info.missing_keys})
+            logger.warning(
+                f"The checkpoint holds an encoder alone: online_encoder and dare_eeg both start from it; "
+                f"{', '.join(new)} are new."
+            )
+        super()._adjust_missing_and_unexpected_keys(loading_info)
+
+    @refuse_unknown_arguments
     @merge_with_config_defaults
-    @capture_outputs(tie_last_hidden_states=False)
+    @can_return_tuple
     def forward(
         self,
         input_values: torch.Tensor,
@@ -781,7 +853,8 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
             patches, channel_mask, patch_mask, context_mask, second_context_mask, target_mask, generator
         )
 
-        first_features, second_features = self._encode_views(patches, channel_ids, first, second, **kwargs)
+        encoded, second_features = self._encode_views(patches, channel_ids, first, second, **kwargs)
+        first_features = encoded.last_hidden_state
         predicted = self.predictor(first_features, first.time_patches, num_patches, patch_mask)
         combined = (
             place_in_time(first_features, first.time_patches, predicted) if config.use_skip_connection else predicted
@@ -830,6 +903,8 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
             second_view_features=second_features,
             first_view_embedding=first_embedding,
             second_view_embedding=second_embedding,
+            hidden_states=encoded.hidden_states,
+            attentions=encoded.attentions,
         )
 
     @torch.compiler.disable
@@ -885,21 +960,27 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
         first: PatchSelection,
         second: PatchSelection | None,
         **kwargs: Unpack[TransformersKwargs],
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Encode the visible patches of both views; where their counts agree, in one pass."""
+    ) -> tuple[BaseModelOutput, torch.Tensor | None]:
+        """Output of the encoder on the first view and features of the second; where their counts agree, in one pass.
+
+        Hidden states and attention weights, where they are recorded, are those of the first view under any masks.
+        """
         views = [view for view in (first, second) if view is not None]
         tokens = [self._embed_visible(patches, channel_ids, view) for view in views]
-        batch_size = len(patches)
-        if len(views) == 2 and tokens[0].shape == tokens[1].shape and first.visible is second.visible is None:
+        batch_size, config = len(patches), self.config
+        recorded = kwargs.get("output_hidden_states", config.output_hidden_states) or kwargs.get(
+            "output_attentions", config.output_attentions
+        )
+        same_shape = len(views) == 2 and tokens[0].shape == tokens[1].shape and first.visible is second.visible is None
+        if same_shape and not recorded:
             features = self.online_encoder.encode_tokens(torch.cat(tokens), **kwargs)
-            return features[:batch_size], features[batch_size:]
-        features = [
-            self.online_encoder.encode_tokens(
-                view_tokens, None if view.visible is None else view.visible.expand(batch_size, -1, -1), **kwargs
-            )
-            for view, view_tokens in zip(views, tokens, strict=True)
-        ]
-        return features[0], features[1] if second is not None else None
+            return BaseModelOutput(last_hidden_state=features[:batch_size]), features[batch_size:]
+        outputs = []
+        for view, view_tokens in zip(views, tokens, strict=True):
+            visible = None if view.visible is None else view.visible.expand(batch_size, -1, -1)
+            outputs.append(self.online_encoder.encode_view(view_tokens, visible, **{**kwargs, "return_dict": True}))
+            kwargs |= {"output_hidden_states": False, "output_attentions": False}
+        return outputs[0], outputs[1].last_hidden_state if second is not None else None
 
     def _embed_visible(self, patches: torch.Tensor, channel_ids: torch.Tensor, view: PatchSelection) -> torch.Tensor:
         """Tokens `(B, K, V + S, D)` of a view's visible patches and the summary tokens."""
@@ -914,9 +995,13 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
         self, input_values: torch.Tensor, channel_ids: torch.Tensor, channel_mask: torch.Tensor | None
     ) -> torch.Tensor:
         """The momentum encoder's features of the complete windows, `(B, N, S, D)`, normalised token by token."""
-        # Called as a whole model so that its hidden states are not recorded among the encoder's.
         output = self.dare_eeg(
-            input_values, channel_ids, channel_mask, output_hidden_states=False, output_attentions=False
+            input_values,
+            channel_ids,
+            channel_mask,
+            output_hidden_states=False,
+            output_attentions=False,
+            return_dict=True,
         )
         features = at_least_float32(output.last_hidden_state)
         features = features.unflatten(1, (-1, self.config.num_summary_tokens))
@@ -1108,7 +1193,7 @@ class ProbeDropout(nn.Dropout):
         """Zero a share `p` of the features while training, and scale the others by `1 / (1 - p)`."""
         if not self.training or self.p == 0:
             return features
-        if features.device.type != "cpu":
+        if features.device.type != "cpu" or torch.compiler.is_compiling():
             return super().forward(features)
         count = features.numel()
         words = torch.empty(-(-count // 4), dtype=torch.int64, device=features.device).random_(-(2**63), None)
@@ -1157,6 +1242,8 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
     chooses single-label, multi-label or regression losses, as elsewhere in Transformers.
     """
 
+    _can_compile_fullgraph = True
+
     def __init__(self, config: DareEegConfig):
         super().__init__(config)
         self.num_labels = config.num_labels
@@ -1165,6 +1252,39 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
         self.probe = DareEegProbe(config)
         self.post_init()
         self.freeze()
+
+    def __setattr__(self, name: str, value) -> None:
+        if name == "peft_config":  # PEFT hands its configurations to the model that it adapts
+            self._add_head(value)
+        super().__setattr__(name, value)
+
+    @property
+    def _head(self) -> dict[str, nn.Module]:
+        """What is trained for a data set besides the encoder, by name."""
+        return {"probe": self.probe, **({"adapter": self.adapter} if self.adapter.is_active else {})}
+
+    def _add_head(self, peft_configs: dict) -> None:
+        """Let PEFT train and save the head of an adapted classifier; by itself it looks for other names.
+
+        Raises:
+            ValueError: If the head that is to be saved whole has updates of its own, too.
+        """
+        updated = any(hasattr(layer, "base_layer") for part in self._head.values() for layer in part.modules())
+        for config in peft_configs.values():
+            if config.task_type != "SEQ_CLS" or not hasattr(config, "modules_to_save"):
+                continue
+            if updated:
+                raise ValueError(
+                    "The target_modules take in the head, which PEFT is to train whole: load the model anew and set "
+                    f"modules_to_save={list(self._head)} as well."
+                )
+            named = list(config.modules_to_save or [])
+            config.modules_to_save = named + [name for name in self._head if name not in named]
+        if updated:
+            logger.warning(
+                "Low-rank updates of the head are exact only until they are merged, because its weights are held to a "
+                f"largest norm; modules_to_save={list(self._head)} trains it whole."
+            )
 
     def freeze(self) -> None:
         """Exclude the encoder from training where `config.freeze_encoder` says so."""
@@ -1192,7 +1312,15 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
         if self.adapter.is_active:
             input_values = self.adapter(input_values.to(self.dtype))
             channel_ids, channel_mask, patch_mask = self.adapter.channel_ids, None, None
-        return self.dare_eeg(input_values, channel_ids, channel_mask, patch_mask, **kwargs)
+        return self.dare_eeg(input_values, channel_ids, channel_mask, patch_mask, **{**kwargs, "return_dict": True})
+
+    def _check_that_head_is_trained(self) -> None:
+        frozen = [name for name, part in self._head.items() if not any(p.requires_grad for p in part.parameters())]
+        if frozen:
+            logger.warning_once(
+                f"The model is trained on labels while a part of its head stays as it is: {', '.join(frozen)}. Where "
+                f'PEFT froze it, task_type="SEQ_CLS" or modules_to_save={list(self._head)} trains and saves it.'
+            )
 
     def fit_feature_standardization(
         self, last_hidden_state: torch.Tensor, patch_mask: torch.Tensor | None = None
@@ -1217,6 +1345,7 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
             return self.probe(features, patch_mask)
         return self.probe(features)
 
+    @refuse_unknown_arguments
     @can_return_tuple
     def forward(
         self,
@@ -1240,6 +1369,8 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
         Returns:
             Loss (where labels are given) and logits of shape `(B, num_labels)`.
         """
+        if labels is not None and self.training and not torch.compiler.is_compiling():
+            self._check_that_head_is_trained()
         outputs = self.extract_features(input_values, channel_ids, channel_mask, patch_mask, **kwargs)
         logits = self.classify_features(outputs.last_hidden_state, patch_mask)
         loss = None

@@ -356,7 +356,7 @@ class EegClassificationPipeline(EegPipeline):
             )
 
     def _forward(self, model_inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        return {"output": self.model(**model_inputs).logits.float()}
+        return {"output": self.model(**model_inputs, return_dict=True).logits.float()}
 
     def postprocess(self, model_outputs: dict[str, Any]) -> Predictions:
         """Turn logits (W, K) into one dictionary a window."""
@@ -455,7 +455,7 @@ class EegFeatureExtractionPipeline(EegPipeline):
         if pooling not in ("mean", "none"):
             raise ValueError(f"pooling must be 'mean' or 'none', got {pooling!r}.")
         encoder = getattr(self.model, "dare_eeg", self.model)
-        outputs = encoder(**model_inputs)
+        outputs = encoder(**model_inputs, return_dict=True)
         if pooling == "mean":
             return {"output": outputs.pooler_output.float()}
         patches = model_inputs["patch_mask"].shape[1]

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from dare_eeg_hf import DareEegConfig
 from dare_eeg_hf.atomic_files import write_text
+from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.data.people import REMEDY, listed
 from dare_eeg_hf.evaluation.metrics import classification_metrics
 from dare_eeg_hf.evaluation.protocols import Fold, fixed_split
@@ -101,7 +102,7 @@ def describe_test(test: LabelledWindows, published: bool) -> dict:
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     defaults = FinetuningArguments()
     parser.add_argument("--checkpoint", required=True, help="folder or Hub id of a DARE-EEG checkpoint")
     parser.add_argument("--data", required=True, type=Path, help="prepared data set, or folder of named recordings")

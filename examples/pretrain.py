@@ -27,15 +27,10 @@ from pathlib import Path
 from datasets import Dataset
 from huggingface_hub.errors import StrictDataclassError
 
+from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.data.people import REMEDY, are_known, statement
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
-from dare_eeg_hf.training.command_line import (
-    HelpFormatter,
-    add_fields,
-    fit_to_fields,
-    parse_assignments,
-    read_yaml,
-)
+from dare_eeg_hf.training.command_line import HelpFormatter, add_fields, fit_to_fields, parse_assignments, read_yaml
 from dare_eeg_hf.training.launching import LaunchError, main_process_first
 from dare_eeg_hf.training.pretraining import PretrainingArguments, PretrainingError, pretrain
 from dare_eeg_hf.training.pretraining_data import (
@@ -52,7 +47,7 @@ from dare_eeg_hf.training.starting_point import signal_contract
 
 def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, PretrainingArguments]:
     """What to train on, and how."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
+    parser = CommandParser(description=__doc__, formatter_class=HelpFormatter)
     data = parser.add_argument_group("data")
     data.add_argument("--data", nargs="+", help="folders of recordings, folders of prepared windows, or Hub data sets")
     data.add_argument(

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..command_parser import CommandParser
 from .build import BuildResult, build, merge
 from .corpus import EegCorpus, RecordingFile
 from .download import PHYSIONET, download_physionet
@@ -33,9 +34,7 @@ def main(corpus: EegCorpus, arguments: Sequence[str] | None = None) -> int:
 def corpus_parser(corpus: EegCorpus) -> argparse.ArgumentParser:
     """The command line of a corpus; its help starts with what the script says about the corpus."""
     about = sys.modules[type(corpus).__module__].__doc__ or corpus.title
-    parser = argparse.ArgumentParser(
-        description=about, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(description=about, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", type=Path, required=True, help="folder of the corpus as its authors lay it out")
     parser.add_argument("--output", type=Path, help="folder of the data set: Parquet files and a card")
     parser.add_argument("--subjects", help="only these, by name or number: S001,S002 or 1-10,15")

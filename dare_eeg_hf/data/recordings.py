@@ -18,6 +18,7 @@ import mne
 from tqdm import tqdm
 
 from ..atomic_files import replacing
+from ..command_parser import CommandParser
 from ..feature_extraction_dare_eeg import DareEegFeatureExtractor
 from ..output_pipe import print_while_read
 from .bids import is_bids_root
@@ -141,7 +142,7 @@ def save_recording(raw: mne.io.BaseRaw, path: str | os.PathLike) -> Path:
 
 def build_parser() -> argparse.ArgumentParser:
     """The arguments of `python -m dare_eeg_hf.data.recordings`."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m dare_eeg_hf.data.recordings",
         description="Open EEG files of any make, normalise them (electrode names, bad channels, filters, average "
         "reference, 256 Hz) and report what was done. A broken file is reported and the rest goes on; the exit status "

@@ -25,6 +25,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from dare_eeg_hf.atomic_files import write_json, write_text
+from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.configuration_dare_eeg import PRESETS
 from dare_eeg_hf.evaluation.benchmark import Cell, evaluate_cell, prepare_tasks, windows_file
 from dare_eeg_hf.evaluation.benchmark_report import mean_text
@@ -193,7 +194,7 @@ def run_ablations(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m dare_eeg_hf.evaluation.ablations",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -35,6 +35,7 @@ from tqdm.auto import tqdm
 from transformers.utils import logging as transformers_logging
 
 from dare_eeg_hf.atomic_files import write_json
+from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.evaluation.benchmark_report import write_report
 from dare_eeg_hf.evaluation.contestants import (
     BASELINES,
@@ -266,7 +267,7 @@ def run_benchmark(
 
 def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
     """The command line; `prog` is how help calls it."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=prog,
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

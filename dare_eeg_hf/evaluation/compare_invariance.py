@@ -20,6 +20,7 @@ import torch
 from tqdm.auto import tqdm
 
 from dare_eeg_hf.atomic_files import write_json, write_text
+from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.data.collator import WindowCollator
 from dare_eeg_hf.data.loading import load_windows
 from dare_eeg_hf.evaluation.benchmark_report import mean_text
@@ -132,7 +133,7 @@ def compare(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m dare_eeg_hf.evaluation.compare_invariance",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -96,6 +96,7 @@ def views_at_overlap(
                     context_mask=masks.context_mask,
                     second_context_mask=masks.second_context_mask,
                     target_mask=_one_target(masks.target_mask),
+                    return_dict=True,
                 )
             shared += int((masks.context_mask & masks.second_context_mask).sum())
             covered += int((masks.context_mask | masks.second_context_mask).sum())

@@ -20,6 +20,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from dare_eeg_hf.atomic_files import write_json, write_text
+from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.evaluation.benchmark import (
     Cell,
     add_finetuning_options,
@@ -157,7 +158,7 @@ def run_robustness(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m dare_eeg_hf.evaluation.robustness",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -4,7 +4,6 @@ Facts that only the run knows (data, licence, seeds, evaluation) are kept in `mo
 later call, after an evaluation or when publishing, adds to them and writes the card again without losing any.
 """
 
-import argparse
 import html
 import io
 import json
@@ -22,6 +21,7 @@ from safetensors import safe_open
 
 from dare_eeg_hf import modeling_dare_eeg
 from dare_eeg_hf.atomic_files import write_bytes, write_text
+from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
 from dare_eeg_hf.data.people import are_known, statement
 from dare_eeg_hf.file_digest import file_digest
@@ -330,7 +330,7 @@ def _plain(value) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point of `python -m dare_eeg_hf.hub.cards`."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         description="Write the model card of a checkpoint folder again, with the results of a benchmark."
     )
     parser.add_argument("folder", type=Path, help="checkpoint folder, as pre-training or fine-tuning leaves it")

@@ -8,7 +8,6 @@ the checkpoint does not say: the head count above all. The output is a complete 
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -18,7 +17,8 @@ from pathlib import Path
 
 import torch
 
-from ..configuration_dare_eeg import DareEegConfig
+from ..command_parser import CommandParser
+from ..configuration_dare_eeg import DareEegConfig, UnknownNameError, refuse_misspelt_names
 from ..modeling_dare_eeg import DareEegForPreTraining
 
 _ENCODER_PARTS = [
@@ -81,14 +81,21 @@ class ConversionReport:
         return "\n".join(lines)
 
 
+_REFERENCE_FIELDS = (
+    *("embed_dim", "embed_num", "depth", "num_heads", "channel_names", "mlp_ratio", "patch_size", "time_samples"),
+    *("norm_eps", "interpolate_factor", "temperature", "loss_weights"),
+)
+
+
 def read_reference_config(path: str | Path) -> DareEegConfig:
     """Translate the JSON description of a reference model to a `DareEegConfig`.
 
     Raises:
-        ConversionError: If the JSON lacks a field or cannot be read.
+        ConversionError: If the JSON lacks a field, misspells one or cannot be read.
     """
     try:
         reference = json.loads(Path(path).read_text(encoding="utf-8"))
+        refuse_misspelt_names(reference, _REFERENCE_FIELDS, str(path))
         weights = reference.get("loss_weights", {})
         layers, predictor_layers, reconstructor_layers = reference["depth"]
         defaults = DareEegConfig()
@@ -111,6 +118,8 @@ def read_reference_config(path: str | Path) -> DareEegConfig:
             mask_alignment_loss_weight=weights.get("mask_alignment", defaults.mask_alignment_loss_weight),
             activation_loss_weight=weights.get("activation", defaults.activation_loss_weight),
         )
+    except UnknownNameError as error:
+        raise ConversionError(str(error)) from error
     except OSError as error:
         raise ConversionError(f"{path} cannot be read: {error.strerror}.") from error
     except json.JSONDecodeError as error:
@@ -225,7 +234,7 @@ def convert_checkpoint(
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; see the module's docstring."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m dare_eeg_hf.hub.convert",
         description="Convert a checkpoint of the reference implementation of DARE-EEG (Lightning .ckpt) to a folder "
         "that AutoModel.from_pretrained loads. Every entry is reported as used or ignored; a checkpoint that leaves "

@@ -8,7 +8,6 @@ and `pooler_output`. The file says what it needs: its metadata holds the signal 
 written under its name, its output is compared with the model's on windows of other sizes than it was traced with.
 """
 
-import argparse
 import json
 import logging
 import os
@@ -30,6 +29,7 @@ from transformers import (
 from transformers.utils.logging import disable_progress_bar
 
 import dare_eeg_hf  # noqa: F401  (registers the model)
+from dare_eeg_hf.command_parser import CommandParser
 
 INPUT_NAMES = ("input_values", "channel_ids", "channel_mask", "patch_mask")
 TOLERANCE = 1e-4
@@ -56,7 +56,11 @@ class ExportedForward(nn.Module):
     ) -> tuple[torch.Tensor, ...]:
         """Run (B, C, T) windows; the masks, (B, C) and (B, N), are True where there is signal."""
         outputs = self.model(
-            input_values=input_values, channel_ids=channel_ids, channel_mask=channel_mask, patch_mask=patch_mask
+            input_values=input_values,
+            channel_ids=channel_ids,
+            channel_mask=channel_mask,
+            patch_mask=patch_mask,
+            return_dict=True,
         )
         return tuple(outputs[name] for name in self.output_names)
 
@@ -254,7 +258,7 @@ def _write_onnx(model: PreTrainedModel, metadata: dict[str, str], path: Path) ->
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m dare_eeg_hf.hub.export",
         description="Export a checkpoint to ONNX (.onnx) or torch.export (.pt2), checked against the model.",
         epilog="Example: python -m dare_eeg_hf.hub.export runs/eyes model.onnx",

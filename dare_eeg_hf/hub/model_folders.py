@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from dare_eeg_hf.atomic_files import write_bytes
+from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.hub.cards import has_weights, is_generated, render_model_card, write_model_card
@@ -54,7 +55,7 @@ def write_trained_folder(root: Path, run: Path, name: str) -> Path:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point of `python -m dare_eeg_hf.hub.model_folders`."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path, help="folder that gets one folder per size, e.g. model_cards")
     parser.add_argument("--trained", type=Path, metavar="RUN", help="checkpoint folder to take over")
     parser.add_argument("--name", help="its folder's name, with --trained")

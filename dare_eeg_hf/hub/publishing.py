@@ -19,6 +19,7 @@ from huggingface_hub import HfApi, RepoCard
 from packaging.requirements import Requirement
 from transformers.dynamic_module_utils import get_relative_import_files
 
+from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.hub.cards import (
     CURVE_NAME,
     FACTS_NAME,
@@ -341,7 +342,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point of `python -m dare_eeg_hf.hub.publishing`."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m dare_eeg_hf.hub.publishing",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -63,7 +63,7 @@ def build_classifier(
     inherited = {
         k: v for k, v in base.to_dict().items() if k not in ("architectures", "auto_map", "dtype", "id2label")
     }
-    inherited |= {
+    changes = {
         "window_size": window_size,
         "electrode_names": electrodes,
         "electrode_sampling_rate": base.sampling_rate,
@@ -76,7 +76,7 @@ def build_classifier(
         "label2id": {name: index for index, name in enumerate(windows.label_names)},
         "problem_type": "single_label_classification",
     }
-    config = DareEegConfig(**inherited)
+    config = DareEegConfig.from_dict(inherited, **changes)
     model = DareEegForSequenceClassification(config)
     if not isinstance(checkpoint, DareEegConfig):
         encoder = DareEegModel.from_pretrained(checkpoint, dtype=torch.float32)

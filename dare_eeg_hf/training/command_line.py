@@ -6,10 +6,13 @@ import inspect
 import re
 import types
 import typing
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from ..configuration_dare_eeg import refuse_unknown_names, suggest
 
 
 class SettingsLoader(yaml.SafeLoader):
@@ -28,6 +31,24 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescript
         if action.default in (None, argparse.SUPPRESS, False) or action.default == []:
             return action.help
         return super()._get_help_string(action)
+
+
+def refuse_unknown_fields(kind: type) -> type:
+    """Let a dataclass suggest the nearest field where it is given a name that it does not have.
+
+    Raises:
+        UnknownNameError: by the class, such as "FinetuningArguments does not know epoch (did you mean epochs?)."
+    """
+    names = [field.name for field in dataclasses.fields(kind) if field.init]
+    initialize = kind.__init__
+
+    @wraps(initialize)
+    def checked(self, *args, **kwargs):
+        refuse_unknown_names(kwargs, names, kind.__name__)
+        initialize(self, *args, **kwargs)
+
+    kind.__init__ = checked
+    return kind
 
 
 def add_fields(parser: argparse.ArgumentParser, kind: type, *, leave_out: tuple[str, ...] = ()) -> None:
@@ -64,7 +85,7 @@ def argument_help(kind: type) -> dict[str, str]:
 
 
 def read_yaml(file: str | Path | None, known: set[str]) -> dict[str, Any]:
-    """Settings of a YAML file; an unknown key is an error that lists those that are known."""
+    """Settings of a YAML file; an unknown key is an error that suggests the nearest and lists those that are known."""
     if file is None:
         return {}
     with Path(file).open(encoding="utf-8") as stream:
@@ -74,7 +95,8 @@ def read_yaml(file: str | Path | None, known: set[str]) -> dict[str, Any]:
     settings = {name.replace("-", "_"): value for name, value in settings.items()}
     unknown = sorted(settings.keys() - known)
     if unknown:
-        raise ValueError(f"{file}: unknown setting(s) {', '.join(unknown)}. Known are: {', '.join(sorted(known))}.")
+        listed = ", ".join(suggest(name, known) for name in unknown)
+        raise ValueError(f"{file}: unknown setting(s) {listed}. Known are: {', '.join(sorted(known))}.")
     return settings
 
 

@@ -42,7 +42,7 @@ def encode_inputs(
     pieces = []
     for start in tqdm(starts, desc="features", unit="batch", disable=not progress):
         batch = {name: values[start : start + BATCH_SIZE].to(device) for name, values in inputs.items()}
-        pieces.append(encoder(**batch).last_hidden_state.float().cpu())
+        pieces.append(encoder(**batch, return_dict=True).last_hidden_state.float().cpu())
     return torch.cat(pieces)
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ..command_parser import CommandParser
 from ..configuration_dare_eeg import PRESETS, DareEegConfig
 from ..modeling_dare_eeg import DareEegForPreTraining
 
@@ -234,7 +235,7 @@ def report(options: argparse.Namespace) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--preset", nargs="+", choices=list(PRESETS), default=list(PRESETS), help="sizes (default: all)"
     )

@@ -59,8 +59,8 @@ def _statistics(batch: dict[str, torch.Tensor], encoder: DareEegModel, stride: i
         shifted = values[..., shift : shift + count * patch_size].contiguous()
         # A shifted patch reaches into the next one, which must not be padding.
         inside = mask[:, -count:] & mask[:, :count]
-        encoded = encoder(**{**batch, "input_values": shifted, "patch_mask": inside}).last_hidden_state
-        features.append(encoded.float().cpu().unflatten(1, (count, -1)).flatten(2))
+        encoded = encoder(**{**batch, "input_values": shifted, "patch_mask": inside}, return_dict=True)
+        features.append(encoded.last_hidden_state.float().cpu().unflatten(1, (count, -1)).flatten(2))
         valid.append(inside.cpu())
     features, weights = torch.cat(features, dim=1), torch.cat(valid, dim=1)[..., None].float()
     total = weights.sum(1).clamp(min=1)

@@ -29,6 +29,7 @@ from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegForSequenceClassification, masked_mean
 from dare_eeg_hf.training.classifier_setup import build_classifier, prepare_inputs
+from dare_eeg_hf.training.command_line import refuse_unknown_fields
 from dare_eeg_hf.training.encoder_features import attach_features, encode_inputs, encoder_fingerprint
 from dare_eeg_hf.training.euclidean_alignment import align_windows
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
@@ -45,6 +46,7 @@ STANDARDIZATION_WINDOWS = 512
 logger = logging.getLogger(__name__)
 
 
+@refuse_unknown_fields
 @dataclass
 class FinetuningArguments:
     """How to adapt.
@@ -359,7 +361,7 @@ class ClassifierWithLoss(nn.Module):
         """Logits (B, K)."""
         if "features" in inputs:
             return self.model.classify_features(inputs["features"], inputs["patch_mask"])
-        return self.model(**inputs).logits
+        return self.model(**inputs, return_dict=True).logits
 
     def forward(self, inputs: dict[str, torch.Tensor], labels: torch.Tensor, batch_weight: float) -> torch.Tensor:
         """Summed loss of a process's share of a batch, divided by `batch_weight`.

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import torch
 
+from ..configuration_dare_eeg import DareEegConfig, refuse_unknown_names
 from .augmentation import augment
+from .command_line import refuse_unknown_fields
 from .interruption import StopRequest
 from .launching import cpu_threads
 from .pretraining_run import PretrainingError, PretrainingRun
@@ -25,6 +27,7 @@ from .validation import validate
 __all__ = ["PretrainingArguments", "PretrainingError", "PretrainingResult", "pretrain"]
 
 
+@refuse_unknown_fields
 @dataclass
 class PretrainingArguments:
     """How to pre-train. Defaults are the published recipe (METHOD.md, "Optimisation") wherever it names a value.
@@ -106,6 +109,7 @@ class PretrainingArguments:
 
     def __post_init__(self) -> None:
         self.output_dir = Path(self.output_dir)
+        refuse_unknown_names(self.config, DareEegConfig.known_names(), "DareEegConfig")
         positive = ("epochs", "max_steps", "batch_size", "accumulation_steps", "log_every", "validate_every")
         for name in (*positive, "checkpoint_every", "crop_patches", "keep_last", "patience", "threads"):
             value = getattr(self, name)

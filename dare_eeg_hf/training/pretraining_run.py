@@ -363,6 +363,7 @@ class PretrainingRun:
                 context_mask=masks.context_mask,
                 second_context_mask=masks.second_context_mask,
                 target_mask=masks.target_mask,
+                return_dict=True,
             )
 
     def losses_of(self, output) -> torch.Tensor:

@@ -22,6 +22,7 @@ import torch
 from matplotlib.figure import Figure
 
 from ..atomic_files import write_text
+from ..command_parser import CommandParser
 from ..data.loading import WindowCollator, load_windows, split_names
 from ..masking_dare_eeg import draw_masks
 from ..modeling_dare_eeg import DareEegForPreTraining, split_patches
@@ -190,7 +191,7 @@ def _reconstruct(model: DareEegForPreTraining, batch: dict[str, torch.Tensor]) -
     masks = draw_masks(config, num_patches, num_channels, batch_size=count, generator=generator)
     context = masks.context_mask[:1]
     target = ~context
-    output = model(**batch, context_mask=context, second_context_mask=context, target_mask=target)
+    output = model(**batch, context_mask=context, second_context_mask=context, target_mask=target, return_dict=True)
     normalised = torch.nn.functional.layer_norm(patches, patches.shape[-1:], eps=1e-5)
     rebuilt = torch.full_like(patches, torch.nan)
     rebuilt[:, target[0]] = output.reconstruction
@@ -220,7 +221,7 @@ def _template() -> jinja2.Template:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", help="folder of the run")
     parser.add_argument("--output", help="the page to write (default: RUN/report.html)")
     parser.add_argument("--data", help="folder of prepared windows to reconstruct (default: RUN/windows)")

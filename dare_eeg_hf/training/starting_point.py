@@ -44,7 +44,7 @@ def starting_config(arguments: PretrainingArguments) -> DareEegConfig:
 
     Raises:
         ValueError: settings for weights that exist already ask for more than another objective.
-        StrictDataclassError: a setting has no such name, type or value.
+        StrictDataclassError: a setting has no such type or value.
     """
     if arguments.initial_model is None:
         return DareEegConfig.from_preset(arguments.preset, **arguments.config)
@@ -55,7 +55,7 @@ def starting_config(arguments: PretrainingArguments) -> DareEegConfig:
             f"leave them out, or start from a preset. What can be set is {', '.join(OBJECTIVE)}."
         )
     config = DareEegConfig.from_pretrained(arguments.initial_model)
-    return DareEegConfig(**{**config.to_dict(), **arguments.config})
+    return DareEegConfig.from_dict({**config.to_dict(), **arguments.config})
 
 
 def starting_model(arguments: PretrainingArguments) -> DareEegForPreTraining:
