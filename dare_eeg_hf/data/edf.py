@@ -1,30 +1,51 @@
 """Checks on the header of EDF and BDF files that MNE does not make: damage, missing records, channels at different
 rates."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import mne
+
 from ..montage import match_channels
+from ..signal_dare_eeg import MICROVOLTS, canonical_unit
 from .errors import RecordingError
+from .line_endings import describe_damage, samples_in_step
+from .text import decode_text
 
 _ANNOTATION_LABELS = {"EDF Annotations", "BDF Annotations"}
+
+TIME_STAMP = re.compile(rb"([+-]\d+(?:[.,]\d*)?)(?:\x15[\d.,]*)?\x14\x14")
+"""Begins each data record's annotations: a list whose first text is empty says when the record began."""
 
 
 @dataclass
 class EdfHeader:
     """What the header of an EDF or BDF file says (Kemp and Olivan 2003), compared with the file.
 
-    `rates` are hertz per signal; `excluded` are labels of signals to leave out when reading, so that the scalp
-    channels keep their rate.
+    `labels`, `dimensions` (units) and `samples` (per record) are those of the signals, `rates` their hertz; `excluded`
+    are labels of signals to leave out when reading, so that the scalp channels keep their rate. `records` is what the
+    header says, `complete_records` what the file holds. `discontinuous` is the claim of EDF+D and BDF+D.
     """
 
     labels: list[str]
+    dimensions: list[str]
     rates: list[float]
+    samples: list[int]
+    sample_bytes: int
+    header_bytes: int
     records: int
     record_seconds: float
+    discontinuous: bool
+    complete_records: int = 0
     excluded: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def annotation_signals(self) -> list[int]:
+        """Numbers of the signals that hold time stamps and annotations."""
+        return [i for i, label in enumerate(self.labels) if label in _ANNOTATION_LABELS]
 
 
 def inspect_edf(path: Path) -> EdfHeader:
@@ -42,44 +63,62 @@ def inspect_edf(path: Path) -> EdfHeader:
             seconds = float(fixed[244:252])
             per_signal = file.read(256 * count)
             labels = [per_signal[16 * i : 16 * (i + 1)].decode("latin1").strip() for i in range(count)]
-            at = 216 * count
-            samples = [int(per_signal[at + 8 * i : at + 8 * (i + 1)]) for i in range(count)]
+            dimensions = [per_signal[at : at + 8].decode("latin1") for at in range(96 * count, 104 * count, 8)]
+            samples = [int(per_signal[at : at + 8]) for at in range(216 * count, 224 * count, 8)]
         except ValueError as error:
-            raise RecordingError(f"{path}: the header is damaged ({error}); {_line_ending_hint(path)}") from error
+            reason = describe_damage(path) or "get the file again"
+            raise RecordingError(f"{path}: the header is damaged ({error}); {reason}") from error
     sample_bytes = 3 if fixed.startswith(b"\xffBIOSEMI") else 2
-    record_bytes = sample_bytes * sum(samples)
     rates = [n / seconds if seconds else 0.0 for n in samples]
-    header = EdfHeader(labels, rates, records, seconds)
+    discontinuous = fixed[192:236].lstrip()[:5] in (b"EDF+D", b"BDF+D")
+    header = EdfHeader(labels, dimensions, rates, samples, sample_bytes, header_bytes, records, seconds, discontinuous)
     signals = [i for i in range(count) if labels[i] not in _ANNOTATION_LABELS]
     if not signals:
         raise RecordingError(f"{path}: holds no signals, only annotations; read them with mne.read_annotations")
     if header_bytes != 256 * (count + 1):
         raise RecordingError(f"{path}: the header is damaged (its length does not fit its {count} signals)")
-    _compare_size(path, header, header_bytes, record_bytes)
+    if seconds <= 0:
+        raise RecordingError(
+            f"{path}: the header is damaged: its records last {seconds:g} s, so the sampling rate is unknown; export "
+            "the recording again"
+        )
+    _compare_size(path, header)
     _compare_rates(header, signals)
     return header
 
 
-def _compare_size(path: Path, header: EdfHeader, header_bytes: int, record_bytes: int) -> None:
-    actual = path.stat().st_size
-    available = (actual - header_bytes) // record_bytes if record_bytes else 0
-    if available < 1:
+def _compare_size(path: Path, header: EdfHeader) -> None:
+    actual, record_bytes = path.stat().st_size, header.sample_bytes * sum(header.samples)
+    header.complete_records = max(0, actual - header.header_bytes) // record_bytes if record_bytes else 0
+    expected = header.header_bytes + header.records * record_bytes if header.records >= 0 else None
+    if damage := describe_damage(path, expected, _in_step(path, header)):
+        raise RecordingError(f"{path}: {damage}")
+    if header.complete_records < 1:
         raise RecordingError(f"{path}: is truncated: not one complete record of {header.record_seconds:g} s is there")
-    if header.records < 0:
+    if expected is None:
         header.warnings.append("the recording was never closed (unknown number of records in its header)")
-        return
-    expected = header_bytes + header.records * record_bytes
-    if actual > expected and _line_endings_converted(path):
-        raise RecordingError(
-            f"{path}: is {actual - expected} bytes too long and every line feed follows a carriage return: "
-            "a line-ending conversion (git autocrlf, FTP in text mode) ruined it; get it again as a binary file"
-        )
-    if actual < expected:
-        missing = header.records - available
+    elif actual < expected:
+        missing = header.records - header.complete_records
         header.warnings.append(
             f"truncated: {missing} of {header.records} records are missing "
             f"(the last {missing * header.record_seconds:g} s)"
         )
+
+
+def _in_step(path: Path, header: EdfHeader) -> bool | None:
+    """Tell whether the records keep their places to the end: by the time stamps of the first and the last one, or by
+    the samples; None where that cannot be told."""
+    sizes = [header.sample_bytes * count for count in header.samples]
+    if header.annotation_signals and header.complete_records > 1:
+        offset = header.header_bytes + sum(sizes[: header.annotation_signals[0]])
+        with path.open("rb") as file:
+            stamped = []
+            for record in (0, header.complete_records - 1):
+                file.seek(offset + record * sum(sizes))
+                stamped.append(bool(TIME_STAMP.match(file.read(40))))
+        if stamped[0]:
+            return stamped[1]
+    return samples_in_step(path, header.header_bytes, header.sample_bytes)
 
 
 def _compare_rates(header: EdfHeader, signals: list[int]) -> None:
@@ -104,14 +143,54 @@ def _compare_rates(header: EdfHeader, signals: list[int]) -> None:
     header.warnings.append(f"channels at different rates: those at {common:g} Hz were read, left out were {listed}")
 
 
-def _line_endings_converted(path: Path) -> bool:
-    """In binary data a lone line feed is as common as any byte; after a conversion to CR LF there is none."""
+def plain_header(path: Path) -> bytes | None:
+    """The header without the texts on which MNE's reader fails, or None where there are none.
+
+    Those are a patient's entry with two equals signs, and reserved fields that are not UTF-8.
+    """
     with path.open("rb") as file:
-        data = file.read(4_000_000)
-    return data.count(b"\r\n") == data.count(b"\n") >= 8
+        header = bytearray(file.read(256))
+        count = int(header[252:256])
+        header += file.read(256 * count)
+    reserved = slice(256 + 224 * count, 256 + 256 * count)
+    odd_patient = any(word.count(b"=") > 1 for word in header[8:88].split())
+    if not odd_patient and decode_text(bytes(header[reserved]))[1] == "utf-8":
+        return None
+    if odd_patient:
+        header[8:88] = b"X X X X".ljust(80)
+    header[reserved] = b" " * (32 * count)
+    return bytes(header)
 
 
-def _line_ending_hint(path: Path) -> str:
-    if _line_endings_converted(path):
-        return "a line-ending conversion (git autocrlf, FTP in text mode) ruined it; get it again as a binary file"
-    return "get the file again"
+def correct_header_texts(raw: mne.io.BaseRaw, header: EdfHeader) -> None:
+    """Bring channel names and units to what the header means where MNE, which takes every text as Latin-1, misreads
+    it: it takes a channel in UTF-8's 'µV' as volts."""
+    extras = raw._raw_extras[0]
+    names = {}
+    for row, index in enumerate(extras["sel"]):
+        label = header.labels[index]
+        meant = decode_text(label.encode("latin1"))[0].strip("\x00 ")
+        names[raw.ch_names[row]] = raw.ch_names[row].replace(label, meant, 1)
+        right = dimension_scale(header.dimensions[index])
+        factor = 1.0 if right is None else right / extras["units"][row]
+        if not 0.999 < factor < 1.001 and row not in extras["stim_channel_idxs"]:
+            extras["units"][row] = right
+            if raw.preload:
+                raw._data[row] *= factor
+    for key, text in dict(raw.info["subject_info"] or {}).items():
+        if isinstance(text, str):
+            raw.info["subject_info"][key] = decode_text(text.encode("latin1"))[0]
+    raw.rename_channels({old: new for old, new in names.items() if old != new}, verbose="ERROR")
+
+
+def dimension_scale(dimension: str) -> float | None:
+    """Volts per unit of a physical dimension, given as Latin-1; None where it is no voltage.
+
+    Micro is the only prefix that is not an ASCII letter, and every encoding has another byte for it (a question mark
+    where it was lost).
+    """
+    unit = re.sub(r"^([^\x20-\x7e]+|\?)(?=[vV]$)", "u", dimension.strip("\x00 "))
+    try:
+        return MICROVOLTS[canonical_unit(unit)] * 1e-6
+    except ValueError:
+        return None

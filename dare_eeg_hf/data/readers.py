@@ -1,21 +1,28 @@
 """Opening an EEG file of any make as an MNE Raw, by what is in it rather than by what it is called."""
 
 import contextlib
-import io
 import os
+import re
+import shutil
 import stat
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import mne
 import numpy as np
 
 from .bids import apply_bids_sidecars
-from .edf import inspect_edf
+from .brainvision import read_brainvision
+from .edf import correct_header_texts, inspect_edf, plain_header
+from .edf_annotations import set_edf_annotations
 from .errors import RecordingError, RecordingWarning
+from .persyst import read_persyst
 from .tables import TABLE_FORMATS, read_table
+from .text import decode_file, decode_text
+from .timeline import boundaries
 
 FORMATS: dict[str, tuple[tuple[str, ...], Callable]] = {
     # format: (extensions of the file to open, MNE's reader)
@@ -93,12 +100,37 @@ def read_raw(
     """
     path = main_file(Path(path))
     name = detect_format(path)
-    try:
+    with _one_kind_of_error(path, name):
         if name in TABLE_FORMATS:
             raw = read_table(path, name, sidecar, **reader_options)
         else:
             raw = _read_with_mne(path, name, reader_options)
+        if isinstance(raw, mne.BaseEpochs):
+            raw = epochs_to_raw(raw)
         return apply_bids_sidecars(raw, path)
+
+
+def read_epochs(path: str | os.PathLike) -> mne.BaseEpochs | None:
+    """Open a file of epochs (FIF, EEGLAB) as they are; None for every other file, which is `read_raw`'s.
+
+    Raises:
+        RecordingError: with the file's name and the remedy.
+    """
+    path = main_file(Path(path))
+    name = detect_format(path)
+    if name not in ("FIF", "EEGLAB"):
+        return None
+    with _one_kind_of_error(path, name):
+        content = _read_with_mne(path, name, {})
+        return content if isinstance(content, mne.BaseEpochs) else None
+
+
+@contextlib.contextmanager
+def _one_kind_of_error(path: Path, name: str) -> Iterator[None]:
+    """Readers fail on damaged files in every way there is (struct, unicode, index, memory, ...): one exception for
+    all."""
+    try:
+        yield
     except RecordingError:
         raise
     except FileNotFoundError as error:
@@ -108,8 +140,6 @@ def read_raw(
             f"{path}: no permission to read {error.filename or 'it'}; change its mode or owner"
         ) from error
     except Exception as error:
-        # Readers fail on damaged files in every way there is (struct, unicode, index, memory, ...): one exception for
-        # all.
         # MNE's CNT reader puts a traceback and a warning into its message; what counts stands between them.
         reason = str(error).rpartition("RuntimeError: ")[2].partition("WARNING:")[0]
         reason = " ".join(reason.split()).rstrip(".") or type(error).__name__
@@ -138,7 +168,7 @@ def detect_format(path: Path) -> str:
         raise RecordingError(f"{path}: the file is empty (0 bytes)")
     if not head.strip(b"\x00"):
         raise RecordingError(f"{path}: begins with nothing but zero bytes; the copy or download was not finished")
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    text = decode_file(head)[0].encode("utf-8").lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     for signature, reason in _NOT_RECORDINGS:
         if text.startswith(signature):
             raise RecordingError(f"{path}: {reason}")
@@ -189,64 +219,134 @@ def _first_bytes(path: Path) -> bytes | None:
         raise RecordingError(f"{path}: cannot be opened{loop}: {error}") from error
 
 
-def _read_with_mne(path: Path, name: str, options: dict) -> mne.io.BaseRaw:
+def _read_with_mne(path: Path, name: str, options: dict) -> mne.io.BaseRaw | mne.BaseEpochs:
     if name not in FORMATS:
         return mne.io.read_raw(path, verbose="WARNING", **options)
-    extensions, reader = FORMATS[name]
     if name in ("EDF", "BDF"):
-        header = inspect_edf(path)
-        for message in header.warnings:
-            warnings.warn(message, RecordingWarning, stacklevel=3)
-        if header.excluded:
-            options = {"exclude": header.excluded, **options}
+        return _read_edf(path, name, options)
+    if not path.name.lower().endswith(FORMATS[name][0]):
+        return _mark_interruptions(_read_renamed(path, name, options), name)
+    readers = {
+        "FIF": _read_fif,
+        "EEGLAB": _read_eeglab,
+        "Persyst": read_persyst,
+        "BrainVision": read_brainvision,
+        "Nihon Kohden": _read_nihon,
+    }
+    read = readers.get(name, partial(FORMATS[name][1], verbose="WARNING"))
+    content = read(path, **options)
+    return content if isinstance(content, mne.BaseEpochs) else _mark_interruptions(content, name)
+
+
+def _read_edf(path: Path, name: str, options: dict) -> mne.io.BaseRaw:
+    """MNE's reading of the signals, with the texts and times that MNE misreads set right."""
+    header = inspect_edf(path)
+    for message in header.warnings:
+        warnings.warn(message, RecordingWarning, stacklevel=4)
+    encoding = options.get("encoding")
+    # In Latin-1 every text can be read; set_edf_annotations replaces what MNE makes of it.
+    given = {**({"exclude": header.excluded} if header.excluded else {}), **options, "encoding": "latin1"}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"(Omitted|Limited) \d+ annotation")
+        content = plain_header(path)
+        if content is not None or not path.name.lower().endswith(FORMATS[name][0]):
+            raw = _read_renamed(path, name, given, content)
+        else:
+            raw = FORMATS[name][1](path, verbose="WARNING", **given)
+    correct_header_texts(raw, header)
+    set_edf_annotations(raw, path, header, encoding)
+    return raw
+
+
+def _read_renamed(path: Path, name: str, options: dict, header: bytes | None = None) -> mne.io.BaseRaw:
+    """MNE insists on the right extension and on certain texts: open a file through a link with that extension, or
+    through a copy with another header."""
+    extensions, reader = FORMATS[name]
     if not path.name.lower().endswith(extensions):
-        return _read_renamed(path, name, extensions[0], reader, options)
-    if name == "FIF":
-        return _read_fif(path, options)
-    if name == "EEGLAB":
-        return _read_eeglab(path, options)
-    if name == "Persyst":
-        return _read_persyst(path, options)
-    return reader(path, verbose="WARNING", **options)
-
-
-def _read_persyst(path: Path, options: dict) -> mne.io.BaseRaw:
-    """MNE prints what it cannot parse of the patient's data; printed text would break a JSON report."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        return mne.io.read_raw_persyst(path, verbose="WARNING", **options)
-
-
-def _read_renamed(path: Path, name: str, extension: str, reader: Callable, options: dict) -> mne.io.BaseRaw:
-    """MNE insists on the right extension: open a wrongly named file through a link that has it."""
-    warnings.warn(
-        f"{path.name} is a {name} file by its content, whatever its extension", RecordingWarning, stacklevel=4
-    )
+        warnings.warn(
+            f"{path.name} is a {name} file by its content, whatever its extension", RecordingWarning, stacklevel=4
+        )
     with tempfile.TemporaryDirectory() as folder:
-        link = Path(folder) / (path.stem + extension)
-        link.symlink_to(path.resolve())
-        return reader(link, **{**options, "preload": True}, verbose="WARNING")
+        link = Path(folder) / (path.stem + extensions[0])
+        if header is None:
+            link.symlink_to(path.resolve())
+        else:
+            shutil.copyfile(path, link)
+            with link.open("r+b") as file:
+                file.write(header)
+        raw = reader(link, **{**options, "preload": True}, verbose="WARNING")
+    raw.filenames = [path.resolve()]
+    return raw
 
 
-def _read_fif(path: Path, options: dict) -> mne.io.BaseRaw:
+def _read_fif(path: Path, **options) -> mne.io.BaseRaw | mne.BaseEpochs:
     try:
         return mne.io.read_raw_fif(path, verbose="ERROR", **options)
     except ValueError as error:
         if "No raw data" not in str(error):
             raise
     try:
-        epochs = mne.read_epochs(path, verbose="ERROR")
+        return mne.read_epochs(path, verbose="ERROR")
     except ValueError:
         raise RecordingError(f"{path}: this FIF file holds neither raw data nor epochs") from None
-    return epochs_to_raw(epochs)
 
 
-def _read_eeglab(path: Path, options: dict) -> mne.io.BaseRaw:
+def _read_eeglab(path: Path, **options) -> mne.io.BaseRaw | mne.BaseEpochs:
     try:
         return mne.io.read_raw_eeglab(path, verbose="WARNING", **options)
     except TypeError as error:
         if "number of trials" not in str(error):
             raise
-    return epochs_to_raw(mne.io.read_epochs_eeglab(path, verbose="ERROR"))
+        return mne.io.read_epochs_eeglab(path, verbose="ERROR")
+    except ValueError as error:
+        # scipy decodes MATLAB's 16-bit texts as UTF-8 unless told otherwise, and fails in one of these two ways.
+        if "uint16_codec" in options or not re.search("buffer is too small|codec can't decode", str(error)):
+            raise
+        warnings.warn("texts that are not UTF-8 were read as Latin-1", RecordingWarning, stacklevel=4)
+        return _read_eeglab(path, **options, uint16_codec="latin1")
+
+
+def _read_nihon(path: Path, **options) -> mne.io.BaseRaw:
+    """MNE leaves out every event whose text is not UTF-8, and marks breaks half a sample early."""
+    raw = mne.io.read_raw_nihon(path, verbose="WARNING", **{"encoding": "latin1", **options})
+    if not len(raw.annotations):
+        return raw
+    onset, texts = raw.annotations.onset.copy(), [str(text) for text in raw.annotations.description]
+    for index, text in enumerate(texts):
+        if text in ("BAD boundary", "EDGE boundary"):
+            onset[index] = np.ceil(np.round(onset[index] * raw.info["sfreq"], 3)) / raw.info["sfreq"]
+        elif "encoding" not in options:
+            texts[index] = decode_text(text.encode("latin1"))[0]
+    annotations = mne.Annotations(onset, raw.annotations.duration, texts, orig_time=raw.annotations.orig_time)
+    return raw.set_annotations(annotations, verbose="WARNING")
+
+
+def _mark_interruptions(raw: mne.io.BaseRaw, name: str) -> mne.io.BaseRaw:
+    """Mark the breaks that a format tells by events of its own, at the first sample after each break."""
+    rate, events = raw.info["sfreq"], raw.annotations
+    text = {"EEGLAB": "boundary", "BrainVision": "New Segment/", "GDF": "32766"}.get(name)
+    if text is None:
+        return raw
+    texts = [str(description) for description in events.description]
+    found = np.array([description.startswith(text) for description in texts], bool)
+    onset, duration = events.onset - raw.first_time, events.duration.copy()
+    if name == "EEGLAB":
+        # A boundary lies between two samples, and its duration is that of the data that were taken out there.
+        found |= np.array([description == "-99" for description in texts], bool)
+        onset[found] = np.ceil(np.round(onset[found] * rate, 3)) / rate
+        duration[found] = 0.0
+    breaks = np.unique(onset[found & (onset > 0.5 / rate)])
+    if not found.any():
+        return raw
+    annotations = mne.Annotations(onset, duration, texts, ch_names=events.ch_names)
+    if name != "EEGLAB" or "-99" in texts:
+        annotations += boundaries(breaks)
+    raw.set_annotations(annotations, verbose="ERROR")
+    if not len(breaks):
+        return raw
+    times = "once" if len(breaks) == 1 else f"{len(breaks)} times"
+    warnings.warn(f"the recording is interrupted {times}; the breaks are marked", RecordingWarning, stacklevel=4)
+    return raw
 
 
 def epochs_to_raw(epochs: mne.BaseEpochs) -> mne.io.RawArray:
@@ -271,10 +371,7 @@ def epochs_to_raw(epochs: mne.BaseEpochs) -> mne.io.RawArray:
 
 def mark_breaks(starts: np.ndarray, seconds: float, texts: list[str], onset: float = 0.0) -> mne.Annotations:
     """Annotations for consecutive trials: `texts` at each trial's `onset`, to its end, and a break between trials."""
-    annotations = mne.Annotations(starts + onset, seconds - onset, texts)
-    for text in ("BAD boundary", "EDGE boundary"):
-        annotations.append(starts[1:], 0.0, text)
-    return annotations
+    return mne.Annotations(starts + onset, seconds - onset, texts) + boundaries(starts[1:])
 
 
 def _remedy(name: str, path: Path, reason: str) -> str:

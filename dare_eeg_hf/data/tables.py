@@ -38,6 +38,7 @@ import pandas as pd
 
 from ..signal_dare_eeg import MICROVOLTS, canonical_unit
 from .errors import RecordingError
+from .timeline import boundaries
 
 TABLE_FORMATS: dict[str, tuple[str, ...]] = {
     "CSV": (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz"),
@@ -255,10 +256,7 @@ def _read_array(path: Path, sidecar: dict[str, Any]) -> mne.io.RawArray:
     rate = float(sidecar["sampling_rate"])
     texts = _trial_texts(path, arrays, sidecar, trials)
     starts = np.arange(trials) * samples / rate
-    annotations = mne.Annotations(starts, samples / rate, texts)
-    for text in ("BAD boundary", "EDGE boundary"):
-        annotations.append(starts[1:], 0.0, text)
-    return raw.set_annotations(annotations)
+    return raw.set_annotations(mne.Annotations(starts, samples / rate, texts) + boundaries(starts[1:]))
 
 
 def _trial_texts(path: Path, arrays: dict[str, Any], sidecar: dict[str, Any], trials: int) -> list[str]:

@@ -238,3 +238,81 @@ def test_visual_attention(shared):
     check_physiological(recording, low=5)
     assert set(recording.report.dropped) == {"EOG1", "EOG2"}
     assert len(recording.raw.annotations) == 154
+
+
+# ---- all of them, against what was read before ---------------------------------------------------------------
+
+TABLES = {
+    "bci-competition-2-iv": ("*.mat", SIDECARS["finger tapping"]),
+    "bcic-2b-imagery": (
+        "*.npz",
+        {
+            "sampling_rate": 250,
+            "unit": "nV",  # steps of 0.4 nV
+            "channel_names": ["C3", "Cz", "C4"],
+            "variable": "eeg",
+            "axes": ["trial", "channel", "time"],
+        },
+    ),
+    "guinea-bissau-epilepsy": ("EEGs*/*.csv.gz", SIDECARS["guinea-bissau-epilepsy"]),
+    "muse-erp": (
+        "visual/**/*.csv",
+        {"sampling_rate": 256, "unit": "uV", "channel_names": ["TP9", "AF7", "AF8", "TP10"]},
+    ),
+    "uci-eeg-eye-state": ("*.arff", SIDECARS["eye state"]),
+}
+
+# Folder -> what all its recordings gave together, read in November 2026: recordings, those refused, rates in the
+# files, seconds, uninterrupted pieces, channels kept, annotations of the file, sum of their onsets in seconds,
+# and the amplitude in microvolts after normalisation (geometric mean over recordings of the median over channels).
+BEFORE = {
+    "bci-competition-2-iv": (1, 0, [100.0], 158.0, 316, 28, 316, 24885.0, 5.71),
+    "bcic-2b-imagery": (10, 0, [250.0], 4800.0, 1200, 30, 1200, 285600.0, 2.141),
+    "eeglab-visual-attention": (1, 0, [128.0], 238.31, 1, 30, 154, 18181.78, 12.01),
+    "eegmat": (64, 0, [250.0, 500.0], 7700.0, 64, 1216, 4, 0.0, 6.648),
+    "eegmmidb": (20, 0, [160.0], 1987.0, 20, 1197, 368, 21672.0, 23.18),
+    "formats": (24, 11, [50.0, 128.0, 200.0, 256.0, 500.0, 512.0, 5000.0], 1249.8, 212, 330, 335, 28931.05, 6.708),
+    "guinea-bissau-epilepsy": (22, 0, [128.0], 6680.0, 22, 308, 0, 0.0, 31.64),
+    "guinea-bissau-epilepsy-more": (50, 0, [128.0], 15546.0, 50, 681, 0, 0.0, 65.33),
+    "muse-cueing": (48, 0, [256.0], 11472.0, 48, 96, 2971, 522898.18, 12.24),
+    "muse-erp": (2, 0, [256.0], 240.09, 2, 4, 0, 0.0, 8.163),
+    "ssvep-exoskeleton": (21, 0, [256.0], 6079.0, 21, 168, 672, 98458.37, 3.606),
+    "uci-eeg-alcoholism": (180, 0, [256.0], 180.0, 180, 10758, 180, 0.0, 4.2),
+    "uci-eeg-eye-state": (1, 0, [128.0], 117.03, 1, 14, 24, 1307.74, 19.48),
+}
+
+
+def describe_folder(folder: Path) -> tuple:
+    pattern, sidecar = TABLES.get(folder.name, (None, None))
+    paths = sorted(folder.glob(pattern)) if pattern else find_recordings(folder)
+    refused, rates, seconds, pieces, channels, onsets, amplitudes = 0, set(), 0.0, 0, 0, [], []
+    for path in paths:
+        try:
+            raw, report = load_recording(path, sidecar=sidecar)
+        except RecordingError:
+            refused += 1
+            continue
+        rates.add(report.sampling_rate)
+        seconds += report.duration
+        pieces += report.pieces
+        channels += len(raw.ch_names)
+        events = raw.annotations
+        own = [not text.lower().startswith(("bad", "edge")) for text in events.description]
+        onsets += list(events.onset[own] - raw.first_time)
+        amplitudes.append(report.amplitude_after_uv["median"])
+    amplitude = float(np.exp(np.mean(np.log(amplitudes))))
+    return len(paths), refused, sorted(rates), seconds, pieces, channels, len(onsets), float(sum(onsets)), amplitude
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_every_recording_is_read_as_before(shared, name):
+    found = describe_folder(shared(f"data/{name}"))
+    counts = [0, 1, 2, 4, 5, 6]
+    assert [found[i] for i in counts] == [BEFORE[name][i] for i in counts]
+    assert found[3] == pytest.approx(BEFORE[name][3], abs=0.01)
+    assert found[7] == pytest.approx(BEFORE[name][7], abs=0.01 * max(1, found[6]))
+    assert found[8] == pytest.approx(BEFORE[name][8], rel=0.01)
+
+
+def test_no_folder_is_forgotten(shared):
+    assert set(BEFORE) == {path.name for path in shared("data").iterdir() if path.is_dir()}

@@ -1,0 +1,172 @@
+"""Binary recordings that were copied as if they were text, and how to undo it.
+
+A copy in text mode (git autocrlf, FTP in ASCII mode) puts a carriage return before every line feed, or takes it away.
+What was put in can be taken out again:
+
+    python -m dare_eeg_hf.data.line_endings DAMAGED.edf RESTORED.edf
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ..atomic_files import replacing
+from .errors import RecordingError
+
+_CHUNK = 4_000_000
+_FEWEST = 8
+"""So many line feeds say something; in binary data every byte comes about once in 256."""
+
+
+def describe_damage(path: Path, expected: int | None = None, in_step: bool | None = None) -> str | None:
+    """Say how line endings of a binary file were converted, and what helps; None where they were not.
+
+    Args:
+        expected: bytes that the file should have; None where that is unknown.
+        in_step: whether samples and texts are at their places to the end; None where that is unknown.
+    """
+    if in_step:
+        return None
+    actual = path.stat().st_size
+    pairs, feeds, returns = _count_line_endings(path)
+    too_long = expected is not None and actual > expected
+    if feeds >= _FEWEST and pairs == feeds and (too_long or feeds > actual / 4096):
+        return _describe_insertion(path, actual - pairs, expected)
+    too_short = expected is not None and actual < expected
+    if too_short and in_step is False and not pairs and min(feeds, returns) >= _FEWEST:
+        return (
+            "a line-ending conversion (git autocrlf, FTP in text mode) ruined it: each pair of carriage return and "
+            "line feed became one byte, so the samples after it are out of step. Where bytes are missing cannot be "
+            "known; get the file again, as binary"
+        )
+    return None
+
+
+def samples_in_step(path: Path, header_bytes: int, sample_bytes: int) -> bool | None:
+    """Tell by 16 stretches whether the samples keep their places through the file; None where that cannot be told.
+
+    The highest byte of an EEG sample is mostly 0 or 255. It lies at one place unless bytes were put in or taken out.
+    """
+    size, block = path.stat().st_size - header_bytes, 6144
+    if sample_bytes < 2 or size < 4 * block:
+        return None
+    data = np.memmap(path, np.uint8, "r", header_bytes)
+    places = []
+    for start in np.linspace(0, size - block, 16).astype(int):
+        start -= start % sample_bytes
+        extreme = np.isin(data[start : start + block], (0, 255)).reshape(-1, sample_bytes).mean(axis=0)
+        second, first = np.sort(extreme)[-2:]
+        if first > 0.3 and first > second + 0.2:
+            places.append(int(extreme.argmax()))
+    if sum(places.count(place) > 1 for place in set(places)) > 1:
+        return False
+    return True if len(places) > 8 and len(set(places)) == 1 else None
+
+
+def _describe_insertion(path: Path, restored: int, expected: int | None) -> str:
+    said = (
+        "a line-ending conversion (git autocrlf, FTP in text mode) ruined it: every line feed follows a carriage "
+        "return. "
+    )
+    if expected is not None and restored != expected:
+        return said + (
+            f"Without those it would have {restored} bytes rather than {expected}, so it cannot be undone exactly; "
+            "get the file again, as binary"
+        )
+    return said + (
+        "Get the file again, as binary, or take them out: "
+        f"python -m dare_eeg_hf.data.line_endings {path} restored{path.suffix}"
+    )
+
+
+def restore_line_endings(path: str | os.PathLike, output: str | os.PathLike) -> Path:
+    """Undo a conversion of LF to CR LF: write a copy without the carriage return before each line feed.
+
+    The copy of an EDF or BDF file is kept only if it then has exactly the size that its header says.
+
+    Raises:
+        RecordingError: a line feed stands alone, so this is not what happened; or the size is not right.
+    """
+    path, output = Path(path), Path(output)
+    pairs, feeds, _ = _count_line_endings(path)
+    if not feeds or pairs < feeds:
+        raise RecordingError(
+            f"{path}: {feeds - pairs} of its {feeds} line feeds follow no carriage return, so its line endings were "
+            "not converted; there is nothing to take out"
+        )
+    with replacing(output) as temporary:
+        with Path(temporary).open("wb") as file:
+            for chunk in _chunks(path):
+                file.write(chunk.replace(b"\r\n", b"\n"))
+        _check_size(path, Path(temporary))
+    return output
+
+
+def _check_size(path: Path, restored: Path) -> None:
+    with restored.open("rb") as file:
+        fixed = file.read(256)
+        if not fixed.startswith((b"0       ", b"\xffBIOSEMI")):
+            return
+        try:
+            count, header_bytes, records = int(fixed[252:256]), int(fixed[184:192]), int(fixed[236:244])
+            signals = file.read(256 * count)
+            samples = sum(int(signals[at : at + 8]) for at in range(216 * count, 224 * count, 8))
+        except ValueError as error:
+            raise RecordingError(f"{path}: its header stays damaged ({error}); get the file again") from error
+    expected = header_bytes + records * samples * (2 if fixed.startswith(b"0") else 3)
+    actual = restored.stat().st_size
+    if records >= 0 and actual != expected:
+        raise RecordingError(
+            f"{path}: without the carriage returns it has {actual} bytes, and its header says {expected}, so it "
+            "cannot be restored exactly; get the file again, as binary"
+        )
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    """The bytes of a file, never cut between a carriage return and a line feed."""
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            while chunk.endswith(b"\r") and (following := file.read(1)):
+                chunk += following
+            yield chunk
+
+
+def _count_line_endings(path: Path) -> tuple[int, int, int]:
+    """How often carriage return and line feed come as a pair, a line feed at all, a carriage return at all.
+
+    Counted until it is clear that line endings were not converted: some line feeds are paired and some are not, as in
+    any binary file, or there is hardly one.
+    """
+    pairs = feeds = returns = size = 0
+    for chunk in _chunks(path):
+        size += len(chunk)
+        pairs += chunk.count(b"\r\n")
+        feeds += chunk.count(b"\n")
+        returns += chunk.count(b"\r")
+        if 0 < pairs < feeds or (size > 4 * _CHUNK and feeds < size / 4096):
+            break
+    return pairs, feeds, returns
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Restore one file; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m dare_eeg_hf.data.line_endings", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("damaged", metavar="DAMAGED", help="the file whose line feeds all follow a carriage return")
+    parser.add_argument("restored", metavar="RESTORED", help="where to write the copy without them")
+    args = parser.parse_args(arguments)
+    try:
+        print(restore_line_endings(args.damaged, args.restored))
+    except (RecordingError, OSError) as error:
+        print(f"FAILED {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
