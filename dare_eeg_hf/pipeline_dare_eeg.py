@@ -25,6 +25,22 @@ from transformers import AutoModel, AutoModelForSequenceClassification, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
 
+from .coverage_dare_eeg import ElectrodeCoverage, Features, Predictions
+from .feature_extraction_dare_eeg import EegWarning
+from .inputs_dare_eeg import (
+    DESCRIPTION,
+    ReadingOptions,
+    as_array,
+    as_rate,
+    check_axes,
+    is_mne,
+    is_nested_numbers,
+    is_table,
+    read_mapping,
+    refuse_average,
+    several_recordings,
+)
+from .remedies_dare_eeg import InputError, about
 from .signal_dare_eeg import line_frequency
 
 logger = logging.get_logger(__name__)
@@ -108,7 +124,7 @@ class Recording:
         except ValueError as error:
             if source_stop - source_start == self.source_samples:
                 raise
-            raise ValueError(f"Between {first_second} and {last_second} s: {error}; cut this stretch out.") from error
+            raise about(f"Between {first_second} and {last_second} s (cut this stretch out)", error) from error
         offset = start - round(source_start / self.source_rate * self.rate)
         values = batch["input_values"][0, :, offset : offset + stop - start]
         return Piece(values, batch["channel_ids"][0], batch["channel_mask"][0], batch.reports[0].channels)
@@ -118,9 +134,12 @@ class EegPipeline(Pipeline):
     """What both EEG pipelines share: opening a recording, sliding over it, batching.
 
     Call it with a recording, or a list of them: a path; an MNE Raw or Epochs; a dictionary `signal`, `channel_names`,
-    `sampling_rate`, `unit`; or an array (C, T) or (trials, C, T) with these as keyword arguments.
+    `sampling_rate`, `unit`; or an array (C, T) or (trials, C, T), tensor, nested list or pandas table (channels as
+    columns) with these as keyword arguments. A generator, a data set or a column of one gives its answers one by one.
 
     Args:
+        unit, rename, montage, line_frequency, reader_options, sidecar: What only the user can know about a recording;
+            see `ReadingOptions`.
         overlap: Share of a window, 0 up to below 1, that the next one repeats.
         batch_size: Windows that go through the model at once; by default 1 on a CPU and 16 elsewhere.
         progress: Whether to show a progress bar; by default on a terminal only.
@@ -143,10 +162,12 @@ class EegPipeline(Pipeline):
         self.model.eval()
 
     def __call__(self, inputs: Any, *, batch_size: int | None = None, **kwargs: Any) -> Any:
-        """Process one recording, or a list of them one after the other."""
+        """Process one recording, or several one after the other."""
         batch_size = batch_size or self._batch_size or self._best_batch_size
-        if isinstance(inputs, (list, tuple)):
-            return [self(each, batch_size=batch_size, **kwargs) for each in inputs]
+        several = several_recordings(inputs)
+        if several is not None:
+            answers = (self(each, batch_size=batch_size, **kwargs) for each in several)
+            return list(answers) if isinstance(several, list) else answers
         return super().__call__(inputs, windows_per_batch=batch_size, **kwargs)
 
     def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict, dict, dict]:
@@ -155,9 +176,8 @@ class EegPipeline(Pipeline):
             "windows_per_batch",
             "progress",
             "filter",
-            "channel_names",
-            "sampling_rate",
-            "unit",
+            *DESCRIPTION,
+            *ReadingOptions.__dataclass_fields__,
             *self._own_parameters,
         }
         if unknown := set(kwargs) - known:
@@ -170,11 +190,19 @@ class EegPipeline(Pipeline):
     def run_single(self, inputs, preprocess_params, forward_params, postprocess_params):  # noqa: ARG002
         """Run the model batch by batch, so that no more than one piece and one batch are in memory."""
         windows, outputs, channel_names = [], [], []
+        coverage = ElectrodeCoverage(self.model.config, classifies=self.task == "eeg-classification")
         for batch in self.preprocess(inputs, **preprocess_params):
             windows += batch.pop("windows")
             channel_names = batch.pop("channel_names")
+            coverage.check(channel_names)
+            coverage.add(channel_names, batch["channel_mask"].any(dim=0).tolist())
             outputs.append(self.forward(batch, **forward_params)["output"])
-        return self.postprocess({"windows": windows, "outputs": outputs, "channel_names": channel_names})
+        report = coverage.report()
+        for message in report.warnings:
+            warnings.warn(message, EegWarning, stacklevel=2)
+        answers = self.postprocess({"windows": windows, "outputs": outputs, "channel_names": channel_names})
+        answers.report = report
+        return answers
 
     @property
     def window_samples(self) -> int:
@@ -245,7 +273,8 @@ class EegClassificationPipeline(EegPipeline):
     Returns a list with one dictionary a window: `onset` and `duration` in seconds, `partial` (True where the recording
     ended inside the window and padding fills it), `label`, `score` and `scores` (label to probability); for trials,
     Epochs or a three-dimensional array, also `trial`. A model for several labels at once adds `labels`, those with a
-    probability of at least one half; a regression model gives `value` and `values` instead.
+    probability of at least one half; a regression model gives `value` and `values` instead. The list's `report` tells
+    how many of the electrodes that the model was trained with are there, and warns where they are few.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -260,14 +289,14 @@ class EegClassificationPipeline(EegPipeline):
     def _forward(self, model_inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return {"output": self.model(**model_inputs).logits.float()}
 
-    def postprocess(self, model_outputs: dict[str, Any]) -> list[dict[str, Any]]:
+    def postprocess(self, model_outputs: dict[str, Any]) -> Predictions:
         """Turn logits (W, K) into one dictionary a window."""
         scores = scores_from_logits(torch.cat(model_outputs["outputs"]), self.model.config)
         names = [self.model.config.id2label[index] for index in range(self.model.config.num_labels)]
-        return [
+        return Predictions(
             self._describe(window, dict(zip(names, row.tolist(), strict=True)))
             for window, row in zip(model_outputs["windows"], scores, strict=True)
-        ]
+        )
 
     def _describe(self, window: Window, scores: dict[str, float]) -> dict[str, Any]:
         entry: dict[str, Any] = {} if window.trial is None else {"trial": window.trial}
@@ -326,7 +355,8 @@ class EegFeatureExtractionPipeline(EegPipeline):
         pooling: `"mean"` over the time patches of a window, or `"none"` for one feature vector a patch.
 
     Returns a dictionary: `features`, float32 (W, S*D) or, without pooling, (W, N, S*D), zero at padded patches;
-    `onset` and `duration` in seconds and `partial`, each (W,); `channel_names`; and `trial` (W,) for trials.
+    `onset` and `duration` in seconds and `partial`, each (W,); `channel_names`; and `trial` (W,) for trials. Its
+    `report` tells how many of the electrodes of pre-training are there, and warns where they are few.
     """
 
     _own_parameters = ("window_seconds", "pooling")
@@ -349,7 +379,7 @@ class EegFeatureExtractionPipeline(EegPipeline):
         patches = model_inputs["patch_mask"].shape[1]
         return {"output": outputs.last_hidden_state.float().unflatten(1, (patches, -1)).flatten(2)}
 
-    def postprocess(self, model_outputs: dict[str, Any]) -> dict[str, Any]:
+    def postprocess(self, model_outputs: dict[str, Any]) -> Features:
         """Put the batches' features together."""
         windows: list[Window] = model_outputs["windows"]
         result = {
@@ -361,7 +391,7 @@ class EegFeatureExtractionPipeline(EegPipeline):
         }
         if windows[0].trial is not None:
             result["trial"] = np.array([window.trial for window in windows])
-        return result
+        return Features(result)
 
 
 # ---- from recordings to windows --------------------------------------------------------------------------
@@ -440,57 +470,69 @@ def open_recordings(
     filter: bool | None = None,
     channel_names: Sequence[str] | None = None,
     sampling_rate: float | None = None,
-    unit: str | None = None,
+    **reading: Any,
 ) -> list[Recording]:
     """Open what a user may bring: one `Recording` for a continuous one, one a trial otherwise.
 
     Args:
         inputs: A path; an MNE Raw or Epochs; a dictionary with `signal` and the three descriptions; or an array
-            (C, T) or (trials, C, T), with the descriptions as arguments.
+            (C, T) or (trials, C, T), with the descriptions as arguments; see `EegPipeline`.
         feature_extractor: Fulfils the signal contract.
         filter: See `EegPipeline`.
         channel_names: C names, for arrays.
         sampling_rate: In Hz, for arrays.
-        unit: "V", "mV", "uV" or "nV", for arrays.
+        reading: See `ReadingOptions`; arrays need its `unit`: "V", "mV", "uV" or "nV".
 
     Raises:
         ValueError: If the input is none of these, or its description is incomplete.
         ImportError: If a path is given and MNE is not installed.
     """
-    description = {"channel_names": channel_names, "sampling_rate": sampling_rate, "unit": unit}
-    given = {key: value for key, value in description.items() if value is not None}
+    options = ReadingOptions(**reading)
+    feature_extractor = options.adjust(feature_extractor)
+    described = {"channel_names": channel_names, "sampling_rate": sampling_rate}
+    given = [key for key, value in described.items() if value is not None]
     if isinstance(inputs, Mapping):
-        if set(inputs) != {"signal", *description} or given:
-            raise ValueError(
-                f"An array is described by the keys signal, {', '.join(description)}; got {sorted(inputs)}."
-            )
-        return open_recordings(inputs["signal"], feature_extractor, filter=filter, **_without_signal(inputs))
-    if isinstance(inputs, (str, os.PathLike)) or hasattr(inputs, "get_data"):
+        if given or options.unit is not None:
+            raise InputError(f"A dictionary brings its own {', '.join(DESCRIPTION)}: do not pass them as well.")
+        array = read_mapping(inputs)
+        return open_recordings(array.pop("signal"), feature_extractor, filter=filter, **{**reading, **array})
+    refuse_average(inputs)
+    if isinstance(inputs, (str, os.PathLike)) or is_mne(inputs):
         if given:
-            raise ValueError(f"A file or MNE object brings its own {', '.join(given)}: do not pass them.")
+            raise InputError(f"A file or MNE object brings its own {', '.join(given)}: do not pass them.")
         if isinstance(inputs, (str, os.PathLike)):
-            return [_open_raw(read_file(inputs), feature_extractor)]
+            return [_open_raw(read_file(inputs, options), feature_extractor, options)]
+        options.refuse_file_options(f"this {type(inputs).__name__}")
         if hasattr(inputs, "n_times"):
-            return [_open_raw(inputs, feature_extractor)]
-        return _open_epochs(inputs, feature_extractor, filter)
-    if not isinstance(inputs, (np.ndarray, torch.Tensor)):
-        raise ValueError(
+            return [_open_raw(inputs, feature_extractor, options)]
+        return _open_epochs(inputs, feature_extractor, filter, options)
+    options.refuse_file_options("an array")
+    return _open_numbers(inputs, feature_extractor, {**described, "unit": options.unit, "filter": filter}, options)
+
+
+def _open_numbers(
+    inputs: Any, feature_extractor: Any, description: dict[str, Any], options: ReadingOptions
+) -> list[Recording]:
+    """Open an array, tensor, nested list or table that `description` describes."""
+    if not (isinstance(inputs, (np.ndarray, torch.Tensor)) or is_table(inputs) or is_nested_numbers(inputs)):
+        raise InputError(
             f"A {type(inputs).__name__} is no recording: pass a path, an MNE Raw or Epochs, or an array with names, "
             "rate and unit."
         )
-    if inputs.ndim not in (2, 3) or missing_description(description):
-        raise ValueError(
-            f"An array must be (channels, samples) or (trials, channels, samples), here {tuple(inputs.shape)}, and "
-            f"come with {', '.join(missing_description(description)) or 'its description'}."
+    if is_table(inputs) and description["channel_names"] is None:
+        description["channel_names"] = [str(name) for name in inputs.columns]
+    signal = as_array(inputs)
+    missing = missing_description({key: description[key] for key in DESCRIPTION})
+    if signal.ndim not in (2, 3) or missing:
+        raise InputError(
+            f"An array must be (channels, samples) or (trials, channels, samples), here {signal.shape}, and "
+            f"come with {', '.join(missing) or 'its description'}."
         )
-    trials = [(None, inputs)] if inputs.ndim == 2 else list(enumerate(inputs))
-    return [
-        _open_array(trial, feature_extractor, {**description, "filter": filter}, number) for number, trial in trials
-    ]
-
-
-def _without_signal(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in inputs.items() if key != "signal"}
+    check_axes(signal.shape, description["channel_names"])
+    description["sampling_rate"] = as_rate(description["sampling_rate"])
+    description |= {"rename": options.rename, "montage": options.montage}
+    trials = [(None, signal)] if signal.ndim == 2 else list(enumerate(signal))
+    return [_open_array(trial, feature_extractor, description, number) for number, trial in trials]
 
 
 def missing_description(description: Mapping[str, Any]) -> list[str]:
@@ -509,12 +551,13 @@ def _open_array(signal, feature_extractor, description: dict[str, Any], trial: i
     )
 
 
-def _open_epochs(epochs, feature_extractor, filter: bool | None) -> list[Recording]:
+def _open_epochs(epochs, feature_extractor, filter: bool | None, options: ReadingOptions) -> list[Recording]:
     """Open every epoch; onsets count from the same sample as the events do."""
     types = dict(zip(epochs.ch_names, epochs.get_channel_types(), strict=True))
     names = [name for name in epochs.ch_names if types[name] == "eeg" and name not in epochs.info["bads"]]
     rate = float(epochs.info["sfreq"])
-    description = {"channel_names": names, "sampling_rate": rate, "unit": "V", "filter": filter}
+    description = {"channel_names": names, "sampling_rate": rate, "unit": options.unit or "V", "filter": filter}
+    description |= {"rename": options.rename, "montage": options.montage}
     onsets = epochs.events[:, 0] / rate + epochs.tmin
     return [
         _open_array(epochs.get_data(picks=names, item=index)[0], feature_extractor, description, index, float(onset))
@@ -522,15 +565,19 @@ def _open_epochs(epochs, feature_extractor, filter: bool | None) -> list[Recordi
     ]
 
 
-def read_file(path: str | os.PathLike) -> Any:
+def read_file(path: str | os.PathLike, options: ReadingOptions | None = None) -> Any:
     """Open a recording as an MNE Raw without reading its samples.
+
+    Args:
+        path: The file.
+        options: Its `sidecar` and `reader_options` say how to read it.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ImportError: If MNE is not installed.
         ValueError: If the file is no recording that can be read.
     """
-    path = Path(path)
+    path, options = Path(path), options or ReadingOptions()
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}.")
     try:
@@ -538,7 +585,7 @@ def read_file(path: str | os.PathLike) -> Any:
     except ImportError:
         read_raw = None
     if read_raw is not None:
-        return read_raw(path)
+        return read_raw(path, options.sidecar, **(options.reader_options or {}))
     try:
         import mne
     except ImportError as error:
@@ -546,19 +593,20 @@ def read_file(path: str | os.PathLike) -> Any:
             "Reading a file needs MNE: `pip install mne`, or pass an array with names, rate and unit."
         ) from error
     try:
-        return mne.io.read_raw(path, preload=False, verbose="ERROR")
+        return mne.io.read_raw(path, preload=False, verbose="ERROR", **(options.reader_options or {}))
     except Exception as error:
         # Each of MNE's readers fails in its own way on a file that is not what its name says.
         raise ValueError(f"{path.name} cannot be read as a recording: {error}") from error
 
 
-def _open_raw(raw, feature_extractor) -> Recording:
+def _open_raw(raw, feature_extractor, options: ReadingOptions) -> Recording:
     """Open an MNE Raw, whose samples may still lie on the disk.
 
     A Raw that is not normalised yet goes through the package's cleaning where that is installed. A classifier adapted
     to the electrodes of one data set needs all of them, good or bad, and only its feature extractor knows which.
     """
     normalised = raw.info.get("description") == feature_extractor.normalized_description
+    unit = options.unit or "V"
     rate = float(raw.info["sfreq"])
     if not normalised and feature_extractor.electrode_names is None:
         try:
@@ -566,7 +614,9 @@ def _open_raw(raw, feature_extractor) -> Recording:
         except ImportError:
             PiecewiseNormalizer = None
         if PiecewiseNormalizer is not None:
-            normalizer = PiecewiseNormalizer(raw, feature_extractor)
+            normalizer = PiecewiseNormalizer(
+                raw, feature_extractor, rename=options.names(raw.ch_names, feature_extractor.channel_names), unit=unit
+            )
             return Recording(feature_extractor, raw.n_times, rate, lambda start, stop: (normalizer(start, stop), {}))
     types = dict(zip(raw.ch_names, raw.get_channel_types(), strict=True))
     names = [name for name in raw.ch_names if types[name] == "eeg" and name not in raw.info["bads"]]
@@ -579,7 +629,8 @@ def _open_raw(raw, feature_extractor) -> Recording:
         feature_extractor.notch = line_frequency(
             raw.get_data(names, middle, min(raw.n_times, middle + int(SEGMENT_SECONDS * rate))), rate
         )
-    description = {"channel_names": names, "sampling_rate": rate, "unit": "V", "filter": not normalised}
+    description = {"channel_names": names, "sampling_rate": rate, "unit": unit, "filter": not normalised}
+    description |= {"rename": options.rename, "montage": options.montage}
     return Recording(
         feature_extractor, raw.n_times, rate, lambda start, stop: (raw.get_data(names, start, stop), description)
     )

@@ -11,8 +11,10 @@ import mne
 import numpy as np
 
 from .. import signal_dare_eeg
+from ..caps_dare_eeg import ask_for_electrodes, electrodes_of_cap, numbered_channels, which_cap
 from ..feature_extraction_dare_eeg import DareEegFeatureExtractor, amplitude_statistics
 from ..montage import list_by_reason, match_channels
+from ..remedies_dare_eeg import about
 from ..signal_dare_eeg import MICROVOLTS, canonical_unit, check_amplitude, spread
 from .errors import RecordingError
 from .quality import BROKEN_SHARE, bridge_broken_samples, find_bad_channels, find_broken_samples, runs
@@ -41,8 +43,9 @@ def normalize_raw(
     feature_extractor: DareEegFeatureExtractor | None = None,
     *,
     interpolate: Iterable[str] = (),
-    bad_channels: str | Iterable[str] = "detect",
+    bad_channels: str | Iterable[str] | Mapping[str, str] = "detect",
     rename: Mapping[str, str] | None = None,
+    montage: str | None = None,
     unit: str = "V",
     line_frequency: float | str | None = "contract",
     verify: bool = True,
@@ -57,9 +60,11 @@ def normalize_raw(
         interpolate: channels of the vocabulary to fill by spherical splines where they are missing or bad; `"bad"`
             among them stands for all bad channels. Everything else stays missing.
         bad_channels: `"detect"` finds flat, noisy and uncorrelated channels (and takes those marked in
-            `raw.info["bads"]`); or names of the bad channels, an empty list for none. Bad channels are left out of the
-            result and of the average reference.
+            `raw.info["bads"]`); or names of the bad channels, an empty list for none; or a mapping of names to the
+            reasons that the report gives. Bad channels are left out of the result and of the average reference.
         rename: recorded name -> electrode, where only the user can know.
+        montage: the cap of numbered channels, one of MNE's standard montages: each socket stands for the electrode
+            nearest to it; see `caps_dare_eeg.electrodes_of_cap`. `rename` goes before it.
         unit: the unit that the numbers really are in, where a file says volts and is wrong.
         line_frequency: 50, 60, `"auto"` or None; by default the contract's `notch`.
         verify: raise where the amplitudes cannot be EEG. False is for pieces of a recording that was verified as a
@@ -80,7 +85,8 @@ def normalize_raw(
     )
     _check_memory(raw, name)
     try:
-        signal = _scalp_signal(raw, extractor, dict(rename or {}), canonical_unit(unit), report)
+        cap = electrodes_of_cap(montage, raw.ch_names, extractor.channel_names) if montage else {}
+        signal = _scalp_signal(raw, extractor, {**cap, **(rename or {})}, canonical_unit(unit), report)
         broken = _repair(signal, report)
         _describe_amplitude(signal, canonical_unit(unit), verify, report)
         if line_frequency == "contract":
@@ -90,7 +96,7 @@ def normalize_raw(
         report.line_frequency = line_frequency
         again = raw.info["description"] == extractor.normalized_description
         if again and bad_channels == "detect":
-            bad_channels = raw.info["bads"]
+            bad_channels = dict.fromkeys(raw.info["bads"], "marked bad in the file")
         pieces = _pieces(raw)
         signal, lengths = _filter_pieces(signal, pieces, extractor, report, filtered=not again)
         recorded = list(report.channels)
@@ -103,7 +109,7 @@ def normalize_raw(
         result = _to_raw(signal, report.channels, extractor, raw)
         _carry_annotations(raw, result, pieces, lengths, broken)
     except ValueError as error:
-        raise RecordingError(f"{name}: {error}") from error
+        raise about(name, error, RecordingError) from error
     return Recording(result, report)
 
 
@@ -188,14 +194,10 @@ def _match(
     if not match.indices:
         if not raw.ch_names:
             raise ValueError("holds no signals, only annotations (read them with mne.read_annotations)")
-        example = "rename={recorded: electrode}"
-        if "socket of a numbered grid, not a 10-20 site" in report.dropped.values():
-            # BioSemi numbers its sockets in the order of MNE's montages of the same name.
-            example = "rename=dict(zip(raw.ch_names, mne.channels.make_standard_montage('biosemi64').ch_names))"
-        raise ValueError(
-            f"no channel is an electrode of the vocabulary: {list_by_reason(report.dropped)}; "
-            f"name electrodes, as in {example}"
-        )
+        fault = f"no channel is an electrode of the vocabulary: {list_by_reason(report.dropped)}"
+        raise ask_for_electrodes([name for name in usable if name not in rename], fault)
+    if len(numbered := numbered_channels(list(report.dropped))) > len(match.indices):
+        report.warn(f"the {which_cap(numbered)}; say it with montage or rename, or they stay unused")
     return [raw.ch_names.index(usable[index]) for index in match.indices.values()]
 
 
@@ -263,7 +265,8 @@ def _leave_out_bad(
         known = {report.renamed.get(name, name) for name in marked}
         found |= {name: "marked bad in the file" for name in names if name in known and name not in found}
     else:
-        found = {name: "named by the user" for name in bad_channels if name in names}
+        given = bad_channels if isinstance(bad_channels, Mapping) else dict.fromkeys(bad_channels, "named by the user")
+        found = {name: why for name, why in given.items() if name in names}
     report.bad = found | report.bad
     report.flat = [name for name, why in report.bad.items() if why == "flat"]
     if not report.bad:
