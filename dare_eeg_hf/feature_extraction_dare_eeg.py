@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from transformers.feature_extraction_utils import BatchFeature, FeatureExtractionMixin
 
 from .caps_dare_eeg import ask_for_electrodes

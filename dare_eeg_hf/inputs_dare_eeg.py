@@ -142,13 +142,10 @@ def as_array(signal: Any) -> np.ndarray:
     if isinstance(signal, np.ma.MaskedArray):
         signal = signal.astype(float).filled(np.nan)
     try:
-        return _numbers(np.asarray(signal), "the signal")
+        array = np.asarray(signal)
     except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"the signal's rows have different lengths, or hold something besides numbers: {error}"
-        ) from None
+        raise InputError(f"the signal's rows have different lengths, or hold more than numbers: {error}") from None
+    return _numbers(array, "the signal")
 
 
 def _numbers(array: np.ndarray, subject: str) -> np.ndarray:
