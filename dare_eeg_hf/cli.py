@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from .command_parser import CommandParser
+from .data.reading_arguments import add_reading_arguments, reading_options
 from .hub import publishing
 from .output_pipe import print_while_read
+from .remedies_dare_eeg import COMMAND_LINE, message_on
 
 EXIT_BAD_INPUT = 1
 EXIT_INTERRUPTED = 130
@@ -78,8 +80,9 @@ def _bad_input() -> tuple[type[Exception], ...]:
     return ValueError, OSError, ImportError, SafetensorError, PublishingError
 
 
-def _one_sentence(error: Exception | str) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _one_sentence(error: Warning | Exception | str) -> str:
+    text = message_on(COMMAND_LINE, error) if isinstance(error, Exception) else error
+    return " ".join(text.split()) or type(error).__name__
 
 
 def _add_command(commands, name: str, help: str, description: str, examples: str, run: Callable[..., int]):
@@ -112,21 +115,23 @@ def _add_inspect(commands) -> None:
     parser.add_argument("recordings", nargs="+", type=Path, help="files, or folders of them (BIDS too)")
     parser.add_argument("--json", action="store_true", help="print a JSON list, one report a recording")
     parser.add_argument("--figures", type=Path, metavar="FOLDER", help="also draw traces and spectra into a folder")
+    add_reading_arguments(parser)
 
 
 def _run_inspect(options: argparse.Namespace) -> int:
     recordings = _find_recordings(options.recordings, options.figures)
     reports: list[dict[str, Any]] = []
+    reading = reading_options(options)
 
     def inspect(path: Path, relative: Path) -> None:
         from .data.recordings import load_recording
 
-        recording = load_recording(path)
+        recording = load_recording(path, **reading)
         reports.append(recording.report.to_dict())
         if not options.json:
             print(recording.report, end="\n\n")
         if options.figures:
-            _draw_inspection(path, recording.raw, options.figures / relative)
+            _draw_inspection(path, reading, recording.raw, options.figures / relative)
 
     status = _for_each_recording(recordings, inspect)
     if options.json:
@@ -134,12 +139,12 @@ def _run_inspect(options: argparse.Namespace) -> int:
     return status
 
 
-def _draw_inspection(path: Path, normalised, target: Path) -> None:
+def _draw_inspection(path: Path, reading: dict[str, Any], normalised, target: Path) -> None:
     """Draw the first ten seconds and the spectrum before and after."""
     from .data.recordings import read_raw
     from .visualization import plot_spectrum, plot_traces
 
-    before = read_raw(path)
+    before = read_raw(path, reading.get("sidecar"), **reading.get("reader_options", {}))
     after_uv = normalised.get_data() * 1e6
     rates = {"as recorded": before.info["sfreq"], "normalised": normalised.info["sfreq"]}
     seconds = min(300.0, before.n_times / before.info["sfreq"])
@@ -170,6 +175,7 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="cpu, cuda, mps, ... (default: a GPU if there is one)")
     parser.add_argument("--revision", help="version of a model on the Hub: a tag, branch or commit")
     parser.add_argument("--overwrite", action="store_true", help="redo recordings whose result exists already")
+    add_reading_arguments(parser)
 
 
 def _add_predict(commands) -> None:
@@ -198,24 +204,29 @@ def _run_predict(options: argparse.Namespace) -> int:
     if options.output is None and (options.annotations or options.figures):
         raise ValueError("--annotations and --figures need --output: a folder to write to.")
     recordings = _find_recordings(options.recordings, options.output)
+    settings = {"overlap": options.overlap, "drop_partial": options.drop_partial, **reading_options(options)}
     classify = _load_pipeline(options, "eeg-classification")
+    maker = options.output and _maker(options, settings)
 
     def predict(path: Path, relative: Path) -> None:
         from .predictions import save_annotations, save_predictions
+        from .provenance import write_result_report
 
         target = options.output and (options.output / relative).with_suffix(f".{options.format}")
-        if _is_done(target, options.overwrite):
+        annotations = target and options.annotations and target.with_name(f"{target.stem}_annotations.csv")
+        figure = target and options.figures and target.with_suffix(".png")
+        if target and _is_done(target, [annotations, figure], maker, path, options.overwrite):
             return
-        predictions = classify(
-            path, overlap=options.overlap, batch_size=options.batch_size, drop_partial=options.drop_partial
-        )
+        predictions = classify(path, batch_size=options.batch_size, **settings)
+        _tell(path, predictions.report)
         if target is None:
             _print_predictions(predictions, options.format)
             return
-        if options.annotations:
-            save_annotations(predictions, target.with_name(f"{target.stem}_annotations.csv"))
-        if options.figures:
-            _draw_predictions(predictions, target.with_suffix(".png"))
+        write_result_report(target, maker, path, predictions.report)
+        if annotations:
+            save_annotations(predictions, annotations)
+        if figure:
+            _draw_predictions(predictions, figure)
         print(save_predictions(predictions, target), file=sys.stderr)
 
     return _for_each_recording(recordings, predict)
@@ -262,22 +273,21 @@ def _add_embed(commands) -> None:
 
 def _run_embed(options: argparse.Namespace) -> int:
     recordings = _find_recordings(options.recordings, options.output)
+    settings = {name: getattr(options, name) for name in ("overlap", "drop_partial", "window_seconds", "pooling")}
+    settings |= reading_options(options)
     encode = _load_pipeline(options, "eeg-feature-extraction")
+    maker = _maker(options, settings)
 
     def embed(path: Path, relative: Path) -> None:
         from .predictions import save_features
+        from .provenance import write_result_report
 
         target = (options.output / relative).with_suffix(".npz")
-        if _is_done(target, options.overwrite):
+        if _is_done(target, [], maker, path, options.overwrite):
             return
-        features = encode(
-            path,
-            overlap=options.overlap,
-            batch_size=options.batch_size,
-            drop_partial=options.drop_partial,
-            window_seconds=options.window_seconds,
-            pooling=options.pooling,
-        )
+        features = encode(path, batch_size=options.batch_size, **settings)
+        _tell(path, features.report)
+        write_result_report(target, maker, path, features.report)
         print(save_features(features, target), file=sys.stderr)
 
     return _for_each_recording(recordings, embed)
@@ -296,11 +306,30 @@ def _load_pipeline(options: argparse.Namespace, task: str):
         transformers_logging.enable_progress_bar()
 
 
-def _is_done(target: Path | None, overwrite: bool) -> bool:
-    if target is None or overwrite or not target.exists():
+def _maker(options: argparse.Namespace, settings: dict[str, Any]) -> Any:
+    """What makes the results; of a sidecar what it says, wherever it lies."""
+    from .checkpoints import find_checkpoint
+    from .provenance import Maker
+
+    if "sidecar" in settings:
+        settings = {**settings, "sidecar": Path(settings["sidecar"]).read_text(encoding="utf-8")}
+    return Maker.of(find_checkpoint(options.model), options.revision, settings)
+
+
+def _is_done(target: Path, beside: Sequence[Path | None], maker: Any, recording: Path, overwrite: bool) -> bool:
+    """Whether a result and the files asked for beside it are there, made from the same in the same way."""
+    from .provenance import is_made
+
+    if overwrite or not is_made(target, maker, recording) or not all(path.exists() for path in beside if path):
         return False
     print(f"{target} exists already, skipped; --overwrite makes it again", file=sys.stderr)
     return True
+
+
+def _tell(path: Path, report: Any) -> None:
+    """Say how many of the trained electrodes a recording has, and what makes its results doubtful."""
+    for message in report.warnings or [report.electrodes]:
+        print(f"{'warning: ' if report.warnings else ''}{path}: {message}", file=sys.stderr)
 
 
 def _find_recordings(given: Sequence[Path], results: Path | None) -> list[tuple[Path, Path]]:

@@ -8,17 +8,28 @@ through the same steps as arrays. MNE objects are recognised by what they offer:
 import inspect
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import torch
 from transformers.feature_extraction_utils import BatchFeature, FeatureExtractionMixin
 
+from .caps_dare_eeg import ask_for_electrodes
 from .configuration_dare_eeg import DareEegConfig, refuse_misspelt_names, refuse_unknown_names, suggest
+from .inputs_dare_eeg import (
+    as_array,
+    as_rate,
+    check_axes,
+    electrodes_named,
+    is_mne,
+    is_table,
+    refuse_average,
+    several_recordings,
+)
 from .montage import CHANNEL_VOCABULARY, list_by_reason, match_channels, normalize_channel_name
+from .remedies_dare_eeg import InputError
 from .signal_dare_eeg import (
     FLAT_MICROVOLTS,
     MICROVOLTS,
@@ -234,24 +245,29 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
         *,
         filter: bool | None = None,
         breaks: Sequence[tuple[float, float]] = (),
+        rename: Mapping[str, str] | None = None,
+        montage: str | None = None,
         padding: bool = True,
         return_tensors: str | None = "pt",
     ) -> EegBatchFeature:
         """Prepare one signal or many.
 
         Args:
-            signal: (channels, samples) or (batch, channels, samples), numpy or torch; a list of (channels, samples) of
-                any sizes; an MNE Raw or Epochs, or a list of them.
+            signal: (channels, samples) or (batch, channels, samples), numpy, torch, a nested list or a pandas table
+                with channels as columns; a list or data set of (channels, samples) of any sizes; an MNE Raw or Epochs,
+                or a list of them.
             channel_names: one name per channel; for a list of signals one list each, unless all have the same. Not
                 with MNE objects.
             sampling_rate: hertz of the signal (or one per signal of a list). Not with MNE objects.
             unit: "V", "mV", "uV" or "nV". There is no default for arrays, because a wrong guess is a factor of a
-                thousand. MNE means volts.
+                thousand. MNE means volts; for its objects, the unit that the numbers are in where that is not so.
             filter: band-pass and notch as in the contract, zero-phase. By default an MNE Raw is filtered, unless
                 `normalize_raw` made it, while arrays and Epochs are taken as filtered already: a few seconds are too
                 short for a 0.5 Hz filter without edge effects.
             breaks: (start, stop) in seconds of breaks in time that no filter may run across, in every signal. A Raw
                 brings its own, as annotations.
+            rename: recorded name -> electrode, where only the user can know.
+            montage: the cap of numbered channels, one of MNE's standard montages; `rename` goes before it.
             padding: pad signals of different channel counts or lengths; False makes a difference an error.
             return_tensors: "pt" or "np".
 
@@ -273,7 +289,7 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
         for item in inputs:
             key = (tuple(item.names), tuple(item.excluded.items()))
             if key not in matches:
-                matches[key] = self._select_channels(item)
+                matches[key] = self._select_channels(item, rename, montage)
             report = SignalReport(**{name: type(value)(value) for name, value in matches[key][1].items()})
             prepared.append(self._pick(item, matches[key][0], report))
             spreads.append(tuple(value * MICROVOLTS[self.unit] for value in spread(prepared[-1], item.rate)))
@@ -287,10 +303,11 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
     # -- reading what the user gave
 
     def _read_inputs(self, signal, channel_names, sampling_rate, unit) -> list[_Input]:
-        many = (
-            isinstance(signal, list | tuple) and len(signal) > 0 and (_is_mne(signal[0]) or _dimensions(signal[0]) > 1)
-        )
-        signals = list(signal) if many else [signal]
+        several = several_recordings(signal)
+        if several is not None and not (signals := list(several)):
+            raise InputError("there is no signal in what was given: it is empty")
+        many = several is not None
+        signals = signals if many else [signal]
         if many and channel_names is not None and not isinstance(channel_names[0], str):
             if len(channel_names) != len(signals):
                 raise ValueError(f"{len(signals)} signals but {len(channel_names)} lists of channel names")
@@ -302,23 +319,29 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
             raise ValueError(f"{len(signals)} signals but {len(rates)} sampling rates")
         inputs = []
         for batch, (one, own_names, rate) in enumerate(zip(signals, names, rates, strict=True)):
-            if _is_mne(one):
+            refuse_average(one)
+            if is_mne(one):
                 inputs += _read_mne(one, own_names, rate, unit, batch, self.normalized_description)
             else:
                 inputs += _read_array(one, own_names, rate, unit, batch)
         return inputs
 
-    def _select_channels(self, item: _Input) -> tuple[list[int], dict[str, Any]]:
+    def _select_channels(
+        self, item: _Input, rename: Mapping[str, str] | None, montage: str | None
+    ) -> tuple[list[int], dict[str, Any]]:
         """Choose the rows to keep; also the first entries of the report."""
+        named = electrodes_named(item.names, self.channel_names, rename, montage)
         usable = [name for name in item.names if name not in item.excluded]
         if self.electrode_names is not None:
-            indices, dropped, renamed = self._select_electrodes(item.names, item.excluded)
+            names = [named.get(name, name) for name in item.names]
+            excluded = {named.get(name, name): reason for name, reason in item.excluded.items()}
+            indices, dropped, renamed = self._select_electrodes(names, excluded)
             return indices, {
                 "channels": list(self.electrode_names),
                 "dropped": item.excluded | dropped,
                 "renamed": renamed,
             }
-        match = match_channels(usable, self.channel_names)
+        match = match_channels(usable, self.channel_names, named)
         if match.duplicates:
             clashes = "; ".join(f"{target}: {', '.join(names)}" for target, names in match.duplicates.items())
             raise ValueError(
@@ -326,8 +349,8 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
             )
         if not match.indices:
             reasons = list_by_reason(item.excluded | match.dropped)
-            raise ValueError(
-                f"none of the {len(item.names)} channels is an electrode of the model's vocabulary: {reasons}"
+            raise ask_for_electrodes(
+                usable, f"none of the {len(item.names)} channels is an electrode of the model's vocabulary: {reasons}"
             )
         position = {name: index for index, name in enumerate(item.names)}
         indices = [position[usable[index]] for index in match.indices.values()]
@@ -562,20 +585,10 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
         return EegBatchFeature(data, return_tensors, reports)
 
 
-def _dimensions(thing: Any) -> int:
-    return thing.ndim if hasattr(thing, "ndim") else np.ndim(thing)
-
-
-def _is_mne(thing: Any) -> bool:
-    return hasattr(thing, "get_data") and hasattr(thing, "ch_names") and hasattr(thing, "info")
-
-
 def _read_mne(instance: Any, channel_names, sampling_rate, unit, batch: int, description: str) -> list[_Input]:
     """An MNE Raw (one input) or Epochs (one per epoch); with this `description` it fulfils the contract already."""
-    if channel_names is not None or sampling_rate is not None or unit is not None:
-        raise ValueError(
-            "an MNE object brings its own channel names, sampling rate and unit (volts): do not pass them"
-        )
+    if channel_names is not None or sampling_rate is not None:
+        raise InputError("an MNE object brings its own channel names and sampling rate: do not pass them")
     types = dict(zip(instance.ch_names, instance.get_channel_types(), strict=True))
     excluded = {name: f"channel type {kind}" for name, kind in types.items() if kind != "eeg"}
     excluded |= dict.fromkeys(instance.info["bads"], "marked bad")
@@ -586,36 +599,32 @@ def _read_mne(instance: Any, channel_names, sampling_rate, unit, batch: int, des
     rate = float(instance.info["sfreq"])
     names = list(instance.ch_names)
     breaks = find_breaks(instance) if data.ndim == 2 else []
-    return [_Input(one, names, rate, "V", excluded, continuous, batch, normalised, list(breaks)) for one in signals]
+    unit = canonical_unit(unit or "V")
+    return [_Input(one, names, rate, unit, excluded, continuous, batch, normalised, list(breaks)) for one in signals]
 
 
 def _read_array(signal: Any, channel_names, sampling_rate, unit, batch: int) -> list[_Input]:
     """An array (channels, samples), or (batch, channels, samples), with its description checked."""
-    array = signal.detach().cpu().numpy() if isinstance(signal, torch.Tensor) else np.asarray(signal)
+    array = as_array(signal)
+    if channel_names is None and is_table(signal):
+        channel_names = signal.columns
     if array.ndim not in (2, 3):
         raise ValueError(
             f"the signal must be (channels, samples) or (batch, channels, samples), got shape {array.shape}"
         )
-    if array.dtype.kind not in "fiu":
-        raise ValueError(f"the signal must hold real numbers, got {array.dtype}")
     if channel_names is None:
         raise ValueError(f"channel_names is missing: name the {array.shape[-2]} channels, such as ['Fp1', 'Cz', ...]")
     if sampling_rate is None:
         raise ValueError("sampling_rate is missing: give the signal's rate in hertz")
-    if not (np.isfinite(sampling_rate) and sampling_rate > 0):
-        raise ValueError(f"sampling_rate must be positive, got {sampling_rate}")
+    rate = as_rate(sampling_rate)
     if unit is None:
         raise ValueError("unit is missing: say in which unit the numbers are, 'V', 'mV' or 'uV'")
     names = [str(name) for name in channel_names]
-    if len(names) != array.shape[-2]:
-        hint = " (are its axes swapped?)" if len(names) == array.shape[-1] else ""
-        raise ValueError(
-            f"{len(names)} channel names for a signal of {array.shape[-2]} channels{hint}: shape {array.shape}"
-        )
+    check_axes(array.shape, names)
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"duplicate channel names: {', '.join(repeated)}")
     if array.shape[-1] == 0 or array.shape[0] == 0:
         raise ValueError(f"the signal is empty: shape {array.shape}")
     array = array.astype(np.float32) if array.dtype.kind != "f" or array.dtype.itemsize < 4 else array
     signals = array[None] if array.ndim == 2 else array
-    return [_Input(one, names, float(sampling_rate), canonical_unit(unit), batch=batch) for one in signals]
+    return [_Input(one, names, rate, canonical_unit(unit), batch=batch) for one in signals]

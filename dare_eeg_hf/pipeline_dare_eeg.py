@@ -26,8 +26,24 @@ from transformers import AutoModel, AutoModelForSequenceClassification, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
 
+from .coverage_dare_eeg import ElectrodeCoverage, Features, Predictions
 from .feature_extraction_dare_eeg import EegWarning
+from .inputs_dare_eeg import (
+    DESCRIPTION,
+    ReadingOptions,
+    as_array,
+    as_rate,
+    check_axes,
+    electrodes_named,
+    is_mne,
+    is_nested_numbers,
+    is_table,
+    read_mapping,
+    refuse_average,
+    several_recordings,
+)
 from .montage import match_channels, normalize_channel_name
+from .remedies_dare_eeg import InputError, about
 from .signal_dare_eeg import MICROVOLTS, canonical_unit, line_frequency
 from .usability_dare_eeg import (
     SHORTEST_LOSS,
@@ -178,7 +194,7 @@ class Recording:
         except ValueError as error:
             if source_stop - source_start == self.source_samples:
                 raise
-            raise ValueError(f"Between {first_second} and {last_second} s: {error}; cut this stretch out.") from error
+            raise about(f"Between {first_second} and {last_second} s (cut this stretch out)", error) from error
         offset = start - round(source_start / self.source_rate * self.rate)
         values = batch["input_values"][0, :, offset : offset + stop - start]
         if self.feature_extractor.electrode_names is not None:
@@ -192,27 +208,16 @@ def _heard(losses: Sequence[Loss], duration: float) -> bool:
     return lost < duration - min(SHORTEST_LOSS, duration / 2)
 
 
-class Predictions(list):
-    """The classification pipeline's answer: a list of windows that knows the recording's clock.
-
-    Attributes:
-        orig_time: `meas_date` of the recording, None where there is none.
-        first_time: seconds from there to its first sample, from which the onsets count.
-    """
-
-    def __init__(self, windows: Iterable[dict[str, Any]], orig_time: Any = None, first_time: float = 0.0) -> None:
-        super().__init__(windows)
-        self.orig_time = orig_time
-        self.first_time = first_time
-
-
 class EegPipeline(Pipeline):
     """What both EEG pipelines share: opening a recording, sliding over it, batching.
 
     Call it with a recording, or a list of them: a path; an MNE Raw or Epochs; a dictionary `signal`, `channel_names`,
-    `sampling_rate`, `unit`; or an array (C, T) or (trials, C, T) with these as keyword arguments.
+    `sampling_rate`, `unit`; or an array (C, T) or (trials, C, T), tensor, nested list or pandas table (channels as
+    columns) with these as keyword arguments. A generator, a data set or a column of one gives its answers one by one.
 
     Args:
+        unit, rename, montage, line_frequency, reader_options, sidecar: What only the user can know about a recording;
+            see `ReadingOptions`.
         overlap: Share of a window, 0 up to below 1, that the next one repeats.
         drop_partial: Whether to leave out windows in which the recording ends, which are padded.
         batch_size: Windows that go through the model at once; by default 1 on a CPU and 16 elsewhere.
@@ -236,10 +241,12 @@ class EegPipeline(Pipeline):
         self.model.eval()
 
     def __call__(self, inputs: Any, *, batch_size: int | None = None, **kwargs: Any) -> Any:
-        """Process one recording, or a list of them one after the other."""
+        """Process one recording, or several one after the other."""
         batch_size = batch_size or self._batch_size or self._best_batch_size
-        if isinstance(inputs, (list, tuple)):
-            return [self(each, batch_size=batch_size, **kwargs) for each in inputs]
+        several = several_recordings(inputs)
+        if several is not None:
+            answers = (self(each, batch_size=batch_size, **kwargs) for each in several)
+            return list(answers) if isinstance(several, list) else answers
         return super().__call__(inputs, windows_per_batch=batch_size, **kwargs)
 
     def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict, dict, dict]:
@@ -249,9 +256,8 @@ class EegPipeline(Pipeline):
             "windows_per_batch",
             "progress",
             "filter",
-            "channel_names",
-            "sampling_rate",
-            "unit",
+            *DESCRIPTION,
+            *ReadingOptions.__dataclass_fields__,
             *self._own_parameters,
         }
         if unknown := set(kwargs) - known:
@@ -264,14 +270,23 @@ class EegPipeline(Pipeline):
     def run_single(self, inputs, preprocess_params, forward_params, postprocess_params):  # noqa: ARG002
         """Run the model batch by batch, so that no more than one piece and one batch are in memory."""
         windows, outputs, clock = [], [], (None, 0.0)
+        coverage = ElectrodeCoverage(self.model.config, classifies=self.task == "eeg-classification")
         for batch in self.preprocess(inputs, **preprocess_params):
             windows += batch.pop("windows")
             clock = batch.pop("clock")
-            batch.pop("channel_names", None)
-            if batch:
-                outputs.append(self.forward(batch, **forward_params)["output"])
+            if not batch:
+                continue
+            channel_names = batch.pop("channel_names")
+            coverage.check(channel_names)
+            coverage.add(channel_names, batch["channel_mask"].any(dim=0).tolist())
+            outputs.append(self.forward(batch, **forward_params)["output"])
         _warn_of_losses(windows)
-        return self.postprocess({"windows": windows, "outputs": outputs, "clock": clock})
+        report = coverage.report()
+        for message in report.warnings if outputs else ():
+            warnings.warn(message, EegWarning, stacklevel=2)
+        answers = self.postprocess({"windows": windows, "outputs": outputs, "clock": clock})
+        answers.report = report
+        return answers
 
     @property
     def window_samples(self) -> int:
@@ -343,7 +358,8 @@ class EegClassificationPipeline(EegPipeline):
     and `scores` (label to probability); for trials, Epochs or a three-dimensional array, also `trial`. A model for
     several labels at once adds `labels`, those with a probability of at least one half; a regression model gives
     `value` and `values` instead. A window without signal, or across a break in time, is not `usable`: it has a
-    `reason`, and None for everything that the model would have said.
+    `reason`, and None for everything that the model would have said. The list's `report` tells how many of the
+    electrodes that the model was trained with are there, and warns where they are few.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -364,13 +380,12 @@ class EegClassificationPipeline(EegPipeline):
         outputs = model_outputs["outputs"]
         rows = iter(scores_from_logits(torch.cat(outputs), self.model.config).tolist() if outputs else [])
         answers = (next(rows) if window.usable else [None] * len(names) for window in model_outputs["windows"])
-        return Predictions(
-            (
-                self._describe(window, dict(zip(names, answer, strict=True)))
-                for window, answer in zip(model_outputs["windows"], answers, strict=True)
-            ),
-            *model_outputs["clock"],
+        predictions = Predictions(
+            self._describe(window, dict(zip(names, answer, strict=True)))
+            for window, answer in zip(model_outputs["windows"], answers, strict=True)
         )
+        predictions.orig_time, predictions.first_time = model_outputs["clock"]
+        return predictions
 
     def _describe(self, window: Window, scores: dict[str, float | None]) -> dict[str, Any]:
         entry: dict[str, Any] = {} if window.trial is None else {"trial": window.trial}
@@ -438,7 +453,8 @@ class EegFeatureExtractionPipeline(EegPipeline):
     Returns a dictionary: `features`, float32 (W, S*D) or, without pooling, (W, N, S*D), zero at padded patches;
     `onset` and `duration` in seconds, `partial`, `usable` and `reason`, each (W,); `channel_names`, C of them, and
     `channel_mask` (W, C), which of them counted in a window; and `trial` (W,) for trials. The features of a window
-    that is not `usable` are NaN, and `reason` says why ("" for the others).
+    that is not `usable` are NaN, and `reason` says why ("" for the others). Its `report` tells how many of the
+    electrodes of pre-training are there, and warns where they are few.
     """
 
     _own_parameters = ("window_seconds", "pooling")
@@ -461,7 +477,7 @@ class EegFeatureExtractionPipeline(EegPipeline):
         patches = model_inputs["patch_mask"].shape[1]
         return {"output": outputs.last_hidden_state.float().unflatten(1, (patches, -1)).flatten(2)}
 
-    def postprocess(self, model_outputs: dict[str, Any]) -> dict[str, Any]:
+    def postprocess(self, model_outputs: dict[str, Any]) -> Features:
         """Put the batches' features together."""
         windows: list[Window] = model_outputs["windows"]
         usable = np.array([window.usable for window in windows])
@@ -485,7 +501,7 @@ class EegFeatureExtractionPipeline(EegPipeline):
         }
         if windows[0].trial is not None:
             result["trial"] = np.array([window.trial for window in windows])
-        return result
+        return Features(result)
 
 
 # ---- from recordings to windows --------------------------------------------------------------------------
@@ -622,57 +638,69 @@ def open_recordings(
     filter: bool | None = None,
     channel_names: Sequence[str] | None = None,
     sampling_rate: float | None = None,
-    unit: str | None = None,
+    **reading: Any,
 ) -> list[Recording]:
     """Open what a user may bring: one `Recording` for a continuous one, one a trial otherwise.
 
     Args:
         inputs: A path; an MNE Raw or Epochs; a dictionary with `signal` and the three descriptions; or an array
-            (C, T) or (trials, C, T), with the descriptions as arguments.
+            (C, T) or (trials, C, T), with the descriptions as arguments; see `EegPipeline`.
         feature_extractor: Fulfils the signal contract.
         filter: See `EegPipeline`.
         channel_names: C names, for arrays.
         sampling_rate: In Hz, for arrays.
-        unit: "V", "mV", "uV" or "nV", for arrays.
+        reading: See `ReadingOptions`; arrays need its `unit`: "V", "mV", "uV" or "nV".
 
     Raises:
         ValueError: If the input is none of these, or its description is incomplete.
         ImportError: If a path is given and MNE is not installed.
     """
-    description = {"channel_names": channel_names, "sampling_rate": sampling_rate, "unit": unit}
-    given = {key: value for key, value in description.items() if value is not None}
+    options = ReadingOptions(**reading)
+    feature_extractor = options.adjust(feature_extractor)
+    described = {"channel_names": channel_names, "sampling_rate": sampling_rate}
+    given = [key for key, value in described.items() if value is not None]
     if isinstance(inputs, Mapping):
-        if set(inputs) != {"signal", *description} or given:
-            raise ValueError(
-                f"An array is described by the keys signal, {', '.join(description)}; got {sorted(inputs)}."
-            )
-        return open_recordings(inputs["signal"], feature_extractor, filter=filter, **_without_signal(inputs))
-    if isinstance(inputs, (str, os.PathLike)) or hasattr(inputs, "get_data"):
+        if given or options.unit is not None:
+            raise InputError(f"A dictionary brings its own {', '.join(DESCRIPTION)}: do not pass them as well.")
+        array = read_mapping(inputs)
+        return open_recordings(array.pop("signal"), feature_extractor, filter=filter, **{**reading, **array})
+    refuse_average(inputs)
+    if isinstance(inputs, (str, os.PathLike)) or is_mne(inputs):
         if given:
-            raise ValueError(f"A file or MNE object brings its own {', '.join(given)}: do not pass them.")
+            raise InputError(f"A file or MNE object brings its own {', '.join(given)}: do not pass them.")
         if isinstance(inputs, (str, os.PathLike)):
-            return [_open_raw(read_file(inputs), feature_extractor)]
+            return [_open_raw(read_file(inputs, options), feature_extractor, options)]
+        options.refuse_file_options(f"this {type(inputs).__name__}")
         if hasattr(inputs, "n_times"):
-            return [_open_raw(inputs, feature_extractor)]
-        return _open_epochs(inputs, feature_extractor, filter)
-    if not isinstance(inputs, (np.ndarray, torch.Tensor)):
-        raise ValueError(
+            return [_open_raw(inputs, feature_extractor, options)]
+        return _open_epochs(inputs, feature_extractor, filter, options)
+    options.refuse_file_options("an array")
+    return _open_numbers(inputs, feature_extractor, {**described, "unit": options.unit, "filter": filter}, options)
+
+
+def _open_numbers(
+    inputs: Any, feature_extractor: Any, description: dict[str, Any], options: ReadingOptions
+) -> list[Recording]:
+    """Open an array, tensor, nested list or table that `description` describes."""
+    if not (isinstance(inputs, (np.ndarray, torch.Tensor)) or is_table(inputs) or is_nested_numbers(inputs)):
+        raise InputError(
             f"A {type(inputs).__name__} is no recording: pass a path, an MNE Raw or Epochs, or an array with names, "
             "rate and unit."
         )
-    if inputs.ndim not in (2, 3) or missing_description(description):
-        raise ValueError(
-            f"An array must be (channels, samples) or (trials, channels, samples), here {tuple(inputs.shape)}, and "
-            f"come with {', '.join(missing_description(description)) or 'its description'}."
+    if is_table(inputs) and description["channel_names"] is None:
+        description["channel_names"] = [str(name) for name in inputs.columns]
+    signal = as_array(inputs)
+    missing = missing_description({key: description[key] for key in DESCRIPTION})
+    if signal.ndim not in (2, 3) or missing:
+        raise InputError(
+            f"An array must be (channels, samples) or (trials, channels, samples), here {signal.shape}, and "
+            f"come with {', '.join(missing) or 'its description'}."
         )
-    array = inputs.detach().cpu().numpy() if isinstance(inputs, torch.Tensor) else inputs
-    places = [_Place(None, 0.0)] if array.ndim == 2 else [_Place(number, 0.0) for number in range(len(array))]
-    signals = [array] if array.ndim == 2 else list(array)
-    return _open_arrays(signals, places, feature_extractor, {**description, "filter": filter})
-
-
-def _without_signal(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in inputs.items() if key != "signal"}
+    check_axes(signal.shape, description["channel_names"])
+    description["sampling_rate"] = as_rate(description["sampling_rate"])
+    description |= {"rename": options.rename, "montage": options.montage}
+    places = [_Place(None, 0.0)] if signal.ndim == 2 else [_Place(number, 0.0) for number in range(len(signal))]
+    return _open_arrays([signal] if signal.ndim == 2 else list(signal), places, feature_extractor, description)
 
 
 def missing_description(description: Mapping[str, Any]) -> list[str]:
@@ -694,9 +722,7 @@ def _open_arrays(
 ) -> list[Recording]:
     """Open signals (C, T) in memory that share their description; what they lost is bridged in a copy."""
     rate, names = float(description["sampling_rate"]), [str(name) for name in description["channel_names"]]
-    rows = _rows_in_use(feature_extractor, names)
-    if any(len(names) != len(signal) or signal.dtype.kind not in "fiu" for signal in signals):
-        rows = {}  # the feature extractor says what is wrong
+    rows = _rows_in_use(feature_extractor, names, description["rename"], description["montage"])
     lost = [_find_lost(signal, rows, rate, description["unit"]) for signal in signals]
     alive = _alive(lost)
     opened = []
@@ -741,10 +767,13 @@ def _within(losses: Iterable[Loss], begin: float, end: float) -> list[Loss]:
     return cut
 
 
-def _rows_in_use(feature_extractor: Any, names: Sequence[str]) -> dict[str, int]:
+def _rows_in_use(
+    feature_extractor: Any, names: Sequence[str], rename: Mapping[str, str] | None, montage: str | None
+) -> dict[str, int]:
     """Electrode -> row of a signal with these names, for the channels that the feature extractor will take."""
     if feature_extractor.electrode_names is None:
-        return dict(match_channels(list(names), feature_extractor.channel_names).indices)
+        electrodes = electrodes_named(names, feature_extractor.channel_names, rename, montage)
+        return dict(match_channels(list(names), feature_extractor.channel_names, electrodes).indices)
     wanted = {normalize_channel_name(name) for name in feature_extractor.electrode_names}
     return {name: row for row, name in enumerate(names) if normalize_channel_name(name) in wanted}
 
@@ -776,13 +805,14 @@ def _mend(
     return signal, stretches(lost[alive], rate, names)
 
 
-def _open_epochs(epochs: Any, feature_extractor: Any, filter: bool | None) -> list[Recording]:
+def _open_epochs(epochs: Any, feature_extractor: Any, filter: bool | None, options: ReadingOptions) -> list[Recording]:
     """Open every epoch; onsets are in the recording's own seconds where they can be known."""
     types = dict(zip(epochs.ch_names, epochs.get_channel_types(), strict=True))
     names = [name for name in epochs.ch_names if types[name] == "eeg" and name not in epochs.info["bads"]]
     if not names:
         raise ValueError(f"The epochs have no EEG channel; their channels are {', '.join(epochs.ch_names) or 'none'}.")
-    description = {"channel_names": names, "sampling_rate": float(epochs.info["sfreq"]), "unit": "V", "filter": filter}
+    description = {"channel_names": names, "sampling_rate": float(epochs.info["sfreq"]), "unit": options.unit or "V"}
+    description |= {"filter": filter, "rename": options.rename, "montage": options.montage}
     onsets = _onsets_of_epochs(epochs)
     places = [
         _Place(number, onset, breaks)
@@ -821,15 +851,19 @@ def _breaks_in_epochs(epochs: Any) -> list[tuple[tuple[float, float], ...]]:
     ]
 
 
-def read_file(path: str | os.PathLike) -> Any:
+def read_file(path: str | os.PathLike, options: ReadingOptions | None = None) -> Any:
     """Open a recording as an MNE Raw without reading its samples.
+
+    Args:
+        path: The file.
+        options: Its `sidecar` and `reader_options` say how to read it.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ImportError: If MNE is not installed.
         ValueError: If the file is no recording that can be read.
     """
-    path = Path(path)
+    path, options = Path(path), options or ReadingOptions()
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}.")
     try:
@@ -837,7 +871,7 @@ def read_file(path: str | os.PathLike) -> Any:
     except ImportError:
         read_raw = None
     if read_raw is not None:
-        return read_raw(path)
+        return read_raw(path, options.sidecar, **(options.reader_options or {}))
     try:
         import mne
     except ImportError as error:
@@ -845,19 +879,20 @@ def read_file(path: str | os.PathLike) -> Any:
             "Reading a file needs MNE: `pip install mne`, or pass an array with names, rate and unit."
         ) from error
     try:
-        return mne.io.read_raw(path, preload=False, verbose="ERROR")
+        return mne.io.read_raw(path, preload=False, verbose="ERROR", **(options.reader_options or {}))
     except Exception as error:
         # Each of MNE's readers fails in its own way on a file that is not what its name says.
         raise ValueError(f"{path.name} cannot be read as a recording: {error}") from error
 
 
-def _open_raw(raw, feature_extractor) -> Recording:
+def _open_raw(raw, feature_extractor, options: ReadingOptions) -> Recording:
     """Open an MNE Raw, whose samples may still lie on the disk.
 
     A Raw that is not normalised yet goes through the package's cleaning where that is installed. A classifier adapted
     to the electrodes of one data set needs all of them, good or bad, and only its feature extractor knows which.
     """
     normalised = raw.info.get("description") == feature_extractor.normalized_description
+    unit = options.unit or "V"
     rate = float(raw.info["sfreq"])
     breaks, clock = find_breaks(raw), (raw.annotations.orig_time, float(raw.first_time))
     if not normalised and feature_extractor.electrode_names is None:
@@ -866,7 +901,9 @@ def _open_raw(raw, feature_extractor) -> Recording:
         except ImportError:
             PiecewiseNormalizer = None
         if PiecewiseNormalizer is not None:
-            normalizer = PiecewiseNormalizer(raw, feature_extractor)
+            normalizer = PiecewiseNormalizer(
+                raw, feature_extractor, rename=options.names(raw.ch_names, feature_extractor.channel_names), unit=unit
+            )
 
             def read(start: int, stop: int) -> tuple[Any, dict[str, Any], list[Loss]]:
                 piece = normalizer(start, stop)
@@ -884,15 +921,16 @@ def _open_raw(raw, feature_extractor) -> Recording:
         feature_extractor.notch = line_frequency(
             raw.get_data(names, middle, min(raw.n_times, middle + int(SEGMENT_SECONDS * rate))), rate
         )
-    description = {"channel_names": names, "sampling_rate": rate, "unit": "V", "filter": not normalised}
+    description = {"channel_names": names, "sampling_rate": rate, "unit": unit, "filter": not normalised}
+    description |= {"rename": options.rename, "montage": options.montage}
     marked = losses_from_annotations(raw.annotations, raw.first_time)
-    rows = _rows_in_use(feature_extractor, names)
+    rows = _rows_in_use(feature_extractor, names, options.rename, options.montage)
 
     def read(start: int, stop: int) -> tuple[Any, dict[str, Any], list[Loss]]:
         signal = raw.get_data(names, start, stop)
         if normalised:
             return _read_array(signal, description, _within(marked, start / rate, stop / rate), (), 0, stop - start)
-        lost = _find_lost(signal, rows, rate, "V")
+        lost = _find_lost(signal, rows, rate, unit)
         signal, losses = _mend(signal, rows, lost, np.ones(len(lost), bool), rate)
         inside = [(first - start / rate, last - start / rate) for first, last in breaks]
         return signal, {**description, "breaks": inside}, losses

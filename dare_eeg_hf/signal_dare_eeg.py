@@ -11,6 +11,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from .remedies_dare_eeg import InputError, Remedy
+
 try:  # scipy transforms float32 about twice as fast as numpy; the result is the same.
     from scipy import fft
 except ImportError:
@@ -39,8 +41,9 @@ def canonical_unit(unit: str | None) -> str:
     }
     # 'MV' is a megavolt to a physicist and a millivolt to many an amplifier: only the amplitude check can tell.
     if unit is None or name.lower() not in spellings:
-        raise ValueError(
-            f"unknown unit {unit!r}: say in which unit the numbers are, one of {sorted(MICROVOLTS)} (unit='uV')"
+        raise InputError(
+            f"unknown unit {unit!r}; say in which unit the numbers are, one of {', '.join(MICROVOLTS)}",
+            Remedy("unit", "uV"),
         )
     return spellings[name.lower()]
 
@@ -88,10 +91,11 @@ def check_amplitude(overall_uv: np.ndarray, local_uv: np.ndarray, unit: str) -> 
         return
     amplitude = smallest if smallest < low else largest
     guess = likely_unit(amplitude, unit)
-    remedy = f"the numbers look like {guess}: pass unit={guess!r}" if guess else "check the file and its calibration"
-    raise ValueError(
+    advice = f"the numbers look like {guess}" if guess else "check the file and its calibration"
+    raise InputError(
         f"the signal cannot be EEG in {unit}: its median standard deviation would be {amplitude:.3g} uV, "
-        f"EEG has {low:g} to {high:g}; {remedy}"
+        f"EEG has {low:g} to {high:g}; {advice}",
+        *([Remedy("unit", guess)] if guess else []),
     )
 
 

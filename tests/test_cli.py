@@ -49,8 +49,9 @@ def test_predict_fills_a_folder_and_goes_on_where_it_stopped(eyes_classifier, ey
     command = ["predict", str(eyes_classifier), str(source), "--output", str(tmp_path), "--annotations", "--figures"]
     assert main(command) == 0
     written = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*"))
-    assert written[:3] == ["S001/S001R01.csv", "S001/S001R01.png", "S001/S001R01_annotations.csv"]
-    assert len(written) == 12
+    names = ("S001R01.csv", "S001R01.csv.report.json", "S001R01.png", "S001R01_annotations.csv")
+    assert written[:4] == [f"S001/{name}" for name in names]
+    assert len(written) == 16
     assert len(mne.read_annotations(tmp_path / "S001" / "S001R02_annotations.csv")) >= 1
 
     (tmp_path / "S002" / "S002R01.csv").unlink()
@@ -91,7 +92,7 @@ def test_a_broken_recording_does_not_stop_the_others(eyes_classifier, eyes_recor
     assert "broken.edf" in errors
     assert "1 of 2 recordings failed" in errors
     assert "Traceback" not in errors
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.csv"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["good.csv", "good.csv.report.json"]
 
 
 @pytest.mark.parametrize("second", ["b/rec.edf", "a/rec.bdf"], ids=["another folder", "another format"])

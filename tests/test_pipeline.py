@@ -269,7 +269,8 @@ def test_wrong_models_are_refused(tiny_config, eyes_recordings, tmp_path):
         (np.ones((1, 20)), {"channel_names": ["Cz"], "sampling_rate": 256, "unit": "uV"}, "shorter than one patch"),
         ("recording", {"overlap": 1.0}, "overlap must be at least 0 and below 1"),
         ("recording", {"speed": 3}, r"does not know \['speed'\]"),
-        ("recording", {"unit": "uV"}, "brings its own unit"),
+        ("recording", {"unit": "uV"}, "the numbers look like V: pass unit='V'"),
+        ("recording", {"channel_names": ["Cz"]}, "brings its own channel_names"),
     ],
 )
 def test_bad_input_gets_one_clear_sentence(classify, eyes_recordings, inputs, options, message):

@@ -1,7 +1,9 @@
 """What goes wrong with recordings."""
 
+from ..remedies_dare_eeg import InputError
 
-class RecordingError(ValueError):
+
+class RecordingError(InputError):
     """A recording cannot be used; the message names the file, what is wrong, and the remedy."""
 
 

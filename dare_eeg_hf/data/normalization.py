@@ -11,8 +11,10 @@ import mne
 import numpy as np
 
 from .. import signal_dare_eeg
+from ..caps_dare_eeg import ask_for_electrodes, electrodes_of_cap, numbered_channels, which_cap
 from ..feature_extraction_dare_eeg import DareEegFeatureExtractor, amplitude_statistics
 from ..montage import list_by_reason, match_channels
+from ..remedies_dare_eeg import about
 from ..signal_dare_eeg import MICROVOLTS, canonical_unit, check_amplitude, spread
 from ..usability_dare_eeg import (
     NO_SIGNAL,
@@ -53,8 +55,9 @@ def normalize_raw(
     feature_extractor: DareEegFeatureExtractor | None = None,
     *,
     interpolate: Iterable[str] = (),
-    bad_channels: str | Iterable[str] = "detect",
+    bad_channels: str | Iterable[str] | Mapping[str, str] = "detect",
     rename: Mapping[str, str] | None = None,
+    montage: str | None = None,
     unit: str = "V",
     line_frequency: float | str | None = "contract",
     verify: bool = True,
@@ -69,9 +72,11 @@ def normalize_raw(
         interpolate: channels of the vocabulary to fill by spherical splines where they are missing or bad; `"bad"`
             among them stands for all bad channels. Everything else stays missing.
         bad_channels: `"detect"` finds flat, noisy and uncorrelated channels (and takes those marked in
-            `raw.info["bads"]`); or names of the bad channels, an empty list for none. Bad channels are left out of the
-            result and of the average reference.
+            `raw.info["bads"]`); or names of the bad channels, an empty list for none; or a mapping of names to the
+            reasons that the report gives. Bad channels are left out of the result and of the average reference.
         rename: recorded name -> electrode, where only the user can know.
+        montage: the cap of numbered channels, one of MNE's standard montages: each socket stands for the electrode
+            nearest to it; see `caps_dare_eeg.electrodes_of_cap`. `rename` goes before it.
         unit: the unit that the numbers really are in, where a file says volts and is wrong.
         line_frequency: 50, 60, `"auto"` or None; by default the contract's `notch`.
         verify: raise where the amplitudes cannot be EEG. False is for pieces of a recording that was verified as a
@@ -92,7 +97,8 @@ def normalize_raw(
     )
     _check_memory(raw, name)
     try:
-        signal = _scalp_signal(raw, extractor, dict(rename or {}), canonical_unit(unit), report)
+        cap = electrodes_of_cap(montage, raw.ch_names, extractor.channel_names) if montage else {}
+        signal = _scalp_signal(raw, extractor, {**cap, **(rename or {})}, canonical_unit(unit), report)
         again = raw.info["description"] == extractor.normalized_description
         breaks = find_breaks(raw)
         lost = _find_losses(signal, breaks, verify, report) if not again else np.zeros(signal.shape, np.uint8)
@@ -125,7 +131,7 @@ def normalize_raw(
         result = _to_raw(signal, report.channels, extractor, raw)
         _carry_annotations(raw, result, report, repaired, losses)
     except ValueError as error:
-        raise RecordingError(f"{name}: {error}") from error
+        raise about(name, error, RecordingError) from error
     return Recording(result, report)
 
 
@@ -210,14 +216,10 @@ def _match(
     if not match.indices:
         if not raw.ch_names:
             raise ValueError("holds no signals, only annotations (read them with mne.read_annotations)")
-        example = "rename={recorded: electrode}"
-        if "socket of a numbered grid, not a 10-20 site" in report.dropped.values():
-            # BioSemi numbers its sockets in the order of MNE's montages of the same name.
-            example = "rename=dict(zip(raw.ch_names, mne.channels.make_standard_montage('biosemi64').ch_names))"
-        raise ValueError(
-            f"no channel is an electrode of the vocabulary: {list_by_reason(report.dropped)}; "
-            f"name electrodes, as in {example}"
-        )
+        fault = f"no channel is an electrode of the vocabulary: {list_by_reason(report.dropped)}"
+        raise ask_for_electrodes([name for name in usable if name not in rename], fault)
+    if len(numbered := numbered_channels(list(report.dropped))) > len(match.indices):
+        report.warn(f"the {which_cap(numbered)}; say it with montage or rename, or they stay unused")
     return [raw.ch_names.index(usable[index]) for index in match.indices.values()]
 
 
@@ -310,7 +312,8 @@ def _bad_channels(
     marked_bad = {name: "marked bad in the file" for name in names if name in known}
     if bad_channels == "detect":
         return marked_bad | {names[i]: why for i, why in find_bad_channels(signal, extractor.sampling_rate).items()}
-    return {name: marked_bad.get(name, "named by the user") for name in bad_channels if name in names}
+    given = bad_channels if isinstance(bad_channels, Mapping) else dict.fromkeys(bad_channels, "named by the user")
+    return {name: marked_bad.get(name, why) for name, why in given.items() if name in names}
 
 
 def _leave_out(

@@ -25,21 +25,22 @@ class PiecewiseNormalizer:
     Args:
         raw: Any MNE Raw; its samples may still lie on the disk.
         feature_extractor: Holds the signal contract.
+        options: Of `normalize_raw`, for every piece.
 
     Raises:
         RecordingError: As `normalize_raw`.
     """
 
-    def __init__(self, raw: mne.io.BaseRaw, feature_extractor: DareEegFeatureExtractor) -> None:
+    def __init__(self, raw: mne.io.BaseRaw, feature_extractor: DareEegFeatureExtractor, **options: Any) -> None:
         self.raw = raw
         self.feature_extractor = feature_extractor
         self.rate = float(raw.info["sfreq"])
         self.file = str(raw.filenames[0]) if raw.filenames and raw.filenames[0] else None
-        self.decisions: dict[str, Any] = {}
+        self.decisions: dict[str, Any] = options
         if raw.n_times > SURVEY_SECONDS * self.rate:
             report = self._normalize(self._survey()).report
-            self.decisions = {
-                "bad_channels": list(report.bad),
+            self.decisions = options | {
+                "bad_channels": report.bad,
                 "line_frequency": report.line_frequency,
                 "verify": False,
             }

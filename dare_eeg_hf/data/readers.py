@@ -14,6 +14,7 @@ from pathlib import Path
 import mne
 import numpy as np
 
+from ..remedies_dare_eeg import Remedy
 from .bids import apply_bids_sidecars
 from .brainvision import read_brainvision
 from .edf import correct_header_texts, inspect_edf, plain_header
@@ -143,7 +144,8 @@ def _one_kind_of_error(path: Path, name: str) -> Iterator[None]:
         # MNE's CNT reader puts a traceback and a warning into its message; what counts stands between them.
         reason = str(error).rpartition("RuntimeError: ")[2].partition("WARNING:")[0]
         reason = " ".join(reason.split()).rstrip(".") or type(error).__name__
-        raise RecordingError(f"{path}: cannot be read as {name}: {reason}{_remedy(name, path, reason)}") from error
+        advice, remedies = _remedy(name, path, reason)
+        raise RecordingError(f"{path}: cannot be read as {name}: {reason}{advice}", *remedies) from error
 
 
 def main_file(path: Path) -> Path:
@@ -374,16 +376,18 @@ def mark_breaks(starts: np.ndarray, seconds: float, texts: list[str], onset: flo
     return mne.Annotations(starts + onset, seconds - onset, texts) + boundaries(starts[1:])
 
 
-def _remedy(name: str, path: Path, reason: str) -> str:
-    """What a user can do about a reader's failure, as far as it is known."""
+def _remedy(name: str, path: Path, reason: str) -> tuple[str, list[Remedy]]:
+    """What a user can do about a reader's failure, as far as it is known: advice, and what they can give us."""
     if name == "Neuroscan CNT" and "data_format" in reason:
-        return ". Say how its samples are stored: data_format='int32' or 'int16' (--reader-option data_format=int32)"
+        formats = [Remedy("reader_options", ("data_format", bits)) for bits in ("int32", "int16")]
+        return ". Say how its samples are stored", formats
     if name == "EGI MFF" and (path / "categories.xml").exists():
         return (
             ". It has categories, so it holds segments or averages rather than a continuous recording; "
-            "mne.read_evokeds_mff opens averages"
+            "mne.read_evokeds_mff opens averages",
+            [],
         )
     if name.startswith(".") or name == "unknown":
         known = ", ".join([*FORMATS, *TABLE_FORMATS])
-        return f". Formats that can be read: {known}"
-    return ""
+        return f". Formats that can be read: {known}", []
+    return "", []

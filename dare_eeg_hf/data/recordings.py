@@ -21,10 +21,12 @@ from ..atomic_files import replacing
 from ..command_parser import CommandParser
 from ..feature_extraction_dare_eeg import DareEegFeatureExtractor
 from ..output_pipe import print_while_read
+from ..remedies_dare_eeg import COMMAND_LINE, InputError
 from .bids import is_bids_root
 from .errors import RecordingError, RecordingWarning
 from .normalization import Recording, normalize_raw
 from .readers import FORMATS, detect_format, main_file, read_raw
+from .reading_arguments import add_reading_arguments, reading_options
 from .report import RecordingReport
 from .tables import TABLE_FORMATS, find_sidecar
 
@@ -167,20 +169,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", metavar="FIF_OR_EDF", help="write the normalised recording (a folder if there are several files)"
     )
-    parser.add_argument("--sidecar", metavar="JSON", help="names, rate and unit of CSV, MAT or NPZ files")
-    parser.add_argument("--unit", default="V", help="unit the numbers really have, where a file is wrong about it")
-    parser.add_argument(
-        "--rename", nargs="+", default=[], metavar="RECORDED=ELECTRODE", help="what only you know, such as A1=FP1"
-    )
     parser.add_argument(
         "--interpolate", nargs="+", default=[], metavar="ELECTRODE", help="fill these by splines ('bad': bad channels)"
     )
-    parser.add_argument(
-        "--line-frequency", type=_line_frequency, default="auto", help="50, 60, auto or none (default: auto)"
-    )
-    parser.add_argument(
-        "--reader-option", nargs="+", default=[], metavar="NAME=VALUE", help="for MNE's reader, as data_format=int32"
-    )
+    add_reading_arguments(parser, several=True)
     return parser
 
 
@@ -200,14 +192,10 @@ def main(arguments: list[str] | None = None) -> int:
     for name, value in (("--plot", args.plot), ("--output", args.output)):
         if several and value and Path(value).suffix:
             parser.error(f"{name}: there are {len(files)} recordings, so give a folder, not {value}")
-    options = {
-        "sidecar": args.sidecar,
-        "reader_options": _pairs(parser, args.reader_option),
-        "rename": _pairs(parser, args.rename),
-        "interpolate": args.interpolate,
-        "unit": args.unit,
-        "line_frequency": args.line_frequency,
-    }
+    try:
+        options = {**reading_options(args), "interpolate": args.interpolate}
+    except InputError as error:
+        parser.error(error.on(COMMAND_LINE))
     for file in tqdm(files, unit="file", disable=not several or not sys.stderr.isatty()):
         try:
             with warnings.catch_warnings():
@@ -215,7 +203,7 @@ def main(arguments: list[str] | None = None) -> int:
                 recording = load_recording(file, **options)
                 _write(args, file, recording, single=not several)
         except RecordingError as error:
-            failures[str(file)] = str(error)
+            failures[str(file)] = error.on(COMMAND_LINE)
             continue
         reports.append(recording.report)
         if not args.json:
@@ -226,16 +214,6 @@ def main(arguments: list[str] | None = None) -> int:
     for error in failures.values():
         print(f"FAILED {error}", file=sys.stderr)
     return 1 if failures else 0
-
-
-def _line_frequency(text: str) -> float | str | None:
-    return {"auto": "auto", "none": None}[text] if text in ("auto", "none") else float(text)
-
-
-def _pairs(parser: argparse.ArgumentParser, items: list[str]) -> dict[str, str]:
-    if wrong := [item for item in items if "=" not in item]:
-        parser.error(f"{wrong[0]!r} must have the form NAME=VALUE")
-    return dict(item.split("=", 1) for item in items)
 
 
 def _write(args: argparse.Namespace, file: Path, recording: Recording, single: bool) -> None:

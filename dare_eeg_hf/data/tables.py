@@ -36,6 +36,7 @@ import mne
 import numpy as np
 import pandas as pd
 
+from ..remedies_dare_eeg import Remedy
 from ..signal_dare_eeg import MICROVOLTS, canonical_unit
 from .errors import RecordingError
 from .timeline import boundaries
@@ -94,8 +95,9 @@ def load_sidecar(path: Path, sidecar: dict | str | os.PathLike | None) -> dict[s
     where = find_sidecar(path) if sidecar is None else sidecar
     if where is None:
         raise RecordingError(
-            f"{path}: a table of numbers needs a sidecar that names sampling_rate, unit and channel_names: "
-            f"{path.name}.json beside it, or sidecar={{...}} (see dare_eeg_hf.data.tables)"
+            f"{path}: a table of numbers needs a sidecar that names sampling_rate, unit and channel_names (see "
+            f"dare_eeg_hf.data.tables). Put {path.name}.json beside it",
+            Remedy("sidecar"),
         )
     if isinstance(where, dict):
         description, source = dict(where), "the sidecar"

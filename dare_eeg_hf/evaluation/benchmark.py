@@ -29,12 +29,12 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from huggingface_hub import hf_hub_download
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 from transformers.utils import logging as transformers_logging
 
 from dare_eeg_hf.atomic_files import write_json
+from dare_eeg_hf.checkpoints import digest_of_weights
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.evaluation.benchmark_report import write_report
 from dare_eeg_hf.evaluation.contestants import (
@@ -54,7 +54,6 @@ from dare_eeg_hf.evaluation.costs import measured_costs
 from dare_eeg_hf.evaluation.metrics import classification_metrics
 from dare_eeg_hf.evaluation.protocols import one_class_subjects, statistics_over_subjects
 from dare_eeg_hf.evaluation.tasks import TASKS
-from dare_eeg_hf.file_digest import file_digest
 from dare_eeg_hf.training.finetuning import FinetuningArguments
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
 from dare_eeg_hf.training.launching import cpu_threads
@@ -103,21 +102,6 @@ def cell_inputs(cell: Cell, windows: LabelledWindows, settings: dict, checkpoint
         "weights": None if checkpoint is None else digest_of_weights(Path(checkpoint)),
         "settings": settings if cell.mode not in POOLED_MODES and is_random(cell.model, cell.mode) else {},
     }
-
-
-def digest_of_weights(checkpoint: Path) -> str:
-    """What stands for a checkpoint's weights, configuration and signal contract: it changes when one of them does.
-
-    Of a local folder a digest of these files; of a Hub id the commit its newest revision is at, or without a
-    connection the one in the cache, which is what loading then takes.
-    """
-    if not checkpoint.is_dir():
-        repository = checkpoint.as_posix()
-        snapshot = Path(hf_hub_download(repository, "config.json")).parent
-        return f"{repository}@{snapshot.name}"
-    described = [checkpoint / "config.json", checkpoint / "preprocessor_config.json"]
-    files = [file for file in described if file.is_file()]
-    return file_digest(*sorted(checkpoint.glob("*.safetensors")), *files)[:16]
 
 
 def run_cell(cell: Cell, output: Path, settings: dict) -> dict:

@@ -29,6 +29,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from dare_eeg_hf.atomic_files import replacing
+from dare_eeg_hf.checkpoints import find_checkpoint
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
 from dare_eeg_hf.evaluation.baselines import (
     BandPower,
@@ -117,7 +118,7 @@ def check_contestant(model: str, seeds: Sequence[int] = (0,)) -> None:
         return
     try:
         for checkpoint in dict.fromkeys(size.replace(SEED, str(seed)) for seed in seeds):
-            DareEegConfig.from_pretrained(checkpoint)
+            DareEegConfig.from_pretrained(find_checkpoint(checkpoint, weights=size == model))
     except Exception as error:
         raise ValueError(
             f"{model} is no baseline ({', '.join(BASELINES)}), no random:SIZE ({', '.join(PRESETS)}) and no "

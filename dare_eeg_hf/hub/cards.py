@@ -169,7 +169,7 @@ def results_of_benchmark(results: Path, folder: Path) -> list[dict]:
     Raises:
         ValueError: nothing in the file was measured with these weights.
     """
-    from dare_eeg_hf.evaluation.benchmark import digest_of_weights
+    from dare_eeg_hf.checkpoints import digest_of_weights
     from dare_eeg_hf.evaluation.benchmark_report import group_cells, summarize
     from dare_eeg_hf.evaluation.tasks import TASKS
 

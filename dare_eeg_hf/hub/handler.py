@@ -17,7 +17,6 @@ import json
 import logging
 import math
 import os
-import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -32,8 +31,6 @@ PARAMETERS = {"overlap", "batch_size", "drop_partial"}
 
 # First bytes of the formats that are one file and not compressed: a small upload cannot grow into a huge recording.
 FILE_SIGNATURES = {b"0       ": ".edf", b"\xffBIOSEMI": ".bdf", b"GDF 1": ".gdf", b"GDF 2": ".gdf"}
-
-HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
 logger = logging.getLogger(__name__)
 
@@ -99,10 +96,12 @@ def load_pipeline(path: str | os.PathLike, task: str | None = None, **options: A
     from transformers.utils import cached_file
 
     path = str(path)
-    if not Path(path).is_dir() and not HUB_ID.fullmatch(path):
-        raise FileNotFoundError(f"There is no folder {path}, and it is no id on the Hub (owner/name) either.")
-    if Path(path).is_dir() and not Path(path, "config.json").is_file():
-        raise FileNotFoundError(f"The folder {path} has no config.json: give the folder of a checkpoint.")
+    try:
+        from dare_eeg_hf.checkpoints import find_checkpoint
+    except ImportError:  # deployed alone, beside its own checkpoint
+        pass
+    else:
+        path = find_checkpoint(path)
     config_file = Path(cached_file(path, "config.json", revision=options.get("revision")))
     config = json.loads(config_file.read_text(encoding="utf-8"))
     if config.get("model_type") != "dare_eeg":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from dare_eeg_hf.checkpoints import find_checkpoint
 from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegForSequenceClassification, DareEegModel
@@ -42,9 +43,12 @@ def build_classifier(
         label_smoothing: of the loss, remembered by the checkpoint.
 
     Raises:
+        FileNotFoundError: there is no such checkpoint.
         ValueError: the checkpoint's adapter belongs to other electrodes, or electrodes are unknown although the
             spatial projection is ruled out.
     """
+    if not isinstance(checkpoint, DareEegConfig):
+        checkpoint = find_checkpoint(checkpoint)
     base = checkpoint if isinstance(checkpoint, DareEegConfig) else DareEegConfig.from_pretrained(checkpoint)
     _check_adapted_electrodes(base, checkpoint, windows)
     known = match_channels(windows.channel_names, base.channel_names)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ..checkpoints import find_checkpoint
 from ..configuration_dare_eeg import DareEegConfig
 from ..feature_extraction_dare_eeg import DareEegFeatureExtractor
 from ..modeling_dare_eeg import DareEegForPreTraining
@@ -43,6 +44,7 @@ def starting_config(arguments: PretrainingArguments) -> DareEegConfig:
     """The configuration a run starts with.
 
     Raises:
+        FileNotFoundError: the initial model is no checkpoint.
         ValueError: settings for weights that exist already ask for more than another objective.
         StrictDataclassError: a setting has no such type or value.
     """
@@ -54,7 +56,7 @@ def starting_config(arguments: PretrainingArguments) -> DareEegConfig:
             f"{', '.join(settled)} cannot be set for weights that are there already ({arguments.initial_model}); "
             f"leave them out, or start from a preset. What can be set is {', '.join(OBJECTIVE)}."
         )
-    config = DareEegConfig.from_pretrained(arguments.initial_model)
+    config = DareEegConfig.from_pretrained(find_checkpoint(arguments.initial_model))
     return DareEegConfig.from_dict({**config.to_dict(), **arguments.config})
 
 
@@ -87,7 +89,7 @@ def signal_contract(arguments: PretrainingArguments) -> DareEegFeatureExtractor:
         ValueError, StrictDataclassError: as of `starting_config`.
     """
     if arguments.initial_model is not None:
-        return DareEegFeatureExtractor.from_pretrained(arguments.initial_model)
+        return DareEegFeatureExtractor.from_pretrained(find_checkpoint(arguments.initial_model))
     return DareEegFeatureExtractor.for_model(starting_config(arguments))
 
 

@@ -1,0 +1,76 @@
+"""Which checkpoint a name means, said at once where it means none, and what stands for its weights."""
+
+import difflib
+import os
+import re
+from pathlib import Path
+
+from huggingface_hub import hf_hub_download
+
+from .file_digest import file_digest
+
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+
+
+def find_checkpoint(name: str | os.PathLike, *, weights: bool = True) -> str:
+    """Return the name of a checkpoint, after looking whether it can be one; nothing is asked of the Hub.
+
+    A name stands for a folder where there is one. Otherwise it is an id on the Hub if it has the form `owner/name`
+    and `owner` is not a folder here: whoever writes `runs/nano` with a folder `runs` has mistyped a path.
+
+    Args:
+        name: A folder, or an id on the Hub.
+        weights: Whether the folder has to hold weights, and not only a configuration.
+
+    Raises:
+        FileNotFoundError: With one sentence that says what is not there.
+    """
+    name = str(name)
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        _check_folder(folder, weights)
+        return str(folder)
+    if folder.is_file():
+        raise FileNotFoundError(f"{name} is a file; give the folder of the checkpoint, {folder.parent}.")
+    owner = name.partition("/")[0]
+    if _HUB_ID.fullmatch(name) and not Path(owner).is_dir():
+        return name
+    raise FileNotFoundError(
+        f"There is no folder {name}, and it is no id on the Hub (owner/name) either{_similar(folder)}."
+    )
+
+
+def _check_folder(folder: Path, weights: bool) -> None:
+    if not (folder / "config.json").is_file():
+        inside = sorted(path.parent for path in folder.glob("*/config.json"))
+        hint = f", such as {inside[-1]}" if inside else ""
+        raise FileNotFoundError(f"The folder {folder} has no config.json: give the folder of a checkpoint{hint}.")
+    if weights and not any(folder.glob("*.safetensors")):
+        raise FileNotFoundError(
+            f"The folder {folder} describes a model but holds no weights (no .safetensors file): train one with "
+            "examples/pretrain.py, or give a folder that has them."
+        )
+
+
+def _similar(folder: Path) -> str:
+    """A hint at a folder with nearly that name."""
+    if not folder.parent.is_dir():
+        return ""
+    names = [path.name for path in folder.parent.iterdir() if path.is_dir()]
+    close = difflib.get_close_matches(folder.name, names, n=1)
+    return f"; did you mean {folder.parent / close[0]}?" if close else ""
+
+
+def digest_of_weights(checkpoint: Path, revision: str | None = None) -> str:
+    """What stands for a checkpoint's weights, configuration and signal contract: it changes when one of them does.
+
+    Of a local folder a digest of these files; of a Hub id the commit that a revision (by default its newest) is at, or
+    without a connection the one in the cache, which is what loading then takes.
+    """
+    if not checkpoint.is_dir():
+        repository = checkpoint.as_posix()
+        snapshot = Path(hf_hub_download(repository, "config.json", revision=revision)).parent
+        return f"{repository}@{snapshot.name}"
+    described = [checkpoint / "config.json", checkpoint / "preprocessor_config.json"]
+    files = [file for file in described if file.is_file()]
+    return file_digest(*sorted(checkpoint.glob("*.safetensors")), *files)[:16]

@@ -1,0 +1,103 @@
+"""How many of the electrodes that a model was trained with a recording has, and whether that is enough to answer."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .remedies_dare_eeg import InputError, Remedy
+
+FEW_SHARE = 0.25
+"""Below this share of the electrodes a model was trained with, its answers come with a warning. Classifiers trained on
+random halves of their electrodes keep their accuracy with half of them; nothing is known of a quarter."""
+
+FEWEST_ELECTRODES = 3
+"""With fewer, a classifier trained with `MANY_ELECTRODES` or more is not asked: one or two channels hold no pattern
+over the scalp, whatever the classifier would say."""
+
+MANY_ELECTRODES = 8
+
+
+@dataclass
+class AnswerReport:
+    """What one should know about the answers to a recording.
+
+    Attributes:
+        electrodes: One sentence: how many of the trained electrodes are there.
+        present, trained: Those that are there, and all of them.
+        warnings: What makes the answers doubtful.
+    """
+
+    electrodes: str
+    present: list[str]
+    trained: list[str]
+    warnings: list[str] = field(default_factory=list)
+
+
+class Predictions(list):
+    """A classifier's answers, one dictionary a window.
+
+    Attributes:
+        report: an `AnswerReport`.
+        orig_time: `meas_date` of the recording, None where there is none.
+        first_time: seconds from there to its first sample, from which the onsets count.
+    """
+
+    report: AnswerReport
+    orig_time: Any = None
+    first_time: float = 0.0
+
+
+class Features(dict):
+    """An encoder's features with their windows; `report` is an `AnswerReport`."""
+
+    report: AnswerReport
+
+
+class ElectrodeCoverage:
+    """Counts the electrodes of a recording that a model was trained with, while its windows go by.
+
+    Args:
+        config: The model's configuration. A classifier knows its electrodes by `electrode_names`, which fine-tuning
+            saves; where it does not, and for an encoder, the montage of pre-training stands in.
+        classifies: Whether the classifier is asked, and not its encoder.
+    """
+
+    def __init__(self, config: Any, classifies: bool) -> None:
+        self.knows_classifier = classifies and bool(config.electrode_names)
+        self.trained = list(config.electrode_names if self.knows_classifier else config.pretraining_channel_names)
+        self.model = "classifier" if self.knows_classifier else "encoder"
+        self.present: set[str] = set()
+
+    def check(self, channel_names: Sequence[str]) -> None:
+        """Refuse channels among which are too few of a classifier's electrodes.
+
+        Raises:
+            InputError: Fewer than `FEWEST_ELECTRODES`, for a classifier trained with many.
+        """
+        found = [name for name in self.trained if name in channel_names]
+        if not self.knows_classifier or len(self.trained) < MANY_ELECTRODES or len(found) >= FEWEST_ELECTRODES:
+            return
+        raise InputError(
+            f"{self._sentence(found)}. From so few it cannot say anything; if other channels of the recording are "
+            "electrodes as well, say which",
+            Remedy("rename", ("recorded", "CZ")),
+        )
+
+    def add(self, channel_names: Sequence[str], valid: Iterable[bool]) -> None:
+        """Take note of the channels of some windows, and of which of them hold a signal."""
+        self.present |= {name for name, is_valid in zip(channel_names, valid, strict=True) if is_valid}
+
+    def report(self) -> AnswerReport:
+        """Return what is to be said; refuses as `check` does."""
+        found = [name for name in self.trained if name in self.present]
+        report = AnswerReport(self._sentence(found), found, self.trained)
+        if self.present:
+            self.check(found)
+        if len(found) < FEW_SHARE * len(self.trained):
+            report.warnings.append(f"{report.electrodes}: the answers may mean nothing")
+        return report
+
+    def _sentence(self, found: Sequence[str]) -> str:
+        named = f" ({', '.join(found)})" if 0 < len(found) <= 8 else ""
+        trained = f"of the {len(self.trained)} electrodes the {self.model} was trained with"
+        return f"{len(found) or 'none'} {trained} {'is' if len(found) == 1 else 'are'} there{named}"
