@@ -1151,6 +1151,27 @@ class DareEegAdapter(nn.Module):
             positions = config.projected_channel_names if config.use_spatial_projection else config.electrode_names
             init.copy_(self.channel_ids, torch.tensor(config.get_channel_ids(positions)))
 
+    def in_order(
+        self, input_values: torch.Tensor, channel_ids: torch.Tensor, channel_mask: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Bring channels, whatever their order, to that of the electrodes which the spectral projection was built for.
+
+        Args:
+            input_values: `(B, C, T)`.
+            channel_ids: `(B, C)` or `(C,)`, rows of the vocabulary.
+            channel_mask: `(B, C)` or None, False where a channel is padding or has no signal.
+
+        Returns:
+            `(B, electrodes, T)`, zero where an electrode is not among the channels, and `(B, electrodes)`, False
+            there.
+        """
+        found = channel_ids.expand(input_values.shape[:2])[:, None, :] == self.channel_ids[:, None]
+        if channel_mask is not None:
+            found = found & channel_mask.bool().expand(input_values.shape[:2])[:, None, :]
+        present = found.any(dim=-1)
+        chosen = found.to(torch.uint8).argmax(dim=-1, keepdim=True).expand(-1, -1, input_values.shape[-1])
+        return input_values.gather(1, chosen) * present[..., None], present
+
     def forward(self, input_values: torch.Tensor) -> torch.Tensor:
         """Project windows `(B, electrodes, T)` to `(B, positions, window_size)`.
 
@@ -1322,8 +1343,11 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
     ) -> BaseModelOutputWithPooling:
         """Run adapter and encoder; arguments as of [`forward`], output as of [`DareEegModel`]."""
         if self.adapter.is_active:
+            electrodes_mask = None
+            if channel_ids is not None and not self.config.use_spatial_projection:
+                input_values, electrodes_mask = self.adapter.in_order(input_values, channel_ids, channel_mask)
             input_values = self.adapter(input_values.to(self.dtype))
-            channel_ids, channel_mask, patch_mask = self.adapter.channel_ids, None, None
+            channel_ids, channel_mask, patch_mask = self.adapter.channel_ids, electrodes_mask, None
         return self.dare_eeg(input_values, channel_ids, channel_mask, patch_mask, **{**kwargs, "return_dict": True})
 
     def _check_that_head_is_trained(self) -> None:
@@ -1374,8 +1398,10 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
             input_values (`torch.FloatTensor` of shape `(B, C, T)`): EEG, as for [`DareEegModel`]. With an adapter, C
                 are the electrodes of `config.electrode_names`, in that order, and T is `config.electrode_window_size`.
             channel_ids (`torch.LongTensor` of shape `(B, C)` or `(C,)`, *optional*): Row of each channel in the
-                vocabulary. With an adapter it is not used.
-            channel_mask, patch_mask (*optional*): Padding, as for [`DareEegModel`]. With an adapter they are not used.
+                vocabulary. With a spectral projection alone, channels may come in any order and some may be absent;
+                with a spatial one it is not used.
+            channel_mask, patch_mask (*optional*): Padding, as for [`DareEegModel`]. With a spatial projection the
+                first is not used, with any adapter the second is not.
             labels (`torch.Tensor` of shape `(B,)` or `(B, num_labels)`, *optional*): Classes, or targets.
 
         Returns:

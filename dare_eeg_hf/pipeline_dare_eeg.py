@@ -669,7 +669,10 @@ def open_recordings(
         if given:
             raise InputError(f"A file or MNE object brings its own {', '.join(given)}: do not pass them.")
         if isinstance(inputs, (str, os.PathLike)):
-            return [_open_raw(read_file(inputs, options), feature_extractor, options)]
+            recording = read_file(inputs, options)
+            if hasattr(recording, "n_times"):
+                return [_open_raw(recording, feature_extractor, options)]
+            return _open_epochs(recording, feature_extractor, filter, options)
         options.refuse_file_options(f"this {type(inputs).__name__}")
         if hasattr(inputs, "n_times"):
             return [_open_raw(inputs, feature_extractor, options)]
@@ -852,7 +855,7 @@ def _breaks_in_epochs(epochs: Any) -> list[tuple[tuple[float, float], ...]]:
 
 
 def read_file(path: str | os.PathLike, options: ReadingOptions | None = None) -> Any:
-    """Open a recording as an MNE Raw without reading its samples.
+    """Open a recording as an MNE Raw without reading its samples, or a file of epochs as MNE Epochs.
 
     Args:
         path: The file.
@@ -867,10 +870,13 @@ def read_file(path: str | os.PathLike, options: ReadingOptions | None = None) ->
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}.")
     try:
-        from dare_eeg_hf.data.recordings import read_raw
+        from dare_eeg_hf.data.readers import read_epochs, read_raw
     except ImportError:
         read_raw = None
     if read_raw is not None:
+        epochs = read_epochs(path)
+        if epochs is not None:
+            return epochs
         return read_raw(path, options.sidecar, **(options.reader_options or {}))
     try:
         import mne

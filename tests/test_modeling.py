@@ -431,6 +431,33 @@ def test_training_lowers_each_loss(tiny_config, part, share, seed):
 # --- classifier
 
 
+def test_a_spectral_projection_knows_its_electrodes_in_any_order(tiny_config):
+    config = DareEegConfig(
+        **{
+            **tiny_config.to_dict(),
+            "electrode_names": ["C3", "CZ", "C4", "PZ"],
+            "use_spectral_projection": True,
+        }
+    )
+    model = DareEegForSequenceClassification(config).eval()
+    for layer in model.adapter.spectral[:1]:
+        torch.nn.init.normal_(layer.weight)  # each electrode with a filter of its own
+    ids = torch.tensor(config.get_channel_ids(["C3", "CZ", "C4", "PZ"]))
+    inputs = windows(3, 4)
+    with torch.no_grad():
+        expected = model(inputs, ids).logits
+        torch.testing.assert_close(model(inputs).logits, expected, atol=1e-5, rtol=1e-5)
+        order = [2, 0, 3, 1]
+        torch.testing.assert_close(model(inputs[:, order], ids[order]).logits, expected, atol=1e-5, rtol=1e-5)
+        more = torch.cat([windows(3, 1), inputs], dim=1)
+        with_more = torch.cat([torch.tensor(config.get_channel_ids(["O1"])), ids])
+        torch.testing.assert_close(model(more, with_more).logits, expected, atol=1e-5, rtol=1e-5)
+        mask = torch.tensor([True, True, False, True])
+        without = model(inputs[:, mask], ids[mask]).logits
+        torch.testing.assert_close(model(inputs, ids, mask[None]).logits, without, atol=1e-5, rtol=1e-5)
+        assert (without - expected).abs().max() > 1e-4
+
+
 @pytest.mark.parametrize(
     ("spatial", "spectral", "hidden", "rate"),
     [(False, False, [], None), (True, False, [], None), (False, True, [], 256), (True, True, [7], 200)],

@@ -269,6 +269,19 @@ def test_epochs_are_judged_one_by_one(classify):
     assert [window["trial"] for window in predictions if not window["usable"]] == [5, 6, 7]
 
 
+def test_a_file_of_epochs_gives_one_result_a_trial(classify, encode, tmp_path):
+    raw = make_raw(make_signal(np.random.default_rng(20), 128), 128)
+    events = np.array([[round(onset * 128), 0, 1] for onset in (3.0, 11.0, 20.5, 40.0)])
+    epochs = mne.Epochs(raw, events, {"go": 1}, 0, 3 - 1 / 128, baseline=None, preload=True, verbose="ERROR")
+    epochs.save(tmp_path / "trials-epo.fif", verbose="ERROR")
+    predictions = classify(tmp_path / "trials-epo.fif")
+    assert [window["trial"] for window in predictions] == [0, 1, 2, 3]
+    assert [window["onset"] for window in predictions] == pytest.approx([3.0, 11.0, 20.5, 40.0])
+    assert all(window["duration"] == 3 for window in predictions)
+    features = encode(tmp_path / "trials-epo.fif")
+    np.testing.assert_allclose(features["features"], encode(epochs)["features"], atol=1e-4)
+
+
 # ---- breaks ------------------------------------------------------------------------------------------------
 
 
