@@ -205,8 +205,9 @@ class DareEegConfig(PreTrainedConfig):
         channel_names (`list[str]`, *optional*):
             Channel vocabulary: row i of the channel embeddings belongs to the i-th name. Defaults to the 62 names of
             `montage.CHANNEL_VOCABULARY`.
-        pretraining_channel_names (`list[str]`, *optional*):
-            Montage of pre-training. Defaults to the 58 names of `montage.PRETRAINING_CHANNELS`.
+        pretraining_channel_names (`list[str]` or `"all"`, *optional*):
+            Montage of pre-training: other channels of a window are left out. Defaults to the 58 names of
+            `montage.PRETRAINING_CHANNELS`; `"all"` stands for the whole vocabulary.
         patch_drop_probability (`float`, *optional*, defaults to 0.5):
             Probability that a time patch is hidden whole; all its channels are then reconstructed.
         visible_channel_ratio (`float`, *optional*, defaults to 12/58):
@@ -304,7 +305,7 @@ class DareEegConfig(PreTrainedConfig):
     sampling_rate: int = 256
     window_size: int = 1024
     channel_names: list[str] | tuple[str, ...] | None = None
-    pretraining_channel_names: list[str] | tuple[str, ...] | None = None
+    pretraining_channel_names: list[str] | tuple[str, ...] | str | None = None
 
     patch_drop_probability: float | int = 0.5
     visible_channel_ratio: float | int = 12 / 58
@@ -355,6 +356,12 @@ class DareEegConfig(PreTrainedConfig):
             self.channel_names = list(CHANNEL_VOCABULARY)
         if self.pretraining_channel_names is None:
             self.pretraining_channel_names = [name for name in PRETRAINING_CHANNELS if name in self.channel_names]
+        elif self.pretraining_channel_names == "all":
+            self.pretraining_channel_names = list(self.channel_names)
+        elif isinstance(self.pretraining_channel_names, str):
+            raise ValueError(
+                f'pretraining_channel_names must be a list of names or "all", not {self.pretraining_channel_names!r}.'
+            )
         if self.projected_channel_names is None and self.electrode_names is not None:
             known = all(name in self.channel_names for name in self.electrode_names)
             self.projected_channel_names = (

@@ -94,19 +94,17 @@ def draw_masks(
         ValueError: If the window is too small to hide anything, or the settings never leave both a visible patch and a
             target.
     """
-    if num_patches * num_channels < 2:
-        raise ValueError(
-            f"A window of {num_patches} time patch(es) and {num_channels} channel(s) cannot be split into visible and "
-            "hidden patches; pre-training needs at least two patches."
-        )
+    _check_that_patches_can_be_hidden(num_patches, num_channels)
     channels = _valid(channel_mask, batch_size, num_channels)
     patches = _valid(patch_mask, batch_size, num_patches)
     if config.mask_scope == "sample" or channels is not None or patches is not None:
         whole = torch.ones(batch_size, 1, dtype=torch.bool)
         channels = whole.expand(-1, num_channels) if channels is None else channels
         patches = whole.expand(-1, num_patches) if patches is None else patches
+        smallest = int((patches.sum(-1) * channels.sum(-1)).argmin())
+        _check_that_patches_can_be_hidden(int(patches[smallest].sum()), int(channels[smallest].sum()))
         return _draw_sample_masks(config, channels, patches, generator)
-    _check_that_masks_can_be_drawn(config, num_patches, num_channels)
+    check_that_masks_can_be_drawn(config, num_patches, num_channels)
     while True:
         masks = _draw_batch_masks(config, num_patches, num_channels, generator)
         if masks.context_mask.any() and masks.target_mask.any():
@@ -197,12 +195,28 @@ def _num_visible(config: DareEegConfig, num_channels: int) -> int:
     return min(max(round(num_channels * config.visible_channel_ratio), 1), num_channels)
 
 
-def _check_that_masks_can_be_drawn(config: DareEegConfig, num_patches: int, num_channels: int) -> None:
-    """Refuse settings with which one would draw for ever.
+def _check_that_patches_can_be_hidden(num_patches: int, num_channels: int) -> None:
+    if num_patches * num_channels < 2:
+        raise ValueError(
+            f"A window of {num_patches} time patch(es) and {num_channels} channel(s) cannot be split into visible and "
+            "hidden patches; pre-training needs at least two patches."
+        )
+
+
+def check_that_masks_can_be_drawn(config: DareEegConfig, num_patches: int, num_channels: int) -> None:
+    """Refuse windows that are too small to hide anything, and settings with which one would draw for ever.
+
+    Args:
+        config: The model's configuration.
+        num_patches: N, without padding.
+        num_channels: C, without padding.
 
     Raises:
         ValueError: with the settings to change.
     """
+    _check_that_patches_can_be_hidden(num_patches, num_channels)
+    if config.mask_scope == "sample":  # exact shares always leave something visible and something hidden
+        return
     if config.patch_drop_probability == 1:
         raise ValueError("With patch_drop_probability 1 no time patch is ever visible; set it below 1.")
     drops_patches = config.patch_drop_probability > 0 and num_patches > 1
@@ -271,6 +285,9 @@ def _draw_sample_masks(
     overlap = config.min_view_overlap + spread * torch.rand(batch_size, generator=generator)
 
     num_kept = (num_valid_patches * (1 - config.patch_drop_probability)).round().clamp(min=1).long()
+    # A single channel has nothing to hide but time patches.
+    most_kept = torch.where(num_valid_channels == 1, num_valid_patches - 1, num_valid_patches).clamp(min=1)
+    num_kept = torch.minimum(num_kept, most_kept)
     kept = _ranks(time_scores) < num_kept[:, None]
     num_visible = (num_valid_channels * config.visible_channel_ratio).round().clamp(min=1).long()
     # A window whose time patches are all kept still needs something to reconstruct.

@@ -103,3 +103,14 @@ def test_windows_at_the_rate_of_the_data_set():
     config = DareEegConfig(electrode_names=["C3", "C4"], electrode_sampling_rate=200)
     assert (config.num_patches, config.electrode_window_size) == (16, 800)
     assert config.projected_channel_names == ["C3", "C4"]
+
+
+def test_the_pretraining_montage_can_be_the_whole_vocabulary(tmp_path):
+    config = DareEegConfig(pretraining_channel_names="all")
+    assert config.pretraining_channel_names == config.channel_names
+    config.save_pretrained(tmp_path)
+    assert DareEegConfig.from_pretrained(tmp_path).pretraining_channel_names == config.channel_names
+    few = DareEegConfig(channel_names=["C3", "AF7"], pretraining_channel_names="all")
+    assert few.pretraining_channel_names == ["C3", "AF7"]
+    with pytest.raises(ValueError, match="a list of names or \"all\", not 'AF7'"):
+        DareEegConfig(pretraining_channel_names="AF7")

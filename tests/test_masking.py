@@ -97,6 +97,28 @@ def test_settings_that_never_give_a_mask_are_refused(settings, num_channels, mes
         draw_masks(DareEegConfig.from_preset("nano", **settings), 16, num_channels)
 
 
+@pytest.mark.parametrize("settings", [{}, {"patch_drop_probability": 0.1}, {"visible_channel_ratio": 1.0}])
+@pytest.mark.parametrize("share", [{}, {"target_probability": 0.0}, {"target_probability": 1.0}])
+@pytest.mark.parametrize(("num_patches", "num_channels"), [(1, 2), (2, 1), (3, 1), (1, 5), (2, 2), (9, 1), (4, 3)])
+def test_every_window_of_two_patches_or_more_has_something_to_see_and_to_reconstruct(
+    settings, share, num_patches, num_channels
+):
+    config = DareEegConfig.from_preset("nano", mask_scope="sample", **settings, **share)
+    for seed in range(5):
+        masks = draw_masks(config, num_patches, num_channels, batch_size=4, generator=generator(seed))
+        for mask in (masks.context_mask, masks.second_context_mask, masks.target_mask):
+            assert mask.flatten(1).any(-1).all()
+        assert not (masks.context_mask & masks.target_mask).any()
+
+
+@pytest.mark.parametrize("scope", ["batch", "sample"])
+def test_a_window_of_one_patch_in_a_padded_batch_is_told(scope):
+    config = DareEegConfig.from_preset("nano", mask_scope=scope)
+    channel_mask, patch_mask = (torch.arange(4)[None] < torch.tensor([[4], [1]]) for _ in range(2))
+    with pytest.raises(ValueError, match=r"1 time patch\(es\) and 1 channel\(s\) .* at least two patches"):
+        draw_masks(config, 4, 4, batch_size=2, channel_mask=channel_mask, patch_mask=patch_mask)
+
+
 def test_padding_is_neither_visible_nor_a_target(config):
     channel_mask = torch.arange(20)[None] < torch.tensor([[20], [7], [1]])
     patch_mask = torch.arange(10)[None] < torch.tensor([[10], [4], [6]])

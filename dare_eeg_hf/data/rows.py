@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,21 @@ from datasets import Dataset, IterableDataset
 from .storage import SIGNAL_DTYPE, window_features
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class WindowKind:
+    """Windows that are alike: `count` of them, the first of which is row number `first`.
+
+    Attributes:
+        channel_names: C names. samples: of each channel. sampling_rate: in Hz.
+    """
+
+    channel_names: tuple[str, ...]
+    samples: int
+    sampling_rate: float
+    count: int
+    first: int
 
 
 class TableRows:
@@ -115,6 +131,16 @@ class WindowRows(torch.utils.data.Dataset):
             key = np.stack([numbers[table.montage_numbers], table.signal_bytes, table.sampling_rates], axis=1)
             keys.append(key if selected is None else key[selected])
         return np.unique(np.concatenate(keys), axis=0, return_inverse=True)[1].reshape(-1)
+
+    def kinds(self) -> list[WindowKind]:
+        """The different montages, lengths and rates of the rows, in the order in which they first come."""
+        layouts = self.layouts()
+        _, first, counts = np.unique(layouts, return_index=True, return_counts=True)
+        kinds = []
+        for place, count in sorted(zip(first.tolist(), counts.tolist(), strict=True)):
+            row = self[place]
+            kinds.append(WindowKind(row["channel_names"], row["signal"].shape[1], row["sampling_rate"], count, place))
+        return kinds
 
     def durations(self) -> np.ndarray:
         """Return the length (W,) of each row in seconds, without reading a signal."""

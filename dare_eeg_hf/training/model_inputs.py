@@ -24,8 +24,13 @@ def model_inputs(batch: dict[str, torch.Tensor], config: DareEegConfig) -> dict[
     ids, present = batch["channel_ids"], batch["channel_mask"]
     wanted = torch.tensor([config.channel_names.index(name) for name in config.pretraining_channel_names])
     present = present & torch.isin(ids, wanted)
-    if not bool(present.any(1).all()):
-        raise ValueError("A window has none of the channels of config.pretraining_channel_names.")
+    without = (~present.any(1)).nonzero().flatten()
+    if len(without):
+        own = ids[without[0]][batch["channel_mask"][without[0]]]
+        raise ValueError(
+            f"A window of the channels {', '.join(config.channel_names[number] for number in own)} has none of the "
+            "pre-training montage: leave it out, or set pretraining_channel_names=all in the model's configuration."
+        )
     columns = present.any(0)
     values = batch["input_values"]
     if not bool(columns.all()):

@@ -32,6 +32,7 @@ from .randomness import derive_seed
 from .run_log import NotFiniteError, RunLog
 from .schedules import parameter_groups, scaled_learning_rate
 from .starting_point import check_contract, signal_contract, starting_model
+from .trainable_windows import check_trainable
 from .validation import validation_batches
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ class PretrainingRun:
         self.model, self.network, self.optimizer = self._build_model(checkpoint)
         config = self.network.config
         check_contract(self.feature_extractor, config)
+        used = [*self.train_datasets, *self._validation_datasets]
+        self._remarks = check_trainable(used, config, arguments.crop_patches)
         self.collator = WindowCollator(config.channel_names, config.patch_size, sampling_rate=config.sampling_rate)
         self.steps_per_epoch = self._count_steps_per_epoch()
         self.total_steps = self._count_total_steps()
@@ -232,14 +235,15 @@ class PretrainingRun:
             **self._data_digests,
         }
 
+    @property
+    def _validation_datasets(self) -> list:
+        validation = self.validation_dataset or []
+        return list(validation) if isinstance(validation, (list, tuple)) else [validation]
+
     @cached_property
     def _data_digests(self) -> dict[str, list[str | None]]:
         """What the windows are; None for streams, which would have to be read to the end."""
-        validation = self.validation_dataset or []
-        used = {
-            "training_data": self.train_datasets,
-            "validation_data": validation if isinstance(validation, (list, tuple)) else [validation],
-        }
+        used = {"training_data": self.train_datasets, "validation_data": self._validation_datasets}
         return {
             name: [content_digest(data) if hasattr(data, "__len__") else None for data in datasets]
             for name, datasets in used.items()
@@ -296,6 +300,8 @@ class PretrainingRun:
             f"{self.accelerator.device.type}, {self.windows_per_step} windows per step, {self.total_steps} steps, "
             f"learning rate up to {self.peak_learning_rate:g}. Files go to {arguments.output_dir}."
         )
+        for remark in self._remarks:
+            self.log.say(remark)
         with self._writing("The log"):
             arguments.output_dir.mkdir(parents=True, exist_ok=True)
             self.log.open(self.progress.step, self.total_steps, asdict(arguments))

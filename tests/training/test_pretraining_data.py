@@ -63,6 +63,24 @@ def test_example_takes_a_folder_of_recordings_to_a_model(recordings, tmp_path, t
     assert example.main([*command, "--resume"]) == 0
 
 
+def test_example_offers_the_whole_vocabulary_where_the_montage_has_none_of_the_channels(
+    tmp_path, tiny_config, example, capsys
+):
+    simulate_recordings(tmp_path / "headband", subjects=2, seconds=16, montage=["AF7", "AF8"])
+    sizes = {**tiny_config, "patch_size": 64, "window_size": 1024}
+    fields = [f"{name}={value}" for name, value in sizes.items()]
+    command = ["--data", str(tmp_path / "headband"), "--output", str(tmp_path / "run"), "--max-steps", "1", "--cpu"]
+    command += ["--batch-size", "4", "--trackers", "--set", *fields]
+    assert example.main(command) == 1
+    refusal = capsys.readouterr().err
+    assert "corpus recordings (the first in S00" in refusal
+    assert "have the channels AF7, AF8, none of which" in refusal
+    assert "--set pretraining_channel_names=all" in refusal
+    assert example.main([*command, "pretraining_channel_names=all"]) == 0
+    montage = json.loads((tmp_path / "run" / "config.json").read_text())["pretraining_channel_names"]
+    assert montage == list(CHANNEL_VOCABULARY)
+
+
 def test_recordings_are_cut_as_the_model_wants_them(recordings, tmp_path, tiny_config, example):
     channels = [name for name in reversed(CHANNEL_VOCABULARY) if name != "CZ"]
     sizes = {**tiny_config, "patch_size": 32, "sampling_rate": 128, "window_size": 512}
