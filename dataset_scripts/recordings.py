@@ -74,7 +74,8 @@ class Recordings(RecordingsFolder):
 
     def configure(self, options: argparse.Namespace) -> None:
         """Take the options over; a mistake in them is one clear error."""
-        self.name, self.license, self.label_names = options.name, options.license, tuple(options.labels)
+        self.name, self.license = options.name, options.license
+        self.label_names = tuple(label.strip() for label in options.labels)
         self.subject_pattern, self.subject_table = options.subject_pattern, options.subject_table
         self.label_pattern, self.event_channel = options.label_pattern, options.events_from_channel
         self.window_seconds, self.overlap = options.window_seconds, options.overlap
@@ -85,6 +86,8 @@ class Recordings(RecordingsFolder):
         self.interpolate = tuple(options.interpolate)
         if options.label_table:
             self.label_of = labels_from_table(options.label_table, key=options.label_key, label=options.label_column)
+            meant = match_texts(self.label_names, self.label_of.values())
+            self.label_of = {key: meant.get(label, label) for key, label in self.label_of.items()}
         has_source = bool(self.event_labels or self.label_pattern or self.label_of)
         if has_source != bool(self.label_names):
             raise ValueError("--labels and one of --events, --label-pattern, --label-table belong together")
@@ -148,7 +151,7 @@ def _pairs(items: list[str]) -> dict[str, str]:
     """`["T1=left"]` -> `{"T1": "left"}`."""
     if wrong := [item for item in items if "=" not in item]:
         raise ValueError(f"{wrong[0]}: give two texts with = between them, such as T1=left")
-    return dict(item.rsplit("=", 1) for item in items)
+    return dict(map(str.strip, item.rsplit("=", 1)) for item in items)
 
 
 if __name__ == "__main__":

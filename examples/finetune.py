@@ -182,6 +182,9 @@ def main() -> None:
         print(f"Tested on {len(test)} windows of subjects never seen in fine-tuning: {', '.join(names)}")
     else:
         print(f"Tested on {len(test)} windows of {listed(names)}: {test.people_statement}. {REMEDY}")
+    tested = set(test.labels.tolist())
+    if untested := [name for label, name in enumerate(windows.label_names) if label not in tested]:
+        print(f"No tested window is of the class {', '.join(untested)}: nothing was measured about it")
     over = "subjects" if test.people_known else f"{test.subject_source}s"
     print(f"balanced accuracy  {metrics['balanced_accuracy']:.3f}  (95% over {over}: {low:.3f} to {high:.3f})")
     if options.compare_random:

@@ -101,7 +101,9 @@ def prepared(
 def say_who_is_held_out(windows: Dataset, data: argparse.Namespace) -> None:
     """Say that validation may be on people who are trained on, where it is not known who was recorded."""
     source = source_of_subjects(windows)
-    if data.validation_fraction and data.subject_pattern is None and not are_known(source):
+    if data.validation_fraction and len(windows.unique("subject")) == 1:
+        logging.warning("Held out for validation: recordings of the one person there is.")
+    elif data.validation_fraction and data.subject_pattern is None and not are_known(source):
         logging.warning("Held out for validation: not people, as far as is known; %s. %s", statement(source), REMEDY)
 
 

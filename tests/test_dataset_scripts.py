@@ -374,6 +374,104 @@ def test_any_folder_with_classes_from_names_annotations_or_a_table(tmp_path, cap
     assert "'closed' is outside the declared classes open" in capsys.readouterr().out
 
 
+@pytest.fixture
+def annotated(tmp_path):
+    """Two recordings of 20 s with T0 and T1, the second one spelled otherwise."""
+    for name, texts in (("S001R01", ("T0", "T1", "T1")), ("S002R01", ("T0 ", "T1 ", "2.0"))):
+        notes = [(onset, 0.0, text) for onset, text in zip((2, 8, 14), texts, strict=True)]
+        write_edf(tmp_path / "in" / f"{name}.edf", ["Fp1", "Cz", "O1", "O2"], 256, 20, notes)
+    return tmp_path / "in"
+
+
+def run_recordings(source, output, *options):
+    """Exit status of `recordings.py` with windows of 2 s after each event."""
+    common = ["--source", source, "--output", output, "--num-proc", 1, "--tmin", 0, "--tmax", 2]
+    return main(corpus_of("recordings"), [str(option) for option in (*common, *options)])
+
+
+def test_an_event_that_no_recording_has_is_an_error_with_the_events_there_are(annotated, tmp_path, capsys):
+    options = ["--labels", "move", "rest", "--events"]
+    assert run_recordings(annotated, tmp_path / "none", *options, "t1=move", "t0=rest") == 1
+    printed = capsys.readouterr().out
+    assert "no recording gave a window; the annotations of the recordings: 'T1' (2), 'T0' (1)" in printed
+    assert "has none of the events t1, t0" in printed
+    assert run_recordings(annotated, tmp_path / "one", *options, "T1=move", "t0=rest") == 1
+    assert (
+        "empty: no window is of the class rest; the annotations of the recordings: 'T1' (2)" in capsys.readouterr().out
+    )
+    assert run_recordings(annotated, tmp_path / "both", *options, "T1 =move", "T0= rest") == 0
+    rows = load_dataset(str(tmp_path / "both"), split="train")
+    assert Counter(rows.features["label"].int2str(rows["label"])) == {"move": 3, "rest": 2}
+    assert run_recordings(annotated, tmp_path / "number", "--labels", "move", "--events", "2=move") == 0
+    assert "events were taken by their number: '2.0' for '2'" in capsys.readouterr().out
+    assert run_recordings(annotated, tmp_path / "typo", *options, "T1=moove", "T0=rest") == 2
+    assert "--events speaks of moove, which --labels does not have" in capsys.readouterr().err
+
+
+def test_events_too_short_for_a_window_are_an_error(annotated, tmp_path, capsys):
+    command = ["--source", annotated, "--output", tmp_path / "x", "--num-proc", 1, "--labels", "a", "--events", "T1=a"]
+    assert main(corpus_of("recordings"), list(map(str, command))) == 1
+    assert "event shorter than one window" in capsys.readouterr().out
+
+
+def test_codes_of_a_trigger_channel_become_events(tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    names = ["Fp1", "Cz", "O1", "O2"]
+    stim = np.zeros((1, 20 * 256))
+    for second, code in ((2, 1), (6, 2), (10, 1)):
+        stim[0, second * 256 : second * 256 + 20] = code
+    signal = np.vstack([noise(4, 20 * 256) * 1e-6, stim])
+    info = mne.create_info([*names, "STI 014"], 256, ["eeg"] * 4 + ["stim"])
+    raw = mne.io.RawArray(signal, info, verbose="error")
+    raw.save(tmp_path / "in" / "S001R01_raw.fif", verbose="error")
+    raw.set_annotations(mne.Annotations(1.0, 0.0, "comment")).save(
+        tmp_path / "in" / "S002R01_raw.fif", verbose="error"
+    )
+    options = ["--labels", "left", "right", "--events", "1=left", "2=right"]
+
+    def count(output):
+        rows = load_dataset(str(tmp_path / output), split="train")
+        return Counter(zip(rows["subject"], rows.features["label"].int2str(rows["label"]), strict=True))
+
+    assert run_recordings(tmp_path / "in", tmp_path / "guessed", *options) == 0
+    assert count("guessed") == {("S001", "left"): 2, ("S001", "right"): 1}
+    printed = capsys.readouterr().out
+    assert "there are no annotations: the codes of the channel STI 014 were read as events" in printed
+    hint = "its channel STI 014 holds the codes '1' (2), '2' (1): --events-from-channel STI 014"
+    assert hint in printed
+    assert run_recordings(tmp_path / "in", tmp_path / "told", *options, "--events-from-channel", "STI 014") == 0
+    assert count("told") == {(who, what): n for who in ("S001", "S002") for what, n in (("left", 2), ("right", 1))}
+    assert run_recordings(tmp_path / "in", tmp_path / "wrong", *options, "--events-from-channel", "Status") == 1
+    assert "there is no channel Status; stimulus channels: STI 014" in capsys.readouterr().out
+
+
+def test_labels_that_fit_nobody_and_recordings_without_one_are_named(annotated, tmp_path, capsys):
+    (tmp_path / "labels.tsv").write_text("participant_id\tgroup\nS001\t1.0\nS009\t2.0\n")
+    common = ["--source", annotated, "--num-proc", 1, "--output", tmp_path / "x", "--labels", "1", "2"]
+    table = ["--label-table", tmp_path / "labels.tsv", "--label-column", "group"]
+    assert main(corpus_of("recordings"), list(map(str, [*common, *table]))) == 1
+    printed = capsys.readouterr().out
+    assert "the table of labels has rows for nothing that is there: S009" in printed
+    assert "failed S002R01.edf: ValueError: the table of labels has neither S002R01.edf nor S002" in printed
+    assert "empty: no window is of the class 2" in printed
+    assert load_dataset(str(tmp_path / "x"), split="train")["label"] == [0] * 5  # "1.0" is "1"
+
+
+def test_onsets_in_milliseconds_are_no_windows_and_said(tmp_path, capsys):
+    source = tmp_path / "bids"
+    write_edf(source / "sub-01" / "eeg" / "sub-01_task-x_eeg.edf", ["Fp1", "Cz", "O1", "O2"], 256, 20)
+    (source / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.8.0"}')
+    events = source / "sub-01" / "eeg" / "sub-01_task-x_events.tsv"
+    events.write_text("onset\tduration\ttrial_type\n2000\t0\tgo\n8000\t0\tgo\n")
+    assert run_recordings(source, tmp_path / "out", "--labels", "go", "--events", "go=go") == 1
+    printed = capsys.readouterr().out
+    assert (
+        "events.tsv: 2 rows (lines 2, 3) after the end of the recording (20.0 s) left out; they look like" in printed
+    )
+    assert "milliseconds" in printed
+    assert str(tmp_path) not in printed
+
+
 def test_shares_of_subjects_go_into_validation_and_test(tmp_path):
     corpus = corpus_of("recordings")
     corpus.validation, corpus.test = 0.2, 0.3

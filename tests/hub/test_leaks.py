@@ -1,5 +1,11 @@
 """What must not be published is found, and what only looks like it is left alone."""
 
+import time
+import tracemalloc
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from datasets import Dataset
@@ -31,6 +37,7 @@ PATHS = [
     "/tmp/abc123",
     r"C:\Users\ada\eeg.edf",
     r"D:\\recordings\\eeg.edf",
+    "C:/Users/ada/eeg.edf",
     "file:///srv/eeg",
 ]
 HARMLESS = [
@@ -78,10 +85,119 @@ def test_text_columns_and_lists_of_parquet_are_searched(tmp_path):
         "recording": ["S1/rec1", "/home/ada/rec2"],
         "notes": [["fine"], ["fine", LEAKS["a GitHub token"]]],
         "signal": [b"/home/ada/eeg", b""],
+        "signal_dtype": ["float16", "float16"],
     }
     Dataset.from_dict(rows).to_parquet(tmp_path / "rows.parquet")
     found = {(leak.place, leak.what) for leak in find_leaks("rows.parquet", tmp_path / "rows.parquet")}
     assert found == {("column recording", "an absolute path of a disk"), ("column notes", "a GitHub token")}
+
+
+LEAK = "/home/ada/ward7/S001.edf"
+ARRAYS = {
+    "categorical": pa.array(["fine", LEAK, "fine"]).dictionary_encode(),
+    "categorical whose value no row has": pa.DictionaryArray.from_arrays([0, 0], ["fine", LEAK]),
+    "struct": pa.array([{"a": {"path": "fine"}}, {"a": {"path": LEAK}}]),
+    "nested lists": pa.array([[["fine"], []], [["fine", LEAK]]]),
+    "large lists": pa.array([["fine"], [LEAK]], pa.large_list(pa.large_string())),
+    "lists of structs": pa.array([[{"path": LEAK}], []]),
+    "keys of maps": pa.array([[(LEAK, 1)], []], pa.map_(pa.string(), pa.int64())),
+    "values of maps": pa.array([[("a", LEAK)], []], pa.map_(pa.string(), pa.string())),
+    "large text": pa.array(["fine", LEAK], pa.large_string()),
+    "text as bytes": pa.array([b"fine", LEAK.encode()]),
+    "large bytes": pa.array([b"fine", LEAK.encode()], pa.large_binary()),
+    "bytes of a fixed size": pa.array([LEAK.encode()], pa.binary(len(LEAK))),
+    "UTF-16 as bytes": pa.array([b"fine", LEAK.encode("utf-16-le")]),
+}
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow file", "arrow stream"])
+@pytest.mark.parametrize("kind", ARRAYS)
+def test_texts_of_columns_are_found_however_they_are_stored(kind, form, tmp_path):
+    table = pa.table({"notes": ARRAYS[kind], "number": range(len(ARRAYS[kind]))})
+    path = tmp_path / ("rows.parquet" if form == "parquet" else "rows.arrow")
+    if form == "parquet":
+        pq.write_table(table, path)
+    else:
+        make = pa.ipc.new_file if form == "arrow file" else pa.ipc.new_stream
+        with make(str(path), table.schema) as writer:
+            writer.write_table(table)
+    for content in (path, path.read_bytes()):
+        (leak,) = find_leaks(path.name, content)
+        assert (leak.place, leak.what) == ("column notes", "an absolute path of a disk")
+
+
+@pytest.mark.parametrize(
+    ("table", "place"),
+    [
+        (pa.table({LEAK: [1]}), "column name"),
+        (pa.table({"a": pa.array([{LEAK: 1}])}), "column name"),
+        (pa.table({"a": [1]}).replace_schema_metadata({"made from": LEAK}), "metadata"),
+        (pa.table({"a": [1]}).replace_schema_metadata({LEAK: "made from"}), "metadata"),
+        (pa.table([[1]], schema=pa.schema([pa.field("a", pa.int64(), metadata={"from": LEAK})])), "metadata"),
+    ],
+)
+def test_names_and_metadata_of_columns_are_searched(table, place, tmp_path):
+    pq.write_table(table, tmp_path / "rows.parquet")
+    assert find_leaks("rows.parquet", tmp_path / "rows.parquet")[0].place == place
+
+
+def test_names_of_tensors_are_searched():
+    (leak,) = find_leaks("m.safetensors", save({LEAK: torch.zeros(1)}))
+    assert leak.place == "metadata"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("before", [b"", b"x", b"\x00\x01\x02", b"plain text first " * 400])
+@pytest.mark.parametrize("what", ["a Hugging Face token", "an AWS access key", "a private key", "a path"])
+def test_utf16_is_found_in_any_file(encoding, before, what):
+    secret = LEAKS.get(what, LEAK)
+    for text in (secret, f"first line\nsomething {secret} more\n"):
+        content = before + text.encode(encoding)
+        (leak,) = find_leaks("notes.bin", content)
+        assert leak.what == ("an absolute path of a disk" if what == "a path" else what)
+        assert what == "a path" or secret not in str(leak)
+
+
+def test_letters_beyond_ascii_do_not_hide_utf16():
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        (leak,) = find_leaks("notes.txt", "C:\\Users\\Jörg Łukasz\\eeg\\x.edf".encode(encoding))
+        assert leak.what == "an absolute path of a disk"
+    assert find_leaks("notes.txt", "日本語のみ".encode("utf-16")) == []
+
+
+def test_a_leak_across_pieces_of_a_large_file_is_found_on_its_line():
+    for size in (1 << 22, (1 << 22) - 10):
+        lines = (b"x" * 99 + b"\n") * (size // 100)
+        content = lines + b"y" * (size - len(lines) - 4) + b" " + LEAK.encode() + b"\nend"
+        (leak,) = find_leaks("log.txt", content)
+        assert leak.place == str(size // 100 + 1)
+        assert LEAK.startswith(leak.excerpt)
+        (leak,) = find_leaks("log.bin", b"\0" * size + LEAK.encode("utf-16-le") + b"\0" * size)
+        assert leak.excerpt == LEAK
+
+
+def test_numbers_are_searched_fast_and_a_piece_at_a_time(tmp_path):
+    path = tmp_path / "weights.bin"
+    np.random.default_rng(0).normal(0, 0.02, 12_000_000).astype("f4").tofile(path)
+    tracemalloc.start()
+    start = time.perf_counter()
+    assert find_leaks("weights.bin", path) == []
+    seconds, (_, peak) = time.perf_counter() - start, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 40e6
+    assert seconds < 10  # 48 MB; about 1 s on one core
+
+
+def test_small_integers_are_no_text():
+    for seed in range(3):
+        assert (
+            find_leaks("counts.bin", np.random.default_rng(seed).integers(0, 200, 2_000_000).astype("u2").tobytes())
+            == []
+        )
+
+
+def test_of_very_many_findings_the_first_are_told():
+    assert len(find_leaks("log.txt", (LEAK + "\n").encode() * 5000)) == 100
 
 
 def test_binary_files_without_text_pass(tmp_path):
