@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from transformers.feature_extraction_utils import BatchFeature, FeatureExtractionMixin
 
-from .configuration_dare_eeg import DareEegConfig, refuse_misspelt_names, refuse_unknown_names, suggest
+from .argument_names import refuse_misspelt_names, refuse_unknown_names, suggest
+from .configuration_dare_eeg import DareEegConfig
 from .montage import CHANNEL_VOCABULARY, list_by_reason, match_channels, normalize_channel_name
 from .signal_dare_eeg import (
     FLAT_MICROVOLTS,
