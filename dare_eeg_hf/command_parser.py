@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 
-from .configuration_dare_eeg import suggest
+from .argument_names import suggest
 
 
 class CommandParser(argparse.ArgumentParser):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from typing import Any
 
 from huggingface_hub.dataclasses import strict, validated_field
 from transformers import PreTrainedConfig
 from transformers.utils import logging
 
+from .argument_names import refuse_misspelt_names, refuse_unknown_names, suggest
 from .montage import CHANNEL_VOCABULARY, PRETRAINING_CHANNELS
 
 logger = logging.get_logger(__name__)
@@ -98,39 +98,6 @@ _NAMES_OF_TRANSFORMERS = frozenset(
     }
 )
 """What Transformers gives a configuration, or stores in its file, besides the fields of the class."""
-
-
-class UnknownNameError(TypeError, ValueError):
-    """A name that nothing has: of a keyword argument, hence a TypeError, or in a file or command, a ValueError."""
-
-
-def refuse_unknown_names(given: Iterable[str], known: Iterable[str], owner: str) -> None:
-    """Make names that `owner` does not know an error that suggests the nearest one.
-
-    Raises:
-        UnknownNameError: Such as "DareEegConfig does not know hiden_size (did you mean hidden_size?)."
-    """
-    known = set(known)
-    unknown = [name for name in given if name not in known]
-    if unknown:
-        raise UnknownNameError(f"{owner} does not know {', '.join(suggest(name, known) for name in unknown)}.")
-
-
-def refuse_misspelt_names(given: Iterable[str], known: Iterable[str], owner: str) -> None:
-    """Refuse names that nearly are one of the `known`; others may be meant for somebody else.
-
-    Raises:
-        UnknownNameError: As of `refuse_unknown_names`.
-    """
-    known = set(known)
-    near = [name for name in given if get_close_matches(name, known, n=1, cutoff=0.85)]
-    refuse_unknown_names(near, known, owner)
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """The name, followed by the nearest of the `known` ones if there is one that is near."""
-    nearest = get_close_matches(name, sorted(known), n=1)
-    return f"{name} (did you mean {nearest[0]}?)" if nearest else name
 
 
 def require_distinct_labels(id2label: Mapping[Any, str] | None) -> None:

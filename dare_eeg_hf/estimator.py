@@ -11,6 +11,7 @@ scores = cross_val_score(classifier, X, y, groups=subjects, cv=LeaveOneGroupOut(
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from sklearn.utils.validation import (
 )
 
 from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
+from dare_eeg_hf.montage import match_channels
 from dare_eeg_hf.training.classifier_setup import build_classifier, prepare_inputs
 from dare_eeg_hf.training.feature_statistics import feature_statistics
 from dare_eeg_hf.training.finetuning import FinetuningArguments, finetune, predict_probabilities
@@ -39,20 +41,18 @@ class ReadsWindows:
 
     def _read(self, X, reset: bool) -> tuple[np.ndarray, list[str], float, str]:
         """Signals (W, C, T), electrode names, rate and unit of what was given."""
-        if hasattr(X, "get_data") and hasattr(X, "ch_names"):
-            kept = [n for n, kind in zip(X.ch_names, X.get_channel_types(), strict=True) if kind == "eeg"]
-            if not kept:
-                raise ValueError(f"the Epochs have no EEG channel; their channels are {', '.join(X.ch_names)}")
-            signals = X.get_data(picks=kept)
+        if parts := _epochs_in(X):
+            names, rate = _eeg_channels(parts[0]), float(parts[0].info["sfreq"])
+            signals = np.concatenate([_read_like(part, names, rate) for part in parts])
             if reset:  # later calls may bring more channels, in another order: Epochs name theirs
-                self.n_features_in_ = len(kept)
+                self.n_features_in_ = len(names)
             assert_all_finite(signals, input_name="X")
-            return signals, kept, float(X.info["sfreq"]), "V"
+            return signals, names, rate, "V"
         signals = validate_data(self, X, reset=reset, ensure_2d=False, allow_nd=True)
         if signals.ndim < 2 or signals.ndim > 3:
             raise ValueError(
                 f"X must be (windows, channels, samples), or (windows, samples) for one channel. Got {signals.ndim} "
-                "dimension(s). Reshape your data."
+                "dimension(s). Reshape your data, or give MNE Epochs as they are."
             )
         self._count_features(signals, reset)
         signals = signals[:, None] if signals.ndim == 2 else signals
@@ -62,7 +62,10 @@ class ReadsWindows:
         names = numbered if self.channel_names is None else [str(name) for name in self.channel_names]
         if len(names) != signals.shape[1]:
             raise ValueError(f"channel_names holds {len(names)} names, but X has {signals.shape[1]} channels")
-        return signals, names, float(self.sampling_rate), self.unit
+        rate = self.sampling_rate
+        if not isinstance(rate, Real) or not rate > 0:
+            raise ValueError(f"sampling_rate must be a positive number, the rate of X in Hz; got {rate!r}")
+        return signals, names, float(rate), self.unit
 
     def _count_features(self, signals: np.ndarray, reset: bool) -> None:
         """Remember the number of channels (samples, for one-channel windows) in `fit`, compare with it afterwards."""
@@ -92,6 +95,29 @@ class ReadsWindows:
                 f"the {self.role} was fitted at {self.electrode_rate_:g} Hz, these windows have {rate:g} Hz"
             )
         return _unlabelled(signals, self.electrode_names_, rate, unit)
+
+
+def _epochs_in(X) -> list:
+    """MNE Epochs, alone or as the list of single trials that scikit-learn makes of them when it selects; else []."""
+    parts = list(X) if isinstance(X, list | tuple) else [X]
+    return parts if all(hasattr(part, "get_data") and hasattr(part, "ch_names") for part in parts) else []
+
+
+def _eeg_channels(epochs) -> list[str]:
+    kept = [name for name, kind in zip(epochs.ch_names, epochs.get_channel_types(), strict=True) if kind == "eeg"]
+    if not kept:
+        raise ValueError(f"the Epochs have no EEG channel; their channels are {', '.join(epochs.ch_names)}")
+    return kept
+
+
+def _read_like(epochs, names: list[str], rate: float) -> np.ndarray:
+    """(trials, C, T) of the EEG channels `names`, in that order."""
+    if set(_eeg_channels(epochs)) != set(names) or epochs.info["sfreq"] != rate:
+        raise ValueError(
+            f"the Epochs in this list differ: the first have {', '.join(names)} at {rate:g} Hz, others "
+            f"{', '.join(_eeg_channels(epochs))} at {epochs.info['sfreq']:g} Hz"
+        )
+    return epochs.get_data(picks=names)
 
 
 def _unlabelled(signals: np.ndarray, names: Sequence[str], rate: float, unit: str) -> LabelledWindows:
@@ -144,8 +170,17 @@ class DareEegFeatures(ReadsWindows, TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
         tags.non_deterministic = isinstance(self.checkpoint, DareEegConfig) and self.random_state is None
         return tags
+
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:  # noqa: ARG002
+        """(2 * S * D,) names of the features: `mean_0` ..., then `log_deviation_0` ..., whatever the channels."""
+        check_is_fitted(self)
+        config = self.encoder_.config
+        count = config.num_summary_tokens * config.hidden_size
+        names = [f"{statistic}_{i}" for statistic in ("mean", "log_deviation") for i in range(count)]
+        return np.array(names, dtype=object)
 
     def fit(self, X, y=None) -> DareEegFeatures:  # noqa: ARG002
         """Load the encoder and remember electrodes and rate.
@@ -154,6 +189,7 @@ class DareEegFeatures(ReadsWindows, TransformerMixin, BaseEstimator):
             ValueError: NaN, channel names that do not fit, or no electrode the encoder knows.
         """
         signals, names, rate, unit = self._read(X, reset=True)
+        self._check_names(names)
         self.electrode_names_, self.electrode_rate_ = names, rate
         with torch.random.fork_rng():
             torch.manual_seed(int(check_random_state(self.random_state).randint(2**31 - 1)))
@@ -162,6 +198,15 @@ class DareEegFeatures(ReadsWindows, TransformerMixin, BaseEstimator):
             )
         self.encoder_ = untrained.dare_eeg.eval()
         return self
+
+    def _check_names(self, names: list[str]) -> None:
+        given = self.checkpoint
+        config = given if isinstance(given, DareEegConfig) else DareEegConfig.from_pretrained(given)
+        if not match_channels(names, config.channel_names).indices:
+            raise ValueError(
+                f"none of the electrodes {', '.join(names)} is one that the encoder knows: set channel_names to the "
+                "10-10 names of X's channels, such as ['C3', 'Cz', 'C4'], or rename the channels of the Epochs"
+            )
 
     def transform(self, X) -> np.ndarray:
         """(W, 2 * S * D) features of windows (W, C, T)."""

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from transformers.feature_extraction_utils import BatchFeature, FeatureExtractionMixin
 
+from .argument_names import refuse_misspelt_names, refuse_unknown_names, suggest
 from .caps_dare_eeg import ask_for_electrodes
-from .configuration_dare_eeg import DareEegConfig, refuse_misspelt_names, refuse_unknown_names, suggest
+from .configuration_dare_eeg import DareEegConfig
 from .inputs_dare_eeg import (
     as_array,
     as_rate,

@@ -7,10 +7,8 @@ arXiv 2605.18298.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
 from itertools import repeat
 from pathlib import Path
 
@@ -29,7 +27,8 @@ from transformers.utils import ModelOutput, TransformersKwargs, logging
 from transformers.utils.generic import can_return_tuple, maybe_autocast, merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
-from .configuration_dare_eeg import DareEegConfig, UnknownNameError, refuse_unknown_names
+from .argument_names import refuse_unknown_arguments
+from .configuration_dare_eeg import DareEegConfig
 from .masking_dare_eeg import PatchSelection, draw_masks, select_targets, select_visible
 
 try:
@@ -84,43 +83,6 @@ class DareEegForPreTrainingOutput(ModelOutput):
     second_view_embedding: torch.FloatTensor | None = None
     hidden_states: tuple[torch.FloatTensor, ...] | None = None
     attentions: tuple[torch.FloatTensor, ...] | None = None
-
-
-ARGUMENTS_OF_TRANSFORMERS = ("num_items_in_batch", "output_attentions", "output_hidden_states", "return_dict")
-"""Keywords that Transformers and its Trainer give any model."""
-ARGUMENTS_OF_TEXT_MODELS = ("input_ids", "attention_mask", "inputs_embeds", "labels", "task_ids")
-"""Keywords that PEFT's wrappers give any model, as None where their caller did not."""
-
-
-def refuse_unknown_arguments(forward: Callable) -> Callable:
-    """Let a model's `forward` refuse keywords it does not know, and overlook those left to their default by None.
-
-    Raises:
-        UnknownNameError: With the nearest argument, such as "did you mean channel_mask?".
-    """
-    own = tuple(name for name in inspect.signature(forward).parameters if name not in ("self", "kwargs"))
-
-    @wraps(forward)
-    def checked(self, *args, **kwargs):
-        given = {}
-        for name, value in kwargs.items():
-            if name in own:
-                given[name] = value
-            elif value is None and name in ARGUMENTS_OF_TRANSFORMERS + ARGUMENTS_OF_TEXT_MODELS:
-                continue
-            elif name in ARGUMENTS_OF_TRANSFORMERS:
-                given[name] = value
-            elif name in ("input_ids", "inputs_embeds", "attention_mask"):
-                raise UnknownNameError(
-                    f"{name} is an argument of text models: give windows as input_values=... and padding as "
-                    "channel_mask=... and patch_mask=..., by name (PEFT's wrappers take a first argument without a "
-                    "name for input_ids)."
-                )
-            else:
-                refuse_unknown_names([name], own + ARGUMENTS_OF_TRANSFORMERS, f"{type(self).__name__}.forward")
-        return forward(self, *args, **given)
-
-    return checked
 
 
 def rotary_table(

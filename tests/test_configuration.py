@@ -1,12 +1,13 @@
 """DareEegConfig: presets, round trips, and what a wrong value says."""
 
 import json
+from pathlib import Path
 
 import pytest
 from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoConfig
+from transformers import AutoConfig, AutoModel
 
-from dare_eeg_hf import DareEegConfig, DareEegForPreTraining
+from dare_eeg_hf import DareEegConfig, DareEegForPreTraining, DareEegModel
 from dare_eeg_hf.configuration_dare_eeg import PRESETS
 from dare_eeg_hf.montage import CHANNEL_VOCABULARY, PRETRAINING_CHANNELS
 
@@ -114,3 +115,64 @@ def test_the_pretraining_montage_can_be_the_whole_vocabulary(tmp_path):
     assert few.pretraining_channel_names == ["C3", "AF7"]
     with pytest.raises(ValueError, match="a list of names or \"all\", not 'AF7'"):
         DareEegConfig(pretraining_channel_names="AF7")
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("hiden_size", "hidden_size"), ("temperature", "contrastive_temperature"), ("id2labels", "id2label")],
+)
+def test_an_unknown_name_is_an_error_that_suggests_the_nearest(name, nearest):
+    for make in (DareEegConfig, lambda **fields: DareEegConfig.from_preset("nano", **fields)):
+        with pytest.raises(TypeError, match=f"does not know {name} .did you mean {nearest}"):
+            make(**{name: 1})
+
+
+def test_a_misspelt_override_is_refused_when_loading(tmp_path):
+    DareEegModel(DareEegConfig.from_preset("nano")).save_pretrained(tmp_path)
+    for load in (DareEegConfig.from_pretrained, AutoConfig.from_pretrained, AutoModel.from_pretrained):
+        with pytest.raises(ValueError, match=r"patch_sise \(did you mean patch_size\?\)"):
+            load(tmp_path, patch_sise=32)
+    _, unused = AutoConfig.from_pretrained(tmp_path, device_map="cpu", return_unused_kwargs=True)
+    assert unused == {"device_map": "cpu"}
+
+
+def test_what_transformers_gives_and_stores_is_no_unknown_name(tmp_path):
+    """The common arguments of configurations, everything a file of the repository holds, and a round trip."""
+    common = {"return_dict": False, "output_hidden_states": True, "output_attentions": True, "torch_dtype": "float16"}
+    common |= {"architectures": ["DareEegModel"], "num_labels": 3, "problem_type": "regression", "auto_map": {}}
+    common |= {"_name_or_path": "org/name", "attn_implementation": "eager", "chunk_size_feed_forward": 5}
+    config = DareEegConfig(**common)
+    assert (config.num_labels, config.output_attentions, str(config.dtype)) == (3, True, "torch.float16")
+    assert DareEegConfig(**config.to_dict()).to_dict() == config.to_dict()
+    for folder in (Path(__file__).resolve().parents[1] / "model_cards").iterdir():
+        assert AutoConfig.from_pretrained(folder).model_type == "dare_eeg"
+
+
+def test_names_of_another_version_are_kept_and_told(tmp_path, caplog):
+    DareEegConfig().save_pretrained(tmp_path)
+    fields = json.loads((tmp_path / "config.json").read_text()) | {"hiden_size": 32, "from_the_future": 1}
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    config = DareEegConfig.from_pretrained(tmp_path)
+    assert (config.hidden_size, config.from_the_future) == (256, 1)
+    assert "hiden_size (did you mean hidden_size?), from_the_future" in caplog.text
+
+
+def test_classes_that_share_a_label_are_refused():
+    message = "'rest' is the label of classes 0, 2. Give each class a label of its own"
+    with pytest.raises(StrictDataclassError, match=message):
+        DareEegConfig(id2label={0: "rest", 1: "task", 2: "rest"})
+    config = DareEegConfig(num_labels=2)
+    with pytest.raises(StrictDataclassError, match="'rest' is the label of classes 0, 1"):
+        config.id2label = {0: "rest", 1: "rest"}
+
+
+def test_shared_labels_of_a_checkpoint_are_told_apart(tmp_path, caplog):
+    DareEegConfig(num_labels=3).save_pretrained(tmp_path)
+    fields = json.loads((tmp_path / "config.json").read_text())
+    fields |= {"id2label": {"0": "rest", "1": "task", "2": "rest"}, "label2id": {"rest": 2, "task": 1}}
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    config = AutoConfig.from_pretrained(tmp_path)
+    assert config.id2label == {0: "rest (0)", 1: "task", 2: "rest (2)"}
+    assert config.label2id == {"rest (0)": 0, "task": 1, "rest (2)": 2}
+    assert "Several classes share a label" in caplog.text
+    assert AutoConfig.from_pretrained(tmp_path, id2label={0: "a", 1: "b", 2: "c"}).id2label[2] == "c"

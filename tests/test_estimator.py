@@ -32,7 +32,8 @@ CHANNELS = ["C3", "Cz", "C4", "Pz"]
     [
         DareEegClassifier(
             CONFIG, mode="full", sampling_rate=2.0, unit="mV", epochs=15, learning_rate=1e-2, random_state=0
-        )
+        ),
+        DareEegFeatures(CONFIG, channel_names=["Cz"], sampling_rate=2.0, unit="mV", random_state=0),
     ]
 )
 def test_scikit_learn_conventions(estimator, check):
@@ -79,8 +80,37 @@ def test_features_of_a_frozen_encoder_in_a_pipeline():
     np.testing.assert_allclose(from_epochs.transform(epochs_of(X, y)), features.transform(X), atol=1e-3)
     with pytest.raises(ValueError, match="lack C3"):
         from_epochs.transform(epochs_of(X[:, 1:], y, CHANNELS[1:]))
-    with pytest.raises(ValueError, match="none of the electrodes"):
+    with pytest.raises(ValueError, match=r"none of the electrodes A, B, C, D .* set channel_names to"):
         clone(features).set_params(channel_names=["A", "B", "C", "D"]).fit(X)
+    with pytest.raises(ValueError, match="set channel_names to the 10-10 names"):
+        clone(features).set_params(channel_names=None).fit(X)
+
+
+def test_features_have_names_and_the_type_they_say():
+    X, _ = easy(8)
+    features = DareEegFeatures(CONFIG, channel_names=CHANNELS, sampling_rate=128.0, unit="uV", random_state=0)
+    table = clone(features).set_output(transform="pandas").fit_transform(X)
+    plain = features.fit(X).transform(X)
+    assert list(table.columns) == [*(f"mean_{i}" for i in range(16)), *(f"log_deviation_{i}" for i in range(16))]
+    np.testing.assert_array_equal(table.to_numpy(), plain)
+    assert [plain.dtype.name] == features.__sklearn_tags__().transformer_tags.preserves_dtype
+
+
+def test_scikit_learn_selects_from_epochs():
+    """Its selections arrive as lists of single trials."""
+    X, y = easy()
+    epochs = epochs_of(X, y)
+    features = DareEegFeatures(CONFIG, random_state=0)
+    pipeline = make_pipeline(features, StandardScaler(), LogisticRegression())
+    for estimator in (classifier(channel_names=None), pipeline):
+        assert cross_val_score(estimator, epochs, y, cv=2).min() > 0.8
+    selected = [epochs[i] for i in (3, 5)]
+    fitted = clone(features).fit(epochs)
+    np.testing.assert_allclose(fitted.transform(selected), fitted.transform(epochs)[[3, 5]], atol=1e-4)
+    with pytest.raises(ValueError, match=r"the Epochs in this list differ: .* at 128 Hz, others .* at 256 Hz"):
+        fitted.transform([epochs, epochs_of(X, y, rate=256.0)])
+    with pytest.raises(ValueError, match=r"Got 4 dimension.*give MNE Epochs as they are"):
+        clone(features).fit(X[:, None])
 
 
 def epochs_of(X, y, names=CHANNELS, rate=128.0):
@@ -144,6 +174,8 @@ def test_saved_classifier_is_a_checkpoint(tmp_path):
         (lambda m, X, y: m.fit(X[:, :3], y), "channel_names holds 4 names, but X has 3 channels"),
         (lambda m, X, y: m.fit(X, y).predict(X[:, :3]), "X has 3 features, but DareEegClassifier is expecting 4"),
         (lambda m, X, y: m.fit(X * 1e-6, y), "cannot be EEG in uV"),
+        (lambda m, X, y: m.set_params(sampling_rate="128").fit(X, y), "sampling_rate must be a positive number"),
+        (lambda m, X, y: m.set_params(sampling_rate=0).fit(X, y), "sampling_rate must be a positive number"),
         (
             lambda m, X, y: m.fit(epochs_of(X, y), y).predict(epochs_of(X, y, ["C3", "Cz", "C4", "Fz"])),
             "fitted on the electrodes C3, Cz, C4, Pz; these windows lack Pz",

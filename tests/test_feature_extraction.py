@@ -467,3 +467,17 @@ def test_real_recording_as_raw_and_as_array(shared, extractor):
     assert set(batch.reports[0].channels) >= set(PRETRAINING_CHANNELS)
     assert torch.allclose(batch["input_values"], array["input_values"], atol=1e-6)
     assert 0.005 < batch["input_values"].std() < 0.1
+
+
+def test_unknown_names_of_the_contract(tmp_path):
+    with pytest.raises(TypeError, match=r"samplng_rate \(did you mean sampling_rate\?\)"):
+        DareEegFeatureExtractor(samplng_rate=128)
+    extractor = DareEegFeatureExtractor(processor_class="x", feature_extractor_type="DareEegFeatureExtractor")
+    extractor.save_pretrained(tmp_path)
+    assert DareEegFeatureExtractor.from_pretrained(tmp_path, sampling_rate=128).sampling_rate == 128
+    with pytest.raises(ValueError, match=r"samplng_rate \(did you mean sampling_rate\?\)"):
+        DareEegFeatureExtractor.from_pretrained(tmp_path, samplng_rate=128)
+    file = tmp_path / "preprocessor_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"windw_size": 512, "auto_map": {}}))
+    with pytest.warns(UserWarning, match=r"windw_size \(did you mean window_size\?\)"):
+        assert DareEegFeatureExtractor.from_pretrained(tmp_path).window_size == 1024

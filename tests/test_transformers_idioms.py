@@ -1,10 +1,14 @@
 """What users of Transformers expect to work: Trainer, LoRA, checkpointing, half precision, torch.compile."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 import torch
 from transformers import Trainer, TrainingArguments
 
-from dare_eeg_hf import DareEegForPreTraining, DareEegForSequenceClassification, DareEegModel
+from dare_eeg_hf import DareEegConfig, DareEegForPreTraining, DareEegForSequenceClassification, DareEegModel
 
 CHANNEL_IDS = torch.tensor([27, 3, 61, 0])
 
@@ -132,10 +136,30 @@ def test_whole_model_in_bf16_trains(tiny_config):
 
 def test_encoder_compiles_without_graph_breaks(tiny_config):
     model = DareEegModel(tiny_config).eval()
+    assert model._can_compile_fullgraph
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     with torch.no_grad():
         expected, output = (call(windows(), CHANNEL_IDS).pooler_output for call in (model, compiled))
     torch.testing.assert_close(output, expected)
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
+def test_classifier_compiles_without_graph_breaks(tiny_config, training):
+    fields = {"electrode_names": ["C3", "CZ", "C4", "PZ"], "use_spatial_projection": True}
+    fields |= {"use_spectral_projection": True, "projected_channel_names": None}
+    model = DareEegForSequenceClassification(DareEegConfig(**{**tiny_config.to_dict(), **fields})).train(training)
+    assert model._can_compile_fullgraph
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    expected, loss = (call(windows(), labels=torch.tensor([0, 1, 0, 1])).loss for call in (model, compiled))
+    if training:  # dropout differs
+        assert torch.isfinite(loss)
+    else:
+        torch.testing.assert_close(loss, expected)
+
+
+def test_pretraining_does_not_claim_to_compile_whole(tiny_config):
+    """Choosing the masks is left out of the graph."""
+    assert not DareEegForPreTraining(tiny_config)._can_compile_fullgraph
 
 
 def test_pretraining_networks_compile_without_graph_breaks(tiny_config):
@@ -154,3 +178,212 @@ def test_dummy_inputs_call_every_model(tiny_config):
     for model_class in (DareEegModel, DareEegForPreTraining, DareEegForSequenceClassification):
         model = model_class(tiny_config)
         model(**model.dummy_inputs)
+
+
+MODELS = (DareEegModel, DareEegForSequenceClassification, DareEegForPreTraining)
+
+
+def arguments_of(model_class):
+    """What a model needs to give the same output twice."""
+    arguments = {"input_values": windows(), "channel_ids": CHANNEL_IDS}
+    if model_class is DareEegForSequenceClassification:
+        arguments["labels"] = torch.tensor([0, 1, 0, 1])
+    return arguments | ({"generator": generator()} if model_class is DareEegForPreTraining else {})
+
+
+def assert_same_values(values, expected):
+    for one, other in zip(values, expected, strict=True):
+        if isinstance(other, tuple):
+            assert_same_values(one, other)
+        else:
+            torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("model_class", MODELS)
+def test_tuples_hold_what_the_output_holds_in_its_order(tiny_config, model_class):
+    model = model_class(tiny_config).eval()
+    for recorded in ({}, {"output_hidden_states": True}):
+        output = model(**arguments_of(model_class), **recorded)
+        named = model(**arguments_of(model_class), **recorded, return_dict=False)
+        model.config.return_dict = False
+        configured = model(**arguments_of(model_class), **recorded, return_dict=None)
+        assert model(**arguments_of(model_class), return_dict=True).keys() <= output.keys()
+        model.config.return_dict = True
+        assert isinstance(named, tuple)
+        assert_same_values(named, tuple(output.values()))
+        assert_same_values(configured, named)
+
+
+@pytest.mark.parametrize("model_class", MODELS)
+def test_unknown_keywords_of_forward_are_errors(tiny_config, model_class):
+    model = model_class(tiny_config).eval()
+    arguments = arguments_of(model_class)
+    with pytest.raises(TypeError, match=r"chanel_mask \(did you mean channel_mask\?\)"):
+        model(**arguments, chanel_mask=None)
+    with pytest.raises(TypeError, match=r"attention_mask is an argument of text models: .* channel_mask"):
+        model(**arguments, attention_mask=torch.ones(4, 4))
+    plain = {"input_ids": None, "attention_mask": None, "inputs_embeds": None, "output_attentions": None}
+    model(**arguments, **plain, num_items_in_batch=torch.tensor(4))
+
+
+def test_hidden_states_of_pretraining_do_not_depend_on_the_masks(tiny_config):
+    """Those of the first view: under equal and unequal views, given and drawn masks, padding, and without gradient."""
+    model = DareEegForPreTraining(tiny_config).eval()
+    grid = torch.zeros(1, 4, 4, dtype=torch.bool)
+    first, wider = grid.clone(), grid.clone()
+    first[:, :2, :2] = True
+    wider[:, :2, :3] = True
+    given = {"context_mask": first, "target_mask": ~first}
+    for masks in (
+        {"generator": generator()},
+        {**given, "second_context_mask": first},
+        {**given, "second_context_mask": wider},
+        {**given, "second_context_mask": wider, "channel_mask": torch.tensor([[True, True, True, False]] * 4)},
+    ):
+        plain = model(windows(), CHANNEL_IDS, **({"generator": generator()} if "generator" in masks else masks))
+        for grad in (True, False):
+            if "generator" in masks:
+                masks["generator"].manual_seed(0)
+            with torch.set_grad_enabled(grad):
+                output = model(windows(), CHANNEL_IDS, **masks, output_hidden_states=True)
+            assert len(output.hidden_states) == tiny_config.num_hidden_layers + 1
+            torch.testing.assert_close(output.loss, plain.loss)
+            rows, summary = output.first_view_features.shape[1], tiny_config.num_summary_tokens
+            normalised = model.online_encoder.layernorm(output.hidden_states[-1][:, -summary:])
+            torch.testing.assert_close(normalised.view(4, rows, summary, -1), output.first_view_features)
+
+
+@pytest.mark.parametrize("model_class", [DareEegModel, DareEegForSequenceClassification])
+def test_pretraining_from_an_encoder_alone_starts_both_encoders_from_it(tiny_config, model_class, tmp_path, caplog):
+    saved = model_class(tiny_config)
+    saved.save_pretrained(tmp_path)
+    encoder = getattr(saved, "dare_eeg", saved).state_dict()
+    model, loading = DareEegForPreTraining.from_pretrained(tmp_path, output_loading_info=True)
+    for part in (model.online_encoder, model.dare_eeg):
+        assert all(torch.equal(weight, encoder[name]) for name, weight in part.state_dict().items())
+    new = {name.split(".")[0] for name in loading["missing_keys"]}
+    assert new == {"predictor", "reconstructor", "contrastive_projection"}
+    assert "contrastive_projection, predictor, reconstructor are new" in caplog.text
+
+
+def test_a_whole_pretraining_checkpoint_keeps_both_encoders(tiny_config, tmp_path):
+    saved = DareEegForPreTraining(tiny_config)
+    with torch.no_grad():
+        for parameter in saved.online_encoder.parameters():
+            parameter.add_(0.1)
+    saved.save_pretrained(tmp_path)
+    model, loading = DareEegForPreTraining.from_pretrained(tmp_path, output_loading_info=True)
+    assert not loading["missing_keys"]
+    assert_same_values(tuple(model.state_dict().values()), tuple(saved.state_dict().values()))
+
+
+def test_a_new_head_on_an_encoder_starts_defined(tiny_config, tmp_path):
+    """Buffers that a checkpoint lacks come uninitialised from the meta device unless they are set."""
+    DareEegModel(tiny_config).save_pretrained(tmp_path)
+    fields = {"normalize_probe_features": True, "electrode_names": ["C3", "CZ"], "use_spectral_projection": True}
+    model = DareEegForSequenceClassification.from_pretrained(tmp_path, **fields)
+    fresh = DareEegForSequenceClassification(model.config)
+    for name, buffer in fresh.named_buffers():
+        assert torch.equal(model.get_buffer(name), buffer), name
+
+
+def test_accumulated_batches_give_the_gradient_of_the_whole(tiny_config, tmp_path):
+    """Losses are means: a Trainer that takes them for sums over the batches would step several times as far."""
+    steps = []
+    for batch_size, accumulated in ((16, 1), (4, 4)):
+        torch.manual_seed(0)
+        config = DareEegConfig(**{**tiny_config.to_dict(), "probe_dropout": 0.0})
+        model = DareEegForSequenceClassification(config)
+        before = model.probe.fc2.bias.detach().clone()
+        arguments = TrainingArguments(
+            output_dir=tmp_path,
+            max_steps=1,
+            per_device_train_batch_size=batch_size,
+            gradient_accumulation_steps=accumulated,
+            optim="sgd",
+            learning_rate=1.0,
+            lr_scheduler_type="constant",
+            max_grad_norm=0.0,
+            report_to=[],
+            use_cpu=True,
+            disable_tqdm=True,
+            save_strategy="no",
+        )
+        Trainer(model, arguments, train_dataset=LabelledWindows()).train()
+        steps.append(model.probe.fc2.bias.detach() - before)
+    torch.testing.assert_close(*steps, rtol=1e-3, atol=1e-6)
+
+
+LOAD_ADAPTERS = """
+import json, sys, torch
+from pathlib import Path
+from peft import PeftModel
+from dare_eeg_hf import DareEegForSequenceClassification
+torch.manual_seed(99)
+folder = Path(sys.argv[1])
+batch = torch.load(folder / "batch.pt")
+for adapter in sorted(folder.glob("adapter*")):
+    fields = json.loads((adapter / "fields.json").read_text())
+    base = DareEegForSequenceClassification.from_pretrained(folder / "base", **fields)
+    print("LOGITS" + json.dumps(PeftModel.from_pretrained(base, adapter).eval()(**batch).logits.tolist()))
+"""
+
+
+def test_the_head_is_saved_with_the_adapter(tiny_config, tmp_path):
+    """From an encoder's checkpoint, so that whatever an adapter does not hold is random in the other process."""
+    peft = pytest.importorskip("peft", reason="peft is in the extra `lora`")
+    DareEegModel(tiny_config).save_pretrained(tmp_path / "base")
+    batch = {"input_values": windows(), "channel_ids": CHANNEL_IDS}
+    torch.save(batch, tmp_path / "batch.pt")
+    projections = {"electrode_names": ["C3", "CZ", "C4", "PZ"], "use_spatial_projection": True}
+    projections["use_spectral_projection"] = True
+    by_task, by_name = {"task_type": "SEQ_CLS"}, {"modules_to_save": ["probe", "adapter"]}
+    cases = [({"normalize_probe_features": True}, by_task), (projections, by_task), (projections, by_name)]
+    logits = []
+    for number, (fields, lora) in enumerate(cases):
+        base = DareEegForSequenceClassification.from_pretrained(tmp_path / "base", **fields)
+        model = peft.get_peft_model(base, peft.LoraConfig(r=8, **lora)).train()
+        assert sum(".lora_A." in name for name, _ in model.named_parameters()) == 4
+        optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
+        for _ in range(3):
+            model(**batch, labels=torch.tensor([0, 1, 0, 1])).loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        logits.append(model.eval()(**batch).logits.detach())
+        folder = tmp_path / f"adapter{number}"
+        model.save_pretrained(folder)
+        (folder / "fields.json").write_text(json.dumps(fields))
+        torch.testing.assert_close(model.merge_and_unload()(**batch).logits, logits[-1])
+    command = [sys.executable, "-c", LOAD_ADAPTERS, str(tmp_path)]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = [line.removeprefix("LOGITS") for line in process.stdout.splitlines() if line.startswith("LOGITS")]
+    assert len(lines) == len(cases), process.stderr
+    for line, expected in zip(lines, logits, strict=True):
+        torch.testing.assert_close(torch.tensor(json.loads(line)), expected)
+
+
+@pytest.mark.parametrize("task_type", ["SEQ_CLS", "FEATURE_EXTRACTION", None])
+@pytest.mark.parametrize("model_class", MODELS)
+def test_peft_wraps_every_model_for_every_task(tiny_config, model_class, task_type):
+    peft = pytest.importorskip("peft", reason="peft is in the extra `lora`")
+    plain = model_class(tiny_config).eval()
+    expected = tuple(plain(**arguments_of(model_class)).values())
+    adapted = peft.get_peft_model(plain, peft.LoraConfig(r=2, task_type=task_type)).eval()
+    if task_type == "FEATURE_EXTRACTION" and model_class is DareEegForSequenceClassification:
+        assert_same_values((adapted(**arguments_of(model_class)).logits,), expected[1:])
+    else:
+        assert_same_values(tuple(adapted(**arguments_of(model_class)).values()), expected)  # updates start at zero
+    if task_type is not None:
+        with pytest.raises(TypeError, match=r"input_values=.*by name"):
+            adapted(windows(), CHANNEL_IDS)
+
+
+def test_peft_warns_where_the_head_would_stay_random(tiny_config, caplog):
+    peft = pytest.importorskip("peft", reason="peft is in the extra `lora`")
+    labels = torch.tensor([0, 1, 0, 1])
+    adapted = peft.get_peft_model(DareEegForSequenceClassification(tiny_config), peft.LoraConfig(r=2)).train()
+    adapted(input_values=windows(), channel_ids=CHANNEL_IDS, labels=labels)
+    assert "a part of its head stays as it is: probe." in caplog.text
+    everything = peft.LoraConfig(r=2, task_type="SEQ_CLS", target_modules="all-linear")
+    with pytest.raises(ValueError, match=r"modules_to_save=\['probe'\]"):
+        peft.get_peft_model(DareEegForSequenceClassification(tiny_config), everything)

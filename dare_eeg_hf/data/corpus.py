@@ -18,6 +18,7 @@ import numpy as np
 
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 
+from ..argument_names import refuse_misspelt_names
 from .code_version import code_version
 from .event_checks import warn_of_events_outside
 from .people import ASSUMED, one_spelling, statement, weakest
@@ -131,6 +132,10 @@ class EegCorpus:
     interpolate: Sequence[str] = ("bad",)
     physionet: str = ""
     tried_on: str = ""
+
+    def __init_subclass__(cls, **kwargs) -> None:
+        super().__init_subclass__(**kwargs)
+        refuse_misspelt_names(vars(cls), {*EegCorpus.__annotations__, *dir(EegCorpus)}, f"The corpus {cls.__name__}")
 
     def __init__(self, feature_extractor: DareEegFeatureExtractor | None = None):
         self.feature_extractor = feature_extractor or DareEegFeatureExtractor()

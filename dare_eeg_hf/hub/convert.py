@@ -17,8 +17,9 @@ from pathlib import Path
 
 import torch
 
+from ..argument_names import UnknownNameError, refuse_misspelt_names
 from ..command_parser import CommandParser
-from ..configuration_dare_eeg import DareEegConfig, UnknownNameError, refuse_misspelt_names
+from ..configuration_dare_eeg import DareEegConfig
 from ..modeling_dare_eeg import DareEegForPreTraining
 
 _ENCODER_PARTS = [

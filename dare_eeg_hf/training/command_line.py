@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from ..configuration_dare_eeg import refuse_unknown_names, suggest
+from ..argument_names import refuse_unknown_names, suggest
 
 
 class SettingsLoader(yaml.SafeLoader):

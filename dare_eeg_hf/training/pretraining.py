@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch
 
-from ..configuration_dare_eeg import DareEegConfig, refuse_unknown_names
+from ..argument_names import refuse_unknown_names
+from ..configuration_dare_eeg import DareEegConfig
 from .augmentation import augment
 from .command_line import refuse_unknown_fields
 from .interruption import StopRequest

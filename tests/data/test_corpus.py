@@ -439,3 +439,9 @@ def test_a_source_without_recordings_is_an_error_that_tells_how_to_get_them(tmp_
         build(Wanted(), tmp_path, tmp_path / "out")
     with pytest.raises(FileNotFoundError, match="is no folder"):
         build(Wanted(), tmp_path / "nothing", tmp_path / "out")
+
+
+def test_a_misspelt_attribute_of_a_corpus_suggests_the_nearest():
+    with pytest.raises(TypeError, match=r"Wrong does not know window_second \(did you mean window_seconds\?\)"):
+        type("Wrong", (EegCorpus,), {"name": "wrong", "title": "Wrong", "window_second": 2.0})
+    type("Right", (EegCorpus,), {"name": "right", "title": "Right", "electrodes_by_cap": {}, "_cache": None})

@@ -186,6 +186,14 @@ def test_entries_that_do_not_fit_are_refused(checkpoint, name, tensor, message):
         convert_state_dict(state, DareEegForPreTraining(read_reference_config(description)))
 
 
+def test_a_misspelt_field_of_the_description_is_refused(checkpoint, tmp_path):
+    _, description, _ = checkpoint
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text(json.dumps(json.loads(description.read_text()) | {"norm_epss": 1e-5, "tensors": {}}))
+    with pytest.raises(ConversionError, match=r"wrong\.json does not know norm_epss \(did you mean norm_eps\?\)"):
+        read_reference_config(wrong)
+
+
 class Explosive:
     """Runs a command when unpickled, as a malicious checkpoint would."""
 

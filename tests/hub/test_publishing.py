@@ -24,6 +24,7 @@ REMOTE_CODE = {
     "feature_extraction_dare_eeg.py",
     "masking_dare_eeg.py",
     "modeling_dare_eeg.py",
+    "argument_names.py",
     "montage.py",
     "pipeline_dare_eeg.py",
     "signal_dare_eeg.py",

@@ -103,6 +103,16 @@ def test_model_settings_of_another_type_are_an_error_not_a_traceback(recordings,
     assert "hidden_size" in capsys.readouterr().err
 
 
+def test_a_misspelt_model_setting_is_an_error_that_suggests_the_nearest(recordings, tmp_path, example, capsys):
+    file = tmp_path / "settings.yaml"
+    file.write_text("config:\n  hiden_size: 32\n")
+    for wrong in (["--set", "hiden_size=32"], ["--config", str(file)]):
+        with pytest.raises(SystemExit):
+            example.main(["--data", str(recordings), "--output", str(tmp_path / "run"), *wrong])
+        assert "hiden_size (did you mean hidden_size?)" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_validation_subjects_are_never_trained_on(recordings, tmp_path):
     train, none = open_windows(prepare_windows(recordings, tmp_path / "windows"))
     assert none is None
