@@ -1,6 +1,7 @@
 """Checks on the header of EDF and BDF files that MNE does not make: damage, missing records, channels at different
 rates."""
 
+import os
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -106,19 +107,17 @@ def _compare_size(path: Path, header: EdfHeader) -> None:
 
 
 def _in_step(path: Path, header: EdfHeader) -> bool | None:
-    """Tell whether the records keep their places to the end: by the time stamps of the first and the last one, or by
-    the samples; None where that cannot be told."""
-    sizes = [header.sample_bytes * count for count in header.samples]
-    if header.annotation_signals and header.complete_records > 1:
-        offset = header.header_bytes + sum(sizes[: header.annotation_signals[0]])
+    """Tell whether the records keep their places to the end: by the time stamp of the last one, or by the samples;
+    None where that cannot be told."""
+    if header.annotation_signals and header.complete_records:
+        sizes = [header.sample_bytes * count for count in header.samples]
         with path.open("rb") as file:
-            stamped = []
-            for record in (0, header.complete_records - 1):
-                file.seek(offset + record * sum(sizes))
-                stamped.append(bool(TIME_STAMP.match(file.read(40))))
-        if stamped[0]:
-            return stamped[1]
-    return samples_in_step(path, header.header_bytes, header.sample_bytes)
+            file.seek(header.header_bytes + (header.complete_records - 1) * sum(sizes))
+            file.seek(sum(sizes[: header.annotation_signals[0]]), os.SEEK_CUR)
+            if TIME_STAMP.match(file.read(40)):
+                return True
+    # Samples can be in step by chance, where bytes were put in two by two; that they are not is sure.
+    return False if samples_in_step(path, header.header_bytes, header.sample_bytes) is False else None
 
 
 def _compare_rates(header: EdfHeader, signals: list[int]) -> None:
