@@ -1,6 +1,7 @@
 """Checks on the header of EDF and BDF files that MNE does not make: damage, missing records, channels at different
 rates."""
 
+import os
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -106,19 +107,17 @@ def _compare_size(path: Path, header: EdfHeader) -> None:
 
 
 def _in_step(path: Path, header: EdfHeader) -> bool | None:
-    """Tell whether the records keep their places to the end: by the time stamps of the first and the last one, or by
-    the samples; None where that cannot be told."""
-    sizes = [header.sample_bytes * count for count in header.samples]
-    if header.annotation_signals and header.complete_records > 1:
-        offset = header.header_bytes + sum(sizes[: header.annotation_signals[0]])
+    """Tell whether the records keep their places to the end: by the time stamp of the last one, or by the samples;
+    None where that cannot be told."""
+    if header.annotation_signals and header.complete_records:
+        sizes = [header.sample_bytes * count for count in header.samples]
         with path.open("rb") as file:
-            stamped = []
-            for record in (0, header.complete_records - 1):
-                file.seek(offset + record * sum(sizes))
-                stamped.append(bool(TIME_STAMP.match(file.read(40))))
-        if stamped[0]:
-            return stamped[1]
-    return samples_in_step(path, header.header_bytes, header.sample_bytes)
+            file.seek(header.header_bytes + (header.complete_records - 1) * sum(sizes))
+            file.seek(sum(sizes[: header.annotation_signals[0]]), os.SEEK_CUR)
+            if TIME_STAMP.match(file.read(40)):
+                return True
+    # Samples can be in step by chance, where bytes were put in two by two; that they are not is sure.
+    return False if samples_in_step(path, header.header_bytes, header.sample_bytes) is False else None
 
 
 def _compare_rates(header: EdfHeader, signals: list[int]) -> None:
@@ -163,24 +162,32 @@ def plain_header(path: Path) -> bytes | None:
 
 
 def correct_header_texts(raw: mne.io.BaseRaw, header: EdfHeader) -> None:
-    """Bring channel names and units to what the header means where MNE, which takes every text as Latin-1, misreads
-    it: it takes a channel in UTF-8's 'µV' as volts."""
-    extras = raw._raw_extras[0]
-    names = {}
-    for row, index in enumerate(extras["sel"]):
-        label = header.labels[index]
-        meant = decode_text(label.encode("latin1"))[0].strip("\x00 ")
-        names[raw.ch_names[row]] = raw.ch_names[row].replace(label, meant, 1)
-        right = dimension_scale(header.dimensions[index])
-        factor = 1.0 if right is None else right / extras["units"][row]
-        if not 0.999 < factor < 1.001 and row not in extras["stim_channel_idxs"]:
-            extras["units"][row] = right
-            if raw.preload:
-                raw._data[row] *= factor
+    """Bring names and units to what the header means where MNE, which takes every text as Latin-1, misreads it."""
+    selected = raw._raw_extras[0]["sel"]
+    correct_units(raw, [header.dimensions[index] for index in selected])
     for key, text in dict(raw.info["subject_info"] or {}).items():
         if isinstance(text, str):
             raw.info["subject_info"][key] = decode_text(text.encode("latin1"))[0]
+    names = {}
+    for name, index in zip(raw.ch_names, selected, strict=True):
+        label = header.labels[index]
+        names[name] = name.replace(label, decode_text(label.encode("latin1"))[0].strip("\x00 "), 1)
     raw.rename_channels({old: new for old, new in names.items() if old != new}, verbose="ERROR")
+
+
+def correct_units(raw: mne.io.BaseRaw, dimensions: list[str]) -> None:
+    """Give the channels of an EDF, BDF or GDF recording the scale of their physical dimensions, given as Latin-1.
+
+    MNE knows few spellings, and takes everything else as volts without a word: UTF-8's 'µV' for one.
+    """
+    extras = raw._raw_extras[0]
+    for row, dimension in enumerate(dimensions):
+        volts = dimension_scale(dimension)
+        factor = 1.0 if volts is None else volts / extras["units"][row]
+        if not 0.999 < factor < 1.001 and raw.get_channel_types([row]) != ["stim"]:
+            extras["units"][row] = volts
+            if raw.preload:
+                raw._data[row] *= factor
 
 
 def dimension_scale(dimension: str) -> float | None:
@@ -194,3 +201,14 @@ def dimension_scale(dimension: str) -> float | None:
         return MICROVOLTS[canonical_unit(unit)] * 1e-6
     except ValueError:
         return None
+
+
+def gdf_dimensions(path: Path) -> list[str] | None:
+    """The physical dimensions of a GDF 1.x file as Latin-1; None for GDF 2.x, which has numbers for them."""
+    with path.open("rb") as file:
+        if float(file.read(8)[4:]) >= 1.9:
+            return None
+        file.seek(252)
+        count = int.from_bytes(file.read(4), "little")
+        file.seek(256 + 96 * count)
+        return [file.read(8).decode("latin1") for _ in range(count)]

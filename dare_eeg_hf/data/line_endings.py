@@ -27,44 +27,47 @@ def describe_damage(path: Path, expected: int | None = None, in_step: bool | Non
 
     Args:
         expected: bytes that the file should have; None where that is unknown.
-        in_step: whether samples and texts are at their places to the end; None where that is unknown.
+        in_step: whether the file's contents are at their places to the end; None where that is unknown.
     """
     if in_step:
         return None
     actual = path.stat().st_size
-    pairs, feeds, returns = _count_line_endings(path)
-    too_long = expected is not None and actual > expected
-    if feeds >= _FEWEST and pairs == feeds and (too_long or feeds > actual / 4096):
+    pairs, feeds = _count_line_endings(path)
+    if pairs == feeds >= max(_FEWEST, 1 if expected is not None and actual > expected else actual / 4096):
         return _describe_insertion(path, actual - pairs, expected)
-    too_short = expected is not None and actual < expected
-    if too_short and in_step is False and not pairs and min(feeds, returns) >= _FEWEST:
+    if expected is not None and actual < expected and in_step is False:
         return (
-            "a line-ending conversion (git autocrlf, FTP in text mode) ruined it: each pair of carriage return and "
-            "line feed became one byte, so the samples after it are out of step. Where bytes are missing cannot be "
-            "known; get the file again, as binary"
+            "bytes are missing in the middle of it, so the samples after them are out of step. A line-ending "
+            "conversion (git autocrlf, FTP in text mode), which takes out the carriage return before each line feed, "
+            "does that. Where they were cannot be known; get the file again, as binary"
         )
     return None
 
 
 def samples_in_step(path: Path, header_bytes: int, sample_bytes: int) -> bool | None:
-    """Tell by 16 stretches whether the samples keep their places through the file; None where that cannot be told.
+    """Tell by short stretches of the file whether the bytes of its samples keep their order; None where that cannot
+    be told.
 
-    The highest byte of an EEG sample is mostly 0 or 255. It lies at one place unless bytes were put in or taken out.
+    The highest byte of an EEG sample takes fewer values than the others. It lies at one place unless bytes were put
+    in or taken out.
     """
-    size, block = path.stat().st_size - header_bytes, 6144
-    if sample_bytes < 2 or size < 4 * block:
+    size, block = path.stat().st_size - header_bytes, 384
+    if sample_bytes < 2 or size < 64 * block:
         return None
     data = np.memmap(path, np.uint8, "r", header_bytes)
-    places = []
-    for start in np.linspace(0, size - block, 16).astype(int):
+    places = np.zeros(sample_bytes, int)
+    for start in np.linspace(0, size - block, 256).astype(int):
         start -= start % sample_bytes
-        extreme = np.isin(data[start : start + block], (0, 255)).reshape(-1, sample_bytes).mean(axis=0)
-        second, first = np.sort(extreme)[-2:]
-        if first > 0.3 and first > second + 0.2:
-            places.append(int(extreme.argmax()))
-    if sum(places.count(place) > 1 for place in set(places)) > 1:
-        return False
-    return True if len(places) > 8 and len(set(places)) == 1 else None
+        columns = data[start : start + block].reshape(-1, sample_bytes).T
+        # Simpson's index: the chance that two bytes of this place are the same.
+        alike = np.array([(np.bincount(column, minlength=256) ** 2).sum() for column in columns])
+        second, first = np.sort(alike)[-2:]
+        if first > 2 * second:
+            places[alike.argmax()] += 1
+    second, first = np.sort(places)[-2:]
+    if first + second < 32:
+        return None
+    return False if second > 0.1 * first else (True if second < 0.02 * first else None)
 
 
 def _describe_insertion(path: Path, restored: int, expected: int | None) -> str:
@@ -92,7 +95,7 @@ def restore_line_endings(path: str | os.PathLike, output: str | os.PathLike) -> 
         RecordingError: a line feed stands alone, so this is not what happened; or the size is not right.
     """
     path, output = Path(path), Path(output)
-    pairs, feeds, _ = _count_line_endings(path)
+    pairs, feeds = _count_line_endings(path)
     if not feeds or pairs < feeds:
         raise RecordingError(
             f"{path}: {feeds - pairs} of its {feeds} line feeds follow no carriage return, so its line endings were "
@@ -135,21 +138,17 @@ def _chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _count_line_endings(path: Path) -> tuple[int, int, int]:
-    """How often carriage return and line feed come as a pair, a line feed at all, a carriage return at all.
-
-    Counted until it is clear that line endings were not converted: some line feeds are paired and some are not, as in
-    any binary file, or there is hardly one.
-    """
-    pairs = feeds = returns = size = 0
+def _count_line_endings(path: Path) -> tuple[int, int]:
+    """How often a line feed follows a carriage return, and how often it comes at all; counted until one stands alone,
+    or until it is clear that they hardly come."""
+    pairs = feeds = size = 0
     for chunk in _chunks(path):
         size += len(chunk)
         pairs += chunk.count(b"\r\n")
         feeds += chunk.count(b"\n")
-        returns += chunk.count(b"\r")
-        if 0 < pairs < feeds or (size > 4 * _CHUNK and feeds < size / 4096):
+        if pairs < feeds or (size > 4 * _CHUNK and feeds < size / 4096):
             break
-    return pairs, feeds, returns
+    return pairs, feeds
 
 
 def main(arguments: list[str] | None = None) -> int:

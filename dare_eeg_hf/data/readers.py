@@ -17,7 +17,7 @@ import numpy as np
 from ..remedies_dare_eeg import Remedy
 from .bids import apply_bids_sidecars
 from .brainvision import read_brainvision
-from .edf import correct_header_texts, inspect_edf, plain_header
+from .edf import correct_header_texts, correct_units, gdf_dimensions, inspect_edf, plain_header
 from .edf_annotations import set_edf_annotations
 from .errors import RecordingError, RecordingWarning
 from .persyst import read_persyst
@@ -226,17 +226,19 @@ def _read_with_mne(path: Path, name: str, options: dict) -> mne.io.BaseRaw | mne
         return mne.io.read_raw(path, verbose="WARNING", **options)
     if name in ("EDF", "BDF"):
         return _read_edf(path, name, options)
-    if not path.name.lower().endswith(FORMATS[name][0]):
-        return _mark_interruptions(_read_renamed(path, name, options), name)
     readers = {
         "FIF": _read_fif,
         "EEGLAB": _read_eeglab,
         "Persyst": read_persyst,
         "BrainVision": read_brainvision,
         "Nihon Kohden": _read_nihon,
+        "GDF": _read_gdf,
     }
     read = readers.get(name, partial(FORMATS[name][1], verbose="WARNING"))
-    content = read(path, **options)
+    if path.name.lower().endswith(FORMATS[name][0]):
+        content = read(path, **options)
+    else:
+        content = _read_renamed(path, name, read, options)
     return content if isinstance(content, mne.BaseEpochs) else _mark_interruptions(content, name)
 
 
@@ -252,7 +254,7 @@ def _read_edf(path: Path, name: str, options: dict) -> mne.io.BaseRaw:
         warnings.filterwarnings("ignore", r"(Omitted|Limited) \d+ annotation")
         content = plain_header(path)
         if content is not None or not path.name.lower().endswith(FORMATS[name][0]):
-            raw = _read_renamed(path, name, given, content)
+            raw = _read_renamed(path, name, FORMATS[name][1], {"verbose": "WARNING", **given}, content)
         else:
             raw = FORMATS[name][1](path, verbose="WARNING", **given)
     correct_header_texts(raw, header)
@@ -260,10 +262,12 @@ def _read_edf(path: Path, name: str, options: dict) -> mne.io.BaseRaw:
     return raw
 
 
-def _read_renamed(path: Path, name: str, options: dict, header: bytes | None = None) -> mne.io.BaseRaw:
+def _read_renamed(
+    path: Path, name: str, read: Callable, options: dict, header: bytes | None = None
+) -> mne.io.BaseRaw | mne.BaseEpochs:
     """MNE insists on the right extension and on certain texts: open a file through a link with that extension, or
     through a copy with another header."""
-    extensions, reader = FORMATS[name]
+    extensions = FORMATS[name][0]
     if not path.name.lower().endswith(extensions):
         warnings.warn(
             f"{path.name} is a {name} file by its content, whatever its extension", RecordingWarning, stacklevel=4
@@ -276,9 +280,10 @@ def _read_renamed(path: Path, name: str, options: dict, header: bytes | None = N
             shutil.copyfile(path, link)
             with link.open("r+b") as file:
                 file.write(header)
-        raw = reader(link, **{**options, "preload": True}, verbose="WARNING")
-    raw.filenames = [path.resolve()]
-    return raw
+        content = read(link, **{**options, "preload": True})
+    if isinstance(content, mne.io.BaseRaw):
+        content.filenames = [path.resolve()]
+    return content
 
 
 def _read_fif(path: Path, **options) -> mne.io.BaseRaw | mne.BaseEpochs:
@@ -306,6 +311,13 @@ def _read_eeglab(path: Path, **options) -> mne.io.BaseRaw | mne.BaseEpochs:
             raise
         warnings.warn("texts that are not UTF-8 were read as Latin-1", RecordingWarning, stacklevel=4)
         return _read_eeglab(path, **options, uint16_codec="latin1")
+
+
+def _read_gdf(path: Path, **options) -> mne.io.BaseRaw:
+    raw = mne.io.read_raw_gdf(path, verbose="WARNING", **options)
+    if dimensions := gdf_dimensions(path):
+        correct_units(raw, [dimensions[index] for index in raw._raw_extras[0]["sel"]])
+    return raw
 
 
 def _read_nihon(path: Path, **options) -> mne.io.BaseRaw:

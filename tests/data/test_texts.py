@@ -8,7 +8,7 @@ import pytest
 import scipy.io
 
 from dare_eeg_hf.data.edf import dimension_scale
-from dare_eeg_hf.data.readers import read_raw
+from dare_eeg_hf.data.readers import read_epochs, read_raw
 from dare_eeg_hf.data.recordings import RecordingError, RecordingWarning
 
 NAMES = ["Fp1", "Fp2", "C3", "C4", "O1", "O2"]
@@ -231,18 +231,53 @@ def test_persyst_texts_in_any_encoding(tmp_path, encoding):
     assert list(raw.annotations.description) == ["before"]
 
 
+@pytest.mark.filterwarnings("ignore::dare_eeg_hf.data.errors.RecordingWarning")
 def test_epochs_by_path(tmp_path, write_edf_plus):
-    from dare_eeg_hf.data.readers import read_epochs
-
     info = mne.create_info(NAMES, RATE, "eeg")
     epochs = mne.EpochsArray(
         SIGNAL.reshape(len(NAMES), 10, 400).transpose(1, 0, 2) * 1e-6, info, tmin=-0.5, verbose="ERROR"
     )
     epochs.save(tmp_path / "x-epo.fif", verbose="ERROR")
     mne.io.RawArray(SIGNAL * 1e-6, info, verbose="ERROR").save(tmp_path / "x_raw.fif", verbose="ERROR")
-    found = read_epochs(tmp_path / "x-epo.fif")
-    assert (len(found), found.tmin, len(found.times)) == (10, -0.5, 400)
+    (tmp_path / "misnamed.dat").write_bytes((tmp_path / "x-epo.fif").read_bytes())
+    for name in ("x-epo.fif", "misnamed.dat"):
+        found = read_epochs(tmp_path / name)
+        assert (len(found), found.tmin, len(found.times)) == (10, -0.5, 400)
     assert read_epochs(tmp_path / "x_raw.fif") is None
     assert read_epochs(write_edf_plus(tmp_path / "x.edf", SIGNAL, RATE, NAMES)) is None
     with pytest.warns(RecordingWarning, match="holds 10 epochs"):
         assert read_raw(tmp_path / "x-epo.fif").n_times == 4000
+
+
+def write_gdf(path, dimension: bytes, events):
+    """A GDF 1.25 file of int16 samples; events are (sample counted from 0, type)."""
+    count, seconds = len(NAMES), SIGNAL.shape[1] // RATE
+    header = b"GDF 1.25" + b"X X".ljust(80) + b"".ljust(80) + b"2020010110000000"
+    header += np.int64(256 * (count + 1)).tobytes() + bytes(24) + bytes(20)
+    header += np.int64(seconds).tobytes() + np.array([1, 1], "<u4").tobytes() + np.uint32(count).tobytes()
+    header += b"".join(name.encode().ljust(16) for name in NAMES) + b"".ljust(80 * count)
+    header += dimension.ljust(8) * count
+    header += np.full(count, -3276.8).tobytes() + np.full(count, 3276.7).tobytes()
+    header += np.full(count, -32768).tobytes() + np.full(count, 32767).tobytes()
+    header += b"".ljust(80 * count) + np.full(count, RATE, "<i4").tobytes() + np.full(count, 3, "<i4").tobytes()
+    header += bytes(32 * count)
+    digital = np.round(SIGNAL * 10).astype("<i2").reshape(count, seconds, RATE).transpose(1, 0, 2)
+    places, types = np.array([[place + 1, kind] for place, kind in events]).T
+    table = b"\x01" + RATE.to_bytes(3, "little") + np.uint32(len(events)).tobytes()
+    table += places.astype("<u4").tobytes() + types.astype("<u2").tobytes()
+    path.write_bytes(header + digital.tobytes() + table)
+    return path
+
+
+def test_gdf_segments_after_the_first_are_breaks(tmp_path):
+    raw, messages = read(write_gdf(tmp_path / "x.gdf", b"uV", [(0, 32766), (500, 769), (1000, 32766), (2600, 32766)]))
+    check_signal(raw)
+    assert [a["onset"] for a in raw.annotations if a["description"] == "EDGE boundary"] == [5.0, 13.0]
+    assert [a["onset"] for a in raw.annotations if a["description"] == "769"] == [2.5]
+    assert any("interrupted 2 times" in message for message in messages)
+
+
+@pytest.mark.parametrize("file", ["x.gdf", "x.dat"])
+@pytest.mark.parametrize("name", MICRO)
+def test_microvolts_of_gdf_in_any_encoding_are_microvolts(tmp_path, name, file):
+    check_signal(read(write_gdf(tmp_path / file, MICRO[name], [(0, 769)]))[0])
