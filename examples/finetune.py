@@ -20,6 +20,7 @@ from pathlib import Path
 
 from dare_eeg_hf import DareEegConfig
 from dare_eeg_hf.atomic_files import write_text
+from dare_eeg_hf.checkpoints import find_checkpoint
 from dare_eeg_hf.evaluation.metrics import classification_metrics
 from dare_eeg_hf.evaluation.protocols import Fold, fixed_split
 from dare_eeg_hf.evaluation.tasks import ARITHMETIC, EYES, read_labelled_recordings, read_prepared
@@ -129,6 +130,10 @@ def main() -> None:
     """Read, split, train, test, print."""
     options = parse_arguments()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        options.checkpoint = find_checkpoint(options.checkpoint)
+    except FileNotFoundError as error:
+        raise SystemExit(f"error: {error}") from None
     windows = read_windows(options.data, options.window_seconds)
     fold = split_subjects(windows, options.test_subjects, options.validation_subjects)
     train, validation, test = (windows.select(part) for part in (fold.train, fold.validation, fold.test))
