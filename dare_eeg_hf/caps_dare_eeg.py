@@ -40,11 +40,10 @@ def numbered_channels(names: Sequence[str]) -> list[str]:
     numbers: dict[str, set[int]] = {}
     for scheme, number in places.values():
         numbers.setdefault(scheme, set()).add(number)
-    # C1 to C6 and F1 to F8 are electrodes, unless the other letters say that this is a grid.
+    # P1 to P8 are electrodes: letters count where they, or others beside them, say that this is a grid.
     grid = uses_grid_names(names)
     counted = {scheme for scheme, found in numbers.items() if set(range(1, FEWEST_NUMBERED + 1)) <= found}
-    schemes = {scheme for scheme in counted if scheme not in ("C", "F")}
-    schemes |= {scheme for scheme in numbers if grid and len(scheme) == 1}
+    schemes = {scheme for scheme in numbers if (grid if len(scheme) == 1 else scheme in counted)}
     return sorted((name for name, (scheme, _) in places.items() if scheme in schemes), key=places.__getitem__)
 
 
@@ -104,18 +103,33 @@ def ask_for_electrodes(names: Sequence[str], fault: str) -> InputError:
         return InputError(
             f"{fault}. The {which_cap(numbered)}", Remedy("montage", "NAME"), Remedy("rename", (numbered[0], "FP1"))
         )
-    return InputError(fault, Remedy("rename", (names[0] if names else "recorded", "FP1")))
+    return InputError(fault, Remedy("rename", (names[0] if names else "recorded name", "FP1")))
+
+
+def names_given(
+    names: Sequence[str], vocabulary: Sequence[str], rename: Mapping[str, str] | None, montage: str | None
+) -> dict[str, str | None]:
+    """Return what a user said of the recorded names, by a cap's name and name by name: recorded name -> electrode.
+
+    `rename` goes before the cap: an electrode that it gives away is no longer the cap's. None stands for no electrode.
+
+    Raises:
+        InputError: The cap does not fit; see `electrodes_of_cap`.
+    """
+    rename = dict(rename or {})
+    cap = electrodes_of_cap(montage, names, vocabulary) if montage else {}
+    taken = {normalize_channel_name(electrode) for electrode in rename.values() if electrode}
+    return {name: None if electrode in taken else electrode for name, electrode in cap.items()} | rename
 
 
 def electrodes_of_cap(
     montage: str, names: Sequence[str], vocabulary: Sequence[str] = CHANNEL_VOCABULARY
-) -> dict[str, str]:
+) -> dict[str, str | None]:
     """Return the electrode that each recorded channel stands for, by the cap's name: recorded name -> electrode.
 
     A socket whose own name is an electrode's keeps it. Every other socket stands for the electrode whose direction
     from the middle of the head is nearest, if it is at most `MAX_DEGREES` away and on the same side (left, right,
-    midline); each electrode is taken once, the nearest pairs first. Sockets without an electrode are not in the
-    result.
+    midline); each electrode is taken once, the nearest pairs first. Sockets without an electrode stand for None.
 
     Args:
         montage: One of MNE's standard montages, such as "biosemi64" or "GSN-HydroCel-64_1.0".
@@ -132,11 +146,7 @@ def electrodes_of_cap(
             raise ImportError("Montages need MNE: `pip install mne`, or name the electrodes with rename.")
         raise InputError(f"there is no montage {montage!r}; MNE has {', '.join(known_caps())}")
     electrodes = _nearest_electrodes(montage, tuple(vocabulary))
-    return {
-        name: electrodes[socket]
-        for name, socket in _sockets_of(montage, sockets, names).items()
-        if socket in electrodes
-    }
+    return {name: electrodes.get(socket) for name, socket in _sockets_of(montage, sockets, names).items()}
 
 
 def _sockets_of(montage: str, sockets: Sequence[str], names: Sequence[str]) -> dict[str, str]:

@@ -80,7 +80,7 @@ class ElectrodeCoverage:
         raise InputError(
             f"{self._sentence(found)}. From so few it cannot say anything; if other channels of the recording are "
             "electrodes as well, say which",
-            Remedy("rename", ("recorded", "CZ")),
+            Remedy("rename", ("recorded name", "CZ")),
         )
 
     def add(self, channel_names: Sequence[str], valid: Iterable[bool]) -> None:

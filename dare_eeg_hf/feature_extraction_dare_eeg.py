@@ -23,10 +23,11 @@ from .inputs_dare_eeg import (
     as_array,
     as_rate,
     check_axes,
+    columns_as_channels,
     electrodes_named,
     is_mne,
     is_table,
-    refuse_average,
+    refuse_what_is_no_signal,
     several_recordings,
 )
 from .montage import CHANNEL_VOCABULARY, list_by_reason, match_channels, normalize_channel_name
@@ -320,7 +321,7 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
             raise ValueError(f"{len(signals)} signals but {len(rates)} sampling rates")
         inputs = []
         for batch, (one, own_names, rate) in enumerate(zip(signals, names, rates, strict=True)):
-            refuse_average(one)
+            refuse_what_is_no_signal(one)
             if is_mne(one):
                 inputs += _read_mne(one, own_names, rate, unit, batch, self.normalized_description)
             else:
@@ -334,8 +335,8 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
         named = electrodes_named(item.names, self.channel_names, rename, montage)
         usable = [name for name in item.names if name not in item.excluded]
         if self.electrode_names is not None:
-            names = [named.get(name, name) for name in item.names]
-            excluded = {named.get(name, name): reason for name, reason in item.excluded.items()}
+            names = [named.get(name) or name for name in item.names]
+            excluded = {named.get(name) or name: reason for name, reason in item.excluded.items()}
             indices, dropped, renamed = self._select_electrodes(names, excluded)
             return indices, {
                 "channels": list(self.electrode_names),
@@ -608,7 +609,7 @@ def _read_array(signal: Any, channel_names, sampling_rate, unit, batch: int) -> 
     """An array (channels, samples), or (batch, channels, samples), with its description checked."""
     array = as_array(signal)
     if channel_names is None and is_table(signal):
-        channel_names = signal.columns
+        channel_names = columns_as_channels(signal)
     if array.ndim not in (2, 3):
         raise ValueError(
             f"the signal must be (channels, samples) or (batch, channels, samples), got shape {array.shape}"

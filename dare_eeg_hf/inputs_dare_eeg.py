@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .caps_dare_eeg import electrodes_of_cap
+from .caps_dare_eeg import names_given
 from .remedies_dare_eeg import InputError
 from .signal_dare_eeg import canonical_unit
 
@@ -64,7 +64,7 @@ class ReadingOptions:
         if self.reader_options is not None and not isinstance(self.reader_options, Mapping):
             raise InputError(f"reader_options must be a dictionary of names and values, got {self.reader_options!r}")
 
-    def names(self, recorded: Sequence[str], vocabulary: Sequence[str]) -> dict[str, str]:
+    def names(self, recorded: Sequence[str], vocabulary: Sequence[str]) -> dict[str, str | None]:
         """Return recorded name -> electrode, of the cap and of `rename`, which goes before it.
 
         Raises:
@@ -92,8 +92,9 @@ def electrodes_named(
     vocabulary: Sequence[str],
     rename: Mapping[str, str] | None = None,
     montage: str | None = None,
-) -> dict[str, str]:
-    """Return recorded name -> electrode, as a user said it by a cap's name and name by name; `rename` goes first.
+) -> dict[str, str | None]:
+    """Return recorded name -> electrode, as a user said it by a cap's name and name by name; `rename` goes first. None
+    stands for no electrode.
 
     Raises:
         InputError: None of the channels of `rename` is there, or the cap does not fit the channels.
@@ -103,7 +104,7 @@ def electrodes_named(
             f"rename speaks of {', '.join(list(rename)[:8])}, and none of them was recorded; the channels are "
             f"{', '.join(list(recorded)[:40])}"
         )
-    return {**(electrodes_of_cap(montage, recorded, vocabulary) if montage else {}), **(rename or {})}
+    return names_given(recorded, vocabulary, rename, montage)
 
 
 # ---- arrays -----------------------------------------------------------------------------------------------
@@ -178,13 +179,39 @@ def is_mne(thing: Any) -> bool:
     return hasattr(thing, "get_data") and hasattr(thing, "ch_names") and hasattr(thing, "info")
 
 
-def refuse_average(thing: Any) -> None:
-    """Refuse an MNE Evoked: a mean over trials has another amplitude and spectrum than what models are trained on."""
-    if is_mne(thing) and hasattr(thing, "nave"):
+def is_numbers(thing: Any) -> bool:
+    """Tell whether something is an array, a tensor, or what turns into an array by itself, such as a pandas table."""
+    return isinstance(thing, np.ndarray | torch.Tensor) or (hasattr(thing, "__array__") and not is_mne(thing))
+
+
+def columns_as_channels(table: Any) -> list[str]:
+    """Return the names of a table's columns.
+
+    Raises:
+        InputError: It has more columns than rows, so that its channels must be its rows.
+    """
+    rows, columns = table.shape
+    if columns > rows:
         raise InputError(
-            f"an Evoked is a mean over {thing.nave} trials, no recording, and the models know single ones: pass the "
-            "Epochs it was made of"
+            f"the table has {columns} columns and {rows} rows: channels must be its columns (pass table.T)"
         )
+    return [str(name) for name in table.columns]
+
+
+def refuse_what_is_no_signal(thing: Any) -> None:
+    """Refuse MNE's objects that hold no recorded signal: means over trials, spectra.
+
+    A mean over trials has another amplitude and spectrum than what models are trained on.
+
+    Raises:
+        InputError: It is one.
+    """
+    if not is_mne(thing) or hasattr(thing, "n_times") or (hasattr(thing, "events") and not hasattr(thing, "freqs")):
+        return
+    what = "a mean over trials" if hasattr(thing, "comment") else "no signal over time"
+    raise InputError(
+        f"{type(thing).__name__} holds {what}, and the models know recordings: pass the Raw or Epochs it was made of."
+    )
 
 
 def is_nested_numbers(thing: Any) -> bool:
@@ -204,8 +231,8 @@ def several_recordings(inputs: Any) -> list[Any] | Iterator[Any] | None:
     come; None where the input is a single recording."""
     if isinstance(inputs, list | tuple):
         return None if is_nested_numbers(inputs) else list(inputs)
-    single = (str, bytes, bytearray, PathLike, Mapping, np.ndarray, torch.Tensor, AbstractSet)
-    if isinstance(inputs, single) or is_mne(inputs) or is_table(inputs):
+    single = (str, bytes, bytearray, PathLike, Mapping, AbstractSet)
+    if isinstance(inputs, single) or is_mne(inputs) or is_numbers(inputs):
         return None
     if isinstance(inputs, Iterable):
         return iter(inputs)

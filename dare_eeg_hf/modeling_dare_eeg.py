@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import repeat
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -321,10 +320,6 @@ def split_patches(input_values: torch.Tensor, patch_size: int) -> torch.Tensor:
     return input_values.view(batch_size, num_channels, -1, patch_size).transpose(1, 2)
 
 
-class NoWeightsError(LookupError):
-    """A folder holds no weights. `transformers.pipeline` wraps an `OSError` into pages of tracebacks, but not this."""
-
-
 class DareEegPreTrainedModel(PreTrainedModel):
     """What all DARE-EEG models share: initialisation, loading, and the attention implementations they support."""
 
@@ -361,16 +356,9 @@ class DareEegPreTrainedModel(PreTrainedModel):
 
         Raises:
             ValueError: If `use_safetensors=False` asks for a pickle: reading one can run any code.
-            NoWeightsError: If a pipeline is asked for a folder that describes a model but holds no weights.
         """
         if use_safetensors is False:
             raise ValueError("DARE-EEG reads weights from safetensors only: reading a pickle can run any code.")
-        folder = Path(str(args[0])) if args else None
-        if "_from_pipeline" in kwargs and folder and folder.is_dir() and not any(folder.glob("*.safetensors")):
-            raise NoWeightsError(
-                f"The folder {folder} describes a model but holds no weights (no .safetensors file): give one that "
-                "has them."
-            )
         loaded = super().from_pretrained(*args, use_safetensors=True, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         model.freeze()

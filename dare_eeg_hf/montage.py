@@ -195,8 +195,20 @@ def list_by_reason(dropped: Mapping[str, str], limit: int = 12) -> str:
     return "; ".join(parts)
 
 
+def _is_grid(names: Sequence[str], not_renamed: Sequence[str], vocabulary: set[str]) -> bool:
+    """Whether `C3` among the channels that were not renamed is a socket of a grid and not an electrode.
+
+    The scheme shows in what was not renamed; or in all names, where sockets are left whose names no electrode has.
+    """
+    sites = [parse_channel_name(name).site for name in not_renamed]
+    left = any(_GRID_SOCKET.fullmatch(site) and site not in vocabulary for site in sites)
+    return uses_grid_names(not_renamed) or (left and uses_grid_names(names))
+
+
 def match_channels(
-    names: Sequence[str], vocabulary: Iterable[str] = CHANNEL_VOCABULARY, rename: Mapping[str, str] | None = None
+    names: Sequence[str],
+    vocabulary: Iterable[str] = CHANNEL_VOCABULARY,
+    rename: Mapping[str, str | None] | None = None,
 ) -> ChannelMatch:
     """Match recorded channel names with the vocabulary; every channel is either in `indices` or in `dropped` with its
     reason.
@@ -205,14 +217,17 @@ def match_channels(
         names: the recorded names.
         vocabulary: the names to match with.
         rename: recorded name -> electrode, for names that only the user can know (`{"EEG-0": "FC3"}`, `{"A1":
-            "FP1"}`).
+            "FP1"}`); None for a channel that stands for no electrode.
     """
     vocabulary, rename = set(vocabulary), dict(rename or {})
     match = ChannelMatch()
-    grid = uses_grid_names(name for name in names if name not in rename)
+    grid = _is_grid(names, [name for name in names if name not in rename], vocabulary)
     claims: dict[str, list[tuple[int, int]]] = {}
     for index, name in enumerate(names):
         given = rename.get(name, name)
+        if given is None:
+            match.dropped[name] = "no electrode of the vocabulary is near"
+            continue
         site = parse_channel_name(given).site
         target = ALIASES.get(site, site)
         if grid and name not in rename and _GRID_SOCKET.fullmatch(site):
@@ -223,7 +238,8 @@ def match_channels(
             claims.setdefault(target, []).append((rank, index))
         else:
             kind = describe_channel(given)
-            match.dropped[name] = "not in the vocabulary" if kind == "EEG" else kind
+            kind = "not in the vocabulary" if kind == "EEG" else kind
+            match.dropped[name] = f"renamed to {given}: {kind}" if name in rename else kind
     for target, claimants in claims.items():
         best = min(rank for rank, _ in claimants)
         first = [index for rank, index in claimants if rank == best]
@@ -238,6 +254,6 @@ def match_channels(
     for target, index in match.indices.items():
         if names[index] != target:
             match.renamed[names[index]] = target
-        if reference := parse_channel_name(rename.get(names[index], names[index])).reference:
+        if reference := parse_channel_name(rename.get(names[index]) or names[index]).reference:
             match.references.add(reference)
     return match

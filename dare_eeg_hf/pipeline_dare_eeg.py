@@ -34,12 +34,14 @@ from .inputs_dare_eeg import (
     as_array,
     as_rate,
     check_axes,
+    columns_as_channels,
     electrodes_named,
     is_mne,
     is_nested_numbers,
+    is_numbers,
     is_table,
     read_mapping,
-    refuse_average,
+    refuse_what_is_no_signal,
     several_recordings,
 )
 from .montage import match_channels, normalize_channel_name
@@ -247,6 +249,8 @@ class EegPipeline(Pipeline):
         if several is not None:
             answers = (self(each, batch_size=batch_size, **kwargs) for each in several)
             return list(answers) if isinstance(several, list) else answers
+        if is_nested_numbers(inputs):  # Transformers would go through them one by one
+            inputs = as_array(inputs)
         return super().__call__(inputs, windows_per_batch=batch_size, **kwargs)
 
     def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict, dict, dict]:
@@ -664,7 +668,7 @@ def open_recordings(
             raise InputError(f"A dictionary brings its own {', '.join(DESCRIPTION)}: do not pass them as well.")
         array = read_mapping(inputs)
         return open_recordings(array.pop("signal"), feature_extractor, filter=filter, **{**reading, **array})
-    refuse_average(inputs)
+    refuse_what_is_no_signal(inputs)
     if isinstance(inputs, (str, os.PathLike)) or is_mne(inputs):
         if given:
             raise InputError(f"A file or MNE object brings its own {', '.join(given)}: do not pass them.")
@@ -685,13 +689,13 @@ def _open_numbers(
     inputs: Any, feature_extractor: Any, description: dict[str, Any], options: ReadingOptions
 ) -> list[Recording]:
     """Open an array, tensor, nested list or table that `description` describes."""
-    if not (isinstance(inputs, (np.ndarray, torch.Tensor)) or is_table(inputs) or is_nested_numbers(inputs)):
+    if not (is_numbers(inputs) or is_nested_numbers(inputs)):
         raise InputError(
             f"A {type(inputs).__name__} is no recording: pass a path, an MNE Raw or Epochs, or an array with names, "
             "rate and unit."
         )
     if is_table(inputs) and description["channel_names"] is None:
-        description["channel_names"] = [str(name) for name in inputs.columns]
+        description["channel_names"] = columns_as_channels(inputs)
     signal = as_array(inputs)
     missing = missing_description({key: description[key] for key in DESCRIPTION})
     if signal.ndim not in (2, 3) or missing:

@@ -12,6 +12,7 @@ import numpy as np
 from transformers import pipeline
 
 import dare_eeg_hf  # noqa: F401  (registers the models and pipelines)
+from dare_eeg_hf.checkpoints import find_checkpoint
 from dare_eeg_hf.data.recordings import find_recordings
 
 
@@ -23,9 +24,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help=".npz to write: features (windows, width), names")
     options = parser.parse_args(arguments)
 
-    encode = pipeline("eeg-feature-extraction", model=options.model)
-    paths = find_recordings(options.recordings)
-    features = [encode(path)["features"] for path in paths]
+    try:
+        encode = pipeline("eeg-feature-extraction", model=find_checkpoint(options.model))
+        paths = find_recordings(options.recordings)
+        features = [encode(path)["features"] for path in paths]
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"error: {error}") from None
     names = np.repeat([str(path.relative_to(options.recordings)) for path in paths], [len(each) for each in features])
     np.savez_compressed(options.output, features=np.concatenate(features), recording=names)
     print(f"{len(names)} windows of {len(paths)} recordings, {features[0].shape[1]} features each: {options.output}")

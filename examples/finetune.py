@@ -21,6 +21,7 @@ from pathlib import Path
 
 from dare_eeg_hf import DareEegConfig
 from dare_eeg_hf.atomic_files import write_text
+from dare_eeg_hf.checkpoints import find_checkpoint
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.data.people import REMEDY, listed
 from dare_eeg_hf.evaluation.metrics import classification_metrics
@@ -154,9 +155,10 @@ def main() -> None:
     options = parse_arguments()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
+        options.checkpoint = find_checkpoint(options.checkpoint)
         windows = read_windows(options.data, options.window_seconds, options.subject_pattern)
-    except ValueError as error:
-        raise SystemExit(f"error: {error}") from error
+    except (ValueError, FileNotFoundError) as error:
+        raise SystemExit(f"error: {error}") from None
     fold = split_subjects(windows, options.test_subjects, options.validation_subjects)
     train, validation, test = (windows.select(part) for part in (fold.train, fold.validation, fold.test))
     settings = {name: getattr(options, name) for name in vars(options) if hasattr(FinetuningArguments, name)}

@@ -11,6 +11,7 @@ from pathlib import Path
 from transformers import pipeline
 
 import dare_eeg_hf  # noqa: F401  (registers the models and pipelines)
+from dare_eeg_hf.checkpoints import find_checkpoint
 from dare_eeg_hf.predictions import save_annotations, save_predictions, to_annotations
 from dare_eeg_hf.visualization import plot_classification
 
@@ -23,10 +24,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder for the results")
     parser.add_argument("--overlap", type=float, default=0.5, help="of neighbouring windows (default: %(default)s)")
     options = parser.parse_args(arguments)
+    try:
+        classify = pipeline("eeg-classification", model=find_checkpoint(options.model))
+        windows = classify(options.recording, overlap=options.overlap)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"error: {error}") from None
     options.output.mkdir(parents=True, exist_ok=True)
-
-    classify = pipeline("eeg-classification", model=options.model)
-    windows = classify(options.recording, overlap=options.overlap)
 
     save_predictions(windows, options.output / f"{options.recording.stem}.csv")
     save_annotations(windows, options.output / f"{options.recording.stem}_annotations.csv")

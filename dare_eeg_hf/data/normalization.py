@@ -11,7 +11,7 @@ import mne
 import numpy as np
 
 from .. import signal_dare_eeg
-from ..caps_dare_eeg import ask_for_electrodes, electrodes_of_cap, numbered_channels, which_cap
+from ..caps_dare_eeg import ask_for_electrodes, names_given, numbered_channels, which_cap
 from ..feature_extraction_dare_eeg import DareEegFeatureExtractor, amplitude_statistics
 from ..montage import list_by_reason, match_channels
 from ..remedies_dare_eeg import about
@@ -56,7 +56,7 @@ def normalize_raw(
     *,
     interpolate: Iterable[str] = (),
     bad_channels: str | Iterable[str] | Mapping[str, str] = "detect",
-    rename: Mapping[str, str] | None = None,
+    rename: Mapping[str, str | None] | None = None,
     montage: str | None = None,
     unit: str = "V",
     line_frequency: float | str | None = "contract",
@@ -74,7 +74,7 @@ def normalize_raw(
         bad_channels: `"detect"` finds flat, noisy and uncorrelated channels (and takes those marked in
             `raw.info["bads"]`); or names of the bad channels, an empty list for none; or a mapping of names to the
             reasons that the report gives. Bad channels are left out of the result and of the average reference.
-        rename: recorded name -> electrode, where only the user can know.
+        rename: recorded name -> electrode, where only the user can know; None for no electrode.
         montage: the cap of numbered channels, one of MNE's standard montages: each socket stands for the electrode
             nearest to it; see `caps_dare_eeg.electrodes_of_cap`. `rename` goes before it.
         unit: the unit that the numbers really are in, where a file says volts and is wrong.
@@ -97,8 +97,13 @@ def normalize_raw(
     )
     _check_memory(raw, name)
     try:
-        cap = electrodes_of_cap(montage, raw.ch_names, extractor.channel_names) if montage else {}
-        signal = _scalp_signal(raw, extractor, {**cap, **(rename or {})}, canonical_unit(unit), report)
+        given = names_given(raw.ch_names, extractor.channel_names, rename, montage)
+        if montage:
+            near = sum(electrode is not None for electrode in given.values())
+            report.steps.append(
+                f"cap {montage}: {near} of {len(given)} sockets stand for the electrode nearest to them"
+            )
+        signal = _scalp_signal(raw, extractor, given, canonical_unit(unit), report)
         again = raw.info["description"] == extractor.normalized_description
         breaks = find_breaks(raw)
         lost = _find_losses(signal, breaks, verify, report) if not again else np.zeros(signal.shape, np.uint8)
@@ -167,7 +172,7 @@ def _format(path: Path) -> str:
 def _scalp_signal(
     raw: mne.io.BaseRaw,
     extractor: DareEegFeatureExtractor,
-    rename: dict[str, str],
+    rename: dict[str, str | None],
     unit: str,
     report: RecordingReport,
 ) -> np.ndarray:
@@ -195,7 +200,7 @@ def _scalp_signal(
 
 
 def _match(
-    raw: mne.io.BaseRaw, extractor: DareEegFeatureExtractor, rename: dict[str, str], report: RecordingReport
+    raw: mne.io.BaseRaw, extractor: DareEegFeatureExtractor, rename: dict[str, str | None], report: RecordingReport
 ) -> list[int]:
     """Choose the scalp channels; fills `channels`, `renamed` and `dropped` of the report."""
     types = raw.get_channel_types() if raw.ch_names else []
@@ -217,8 +222,9 @@ def _match(
         if not raw.ch_names:
             raise ValueError("holds no signals, only annotations (read them with mne.read_annotations)")
         fault = f"no channel is an electrode of the vocabulary: {list_by_reason(report.dropped)}"
-        raise ask_for_electrodes([name for name in usable if name not in rename], fault)
-    if len(numbered := numbered_channels(list(report.dropped))) > len(match.indices):
+        raise ask_for_electrodes(usable, fault)
+    unexplained = [name for name in report.dropped if name not in rename]
+    if len(numbered := numbered_channels(unexplained)) > len(match.indices):
         report.warn(f"the {which_cap(numbered)}; say it with montage or rename, or they stay unused")
     return [raw.ch_names.index(usable[index]) for index in match.indices.values()]
 

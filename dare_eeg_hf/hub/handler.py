@@ -7,6 +7,7 @@ A request is a dictionary:
 
     {"inputs": "<base64 of an EDF file>", "parameters": {"overlap": 0.5}}
     {"inputs": {"signal": [[...], ...], "channel_names": [...], "sampling_rate": 250, "unit": "uV"}}
+    {"inputs": "<base64 of a BDF file>", "parameters": {"montage": "biosemi64"}}
 
 or, for servers that pass a body on as it is, the bytes of a file. A bad request gives {"error": "what to do"}.
 """
@@ -27,7 +28,8 @@ MAX_FILE_BYTES = int(os.environ.get("DARE_EEG_MAX_FILE_BYTES", 256 * 1024**2))
 MAX_SAMPLES = 64 * 3600 * 512
 """Largest array, channels times samples: an hour of 64 channels at 512 Hz."""
 
-PARAMETERS = {"overlap", "batch_size", "drop_partial"}
+PARAMETERS = {"overlap", "batch_size", "drop_partial", "unit", "rename", "montage", "line_frequency"}
+"""What a request may say besides its input; all but the first three is what only the sender knows of a recording."""
 
 # First bytes of the formats that are one file and not compressed: a small upload cannot grow into a huge recording.
 FILE_SIGNATURES = {b"0       ": ".edf", b"\xffBIOSEMI": ".bdf", b"GDF 1": ".gdf", b"GDF 2": ".gdf"}
@@ -55,19 +57,28 @@ class EndpointHandler:
 
         Returns:
             One dictionary a window for a classifier; `{"onset", "duration", "features"}` lists otherwise; or
-            `{"error": sentence}`. All of it is JSON.
+            `{"error": sentence}`. Where something makes the answers doubtful, `warning` says it, in every window or
+            beside the lists. All of it is JSON.
         """
         try:
             inputs, parameters = parse_request(data)
             if isinstance(inputs, bytes):
                 return self._answer_file(inputs, parameters)
-            return to_json(self.pipeline(inputs, progress=False, **parameters))
+            return self._answer(inputs, parameters)
         except (ValueError, OSError, ImportError) as error:
-            return {"error": str(error)}
+            return {"error": message_of(error)}
         except Exception:
             # What went wrong inside is for the log; a caller could read paths or contents out of it.
             logger.exception("A request failed.")
             return {"error": "The request could not be processed; the server's log says why."}
+
+    def _answer(self, inputs: Any, parameters: dict[str, Any]) -> Any:
+        answers = self.pipeline(inputs, progress=False, **parameters)
+        result = to_json(answers)
+        if answers.report.warnings:
+            for entry in result if isinstance(result, list) else [result]:
+                entry["warning"] = "; ".join(answers.report.warnings)
+        return result
 
     def _answer_file(self, content: bytes, parameters: dict[str, Any]) -> Any:
         """Write the bytes under a name of our own, so that nothing in the request becomes a path."""
@@ -75,9 +86,9 @@ class EndpointHandler:
             path = Path(folder, "recording" + file_suffix(content))
             path.write_bytes(content)
             try:
-                return to_json(self.pipeline(path, progress=False, **parameters))
+                return self._answer(path, parameters)
             except ValueError as error:
-                raise RequestError(str(error).replace(f"{folder}{os.sep}", "")) from error
+                raise RequestError(message_of(error).replace(f"{folder}{os.sep}", "")) from error
 
 
 def load_pipeline(path: str | os.PathLike, task: str | None = None, **options: Any):
@@ -99,13 +110,15 @@ def load_pipeline(path: str | os.PathLike, task: str | None = None, **options: A
     try:
         from dare_eeg_hf.checkpoints import find_checkpoint
     except ImportError:  # deployed alone, beside its own checkpoint
-        pass
-    else:
-        path = find_checkpoint(path)
+        find_checkpoint = None
+    if find_checkpoint is not None:
+        path = find_checkpoint(path, weights=False)
     config_file = Path(cached_file(path, "config.json", revision=options.get("revision")))
     config = json.loads(config_file.read_text(encoding="utf-8"))
     if config.get("model_type") != "dare_eeg":
         raise ValueError(f"{path} holds a model of type {config.get('model_type')!r}, not a DARE-EEG one.")
+    if find_checkpoint is not None:
+        find_checkpoint(path)
     if task is None:
         classifier = any(name.endswith("ForSequenceClassification") for name in config.get("architectures") or [])
         task = "eeg-classification" if classifier else "eeg-feature-extraction"
@@ -118,6 +131,11 @@ def load_pipeline(path: str | os.PathLike, task: str | None = None, **options: A
         classes = (EegClassificationPipeline, EegFeatureExtractionPipeline)
         options["pipeline_class"] = classes[task == "eeg-feature-extraction"]
     return pipeline(task, model=path, **options)
+
+
+def message_of(error: Exception) -> str:
+    """What is wrong and, where the error knows a remedy, how a request follows it."""
+    return error.on("request") if hasattr(error, "on") else str(error)
 
 
 def parse_request(data: dict[str, Any] | bytes) -> tuple[dict[str, Any] | bytes, dict[str, Any]]:

@@ -204,10 +204,12 @@ def upload(address: str, path: Path) -> requests.Response:
         return requests.post(f"{address}/gradio_api/upload", files={"files": (path.name, file)}, timeout=60)
 
 
-def analyse_over_http(address: str, path_on_server: str) -> tuple[str, list | None]:
+def analyse_over_http(
+    address: str, path_on_server: str, choices=("as the file says", "channels have names")
+) -> tuple[str, list | None]:
     """Ask the page's own interface; returns the event ("complete" or "error") and the outputs."""
     file = {"path": path_on_server, "meta": {"_type": "gradio.FileData"}}
-    call = requests.post(f"{address}/gradio_api/call/analyse", json={"data": [file, 0]}, timeout=60)
+    call = requests.post(f"{address}/gradio_api/call/analyse", json={"data": [file, 0, *choices]}, timeout=60)
     if not call.ok:
         return "error", None
     event_id = call.json()["event_id"]
@@ -216,10 +218,10 @@ def analyse_over_http(address: str, path_on_server: str) -> tuple[str, list | No
     return lines[-2].removeprefix("event: "), json.loads(lines[-1].removeprefix("data: "))
 
 
-def sentence_for(address: str, path: Path) -> str:
+def sentence_for(address: str, path: Path, *choices: str) -> str:
     response = upload(address, path)
     response.raise_for_status()
-    event, outputs = analyse_over_http(address, response.json()[0])
+    event, outputs = analyse_over_http(address, response.json()[0], *([choices] if choices else []))
     assert event == "complete", outputs
     assert outputs[3:] == [None] * 4
     return outputs[0]
@@ -239,6 +241,22 @@ def test_files_that_are_no_recordings_get_a_sentence(address, tmp_path):
     header_only = tmp_path / "header.edf"
     header_only.write_bytes(b"0       " + b" " * 248)
     assert "header is damaged" in sentence_for(address, header_only)
+
+
+def test_a_visitor_is_told_what_a_visitor_can_do_and_it_helps(address, tmp_path):
+    numbered = write_edf(tmp_path / "numbered.edf", [f"E{number}" for number in range(1, 65)])
+    sentence = sentence_for(address, numbered)
+    assert "Which cap was it?" in sentence
+    assert "GSN-HydroCel-64_1.0" in sentence
+    assert "choose it under &#x27;Cap, where channels are numbered&#x27;" in sentence
+    assert "montage=" not in sentence
+    assert "BioSemi" not in sentence
+    path = upload(address, numbered).json()[0]
+    event, outputs = analyse_over_http(address, path, ("as the file says", "GSN-HydroCel-64_1.0"))
+    assert event == "complete"
+    assert "windows" in outputs[0]
+    assert "of the 58 electrodes the encoder was trained with are there" in outputs[1]
+    assert "choose V under" in sentence_for(address, numbered, "nV", "GSN-HydroCel-64_1.0")
 
 
 def test_limits_on_duration_and_size(address, tmp_path):

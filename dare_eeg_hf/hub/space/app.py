@@ -21,11 +21,13 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 import gradio as gr
 import mne
 
+from dare_eeg_hf.caps_dare_eeg import known_caps
 from dare_eeg_hf.data.recordings import RecordingReport, normalize_raw, read_raw
 from dare_eeg_hf.data.simulation import simulate_recordings
 from dare_eeg_hf.hub.handler import RequestError, file_suffix, load_pipeline
 from dare_eeg_hf.montage import CHANNEL_VOCABULARY, normalize_channel_name
 from dare_eeg_hf.predictions import save_annotations, save_predictions
+from dare_eeg_hf.remedies_dare_eeg import PAGE, message_on
 from dare_eeg_hf.visualization import plot_classification, plot_scalp_map, plot_traces
 
 MAX_MEGABYTES = int(os.environ.get("DARE_EEG_MAX_MEGABYTES", 100))
@@ -47,6 +49,11 @@ PRIVACY = (
 )
 
 logger = logging.getLogger(__name__)
+
+
+AS_RECORDED = "as the file says"
+UNITS = (AS_RECORDED, "V", "mV", "uV", "nV")
+NOT_NUMBERED = "channels have names"
 
 
 def open_upload(path: str | None) -> mne.io.BaseRaw:
@@ -84,12 +91,13 @@ def describe_montage(report: RecordingReport) -> list[list[str]]:
     return rows
 
 
-def describe_recording(report: RecordingReport) -> str:
-    """Return a summary as HTML, every text of the file escaped."""
+def describe_recording(report: RecordingReport, electrodes: str) -> str:
+    """Return a summary as HTML, every text of the file escaped; `electrodes` says how many the model knows."""
     used = len(report.channels)
     lines = [
         f"{report.duration / 60:.1f} minutes at {report.sampling_rate:g} Hz; {used} of "
         f"{len(report.recorded_channels)} channels are used.",
+        f"{electrodes[:1].upper()}{electrodes[1:]}.",
         f"Missing electrodes of the model: {', '.join(report.missing) or 'none'}.",
         f"Steps: {'; '.join(report.steps)}.",
         *(f"Note: {warning}" for warning in report.warnings),
@@ -110,12 +118,18 @@ class Analysis:
         self.classify = classify
         self.folder = folder
 
-    def __call__(self, path: str | None, overlap: float) -> list[Any]:
+    def __call__(
+        self, path: str | None, overlap: float, unit: str = AS_RECORDED, montage: str = NOT_NUMBERED
+    ) -> list[Any]:
         """Analyse a file; returns the values of the page's outputs, or a sentence and empty ones."""
         try:
-            return self.analyse(open_upload(path), overlap)
+            known = {
+                "unit": None if unit == AS_RECORDED else unit,
+                "montage": None if montage == NOT_NUMBERED else montage,
+            }
+            return self.analyse(open_upload(path), overlap, {name: value for name, value in known.items() if value})
         except (ValueError, OSError) as error:
-            return [sentence(self._without_path(str(error), path), error=True)] + [None] * 6
+            return [sentence(self._without_path(message_on(PAGE, error), path), error=True)] + [None] * 6
         except Exception:
             # The cause is for the log: its text could hold paths of this machine.
             logger.exception("An analysis failed.")
@@ -124,19 +138,28 @@ class Analysis:
     def _without_path(self, message: str, path: str | None) -> str:
         return message.replace(f"{Path(path).parent}{os.sep}", "") if path else message
 
-    def analyse(self, raw: mne.io.BaseRaw, overlap: float) -> list[Any]:
-        """Normalise, label, and ask for the importance of each channel."""
-        normalised, report = normalize_raw(raw, self.classify.feature_extractor)
+    def analyse(self, raw: mne.io.BaseRaw, overlap: float, known: dict[str, str] | None = None) -> list[Any]:
+        """Normalise, label, and ask for the importance of each channel.
+
+        Args:
+            raw: The recording.
+            overlap: Of the windows.
+            known: `unit` and `montage`, where the visitor has said them.
+        """
+        known = known or {}
+        normalised, report = normalize_raw(raw, self.classify.feature_extractor, **known)
         # A classifier adapted to the electrodes of one data set wants the recording as it is.
-        recording = raw if self.classify.feature_extractor.electrode_names else normalised
-        predictions = self.classify(recording, overlap=overlap, progress=False)
+        as_it_is = self.classify.feature_extractor.electrode_names is not None
+        recording, known = (raw, known) if as_it_is else (normalised, {})
+        predictions = self.classify(recording, overlap=overlap, progress=False, **known)
+        report.warnings += predictions.report.warnings
         return [
             sentence(self._verdict(predictions)),
-            describe_recording(report),
+            describe_recording(report, predictions.report.electrodes),
             describe_montage(report),
             self._draw_traces(normalised),
             self._draw_predictions(predictions),
-            self._draw_importance(recording, predictions),
+            self._draw_importance(recording, predictions, known),
             self._save(predictions),
         ]
 
@@ -160,10 +183,10 @@ class Analysis:
             return None
         return plot_classification(predictions)
 
-    def _draw_importance(self, recording: mne.io.BaseRaw, predictions: list[dict[str, Any]]):
+    def _draw_importance(self, recording: mne.io.BaseRaw, predictions: list[dict[str, Any]], known: dict[str, str]):
         if "scores" not in predictions[0] or not any(each["usable"] and not each["partial"] for each in predictions):
             return None
-        importance = self.classify.channel_importance(recording)
+        importance = self.classify.channel_importance(recording, **known)
         on_scalp = {normalize_channel_name(name): value for name, value in importance.items()}
         on_scalp = {name: value for name, value in on_scalp.items() if name in CHANNEL_VOCABULARY}
         if not on_scalp:
@@ -206,6 +229,13 @@ def build_app(model: str | None, folder: Path) -> gr.Blocks:
             with gr.Column(scale=1):
                 upload = gr.File(label="Recording", file_types=[".edf", ".bdf", ".gdf"], elem_id="upload")
                 overlap = gr.Slider(0, 0.75, value=0, step=0.25, label="Overlap of windows")
+                unit = gr.Dropdown(UNITS, value=AS_RECORDED, label="Unit of the numbers", elem_id="unit")
+                cap = gr.Dropdown(
+                    [NOT_NUMBERED, *known_caps()],
+                    value=NOT_NUMBERED,
+                    label="Cap, where channels are numbered",
+                    elem_id="cap",
+                )
                 analyse = gr.Button("Analyse", variant="primary", elem_id="analyse")
                 gr.Examples(
                     [[str(path)] for path in examples],
@@ -229,7 +259,7 @@ def build_app(model: str | None, folder: Path) -> gr.Blocks:
                 files = gr.File(label="Results", file_count="multiple", interactive=False, elem_id="downloads")
         analyse.click(
             Analysis(classify, downloads),
-            inputs=[upload, overlap],
+            inputs=[upload, overlap, unit, cap],
             outputs=[outcome, summary, montage, traces, predictions, importance, files],
             api_name="analyse",
         )
