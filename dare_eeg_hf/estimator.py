@@ -10,6 +10,7 @@ scores = cross_val_score(classifier, X, y, groups=subjects, cv=LeaveOneGroupOut(
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from numbers import Real
 from pathlib import Path
@@ -29,11 +30,14 @@ from sklearn.utils.validation import (
 )
 
 from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
+from dare_eeg_hf.feature_extraction_dare_eeg import EegWarning
 from dare_eeg_hf.montage import match_channels
+from dare_eeg_hf.signal_dare_eeg import MICROVOLTS, canonical_unit
 from dare_eeg_hf.training.classifier_setup import build_classifier, prepare_inputs
 from dare_eeg_hf.training.feature_statistics import feature_statistics
 from dare_eeg_hf.training.finetuning import FinetuningArguments, finetune, predict_probabilities
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
+from dare_eeg_hf.usability_dare_eeg import judge_trials
 
 
 class ReadsWindows:
@@ -96,6 +100,21 @@ class ReadsWindows:
             )
         return _unlabelled(signals, self.electrode_names_, rate, unit)
 
+    def _usable(self, windows: LabelledWindows) -> np.ndarray:
+        """Which windows hold signal enough for an answer (W,); a warning names the others."""
+        scale = MICROVOLTS[canonical_unit(windows.unit)]
+        signals = [np.asarray(signal * scale, np.float32) for signal in windows.signals]
+        reasons = judge_trials(signals, windows.sampling_rate)
+        unusable = [f"{index} ({reason})" for index, reason in enumerate(reasons) if reason]
+        if unusable:
+            more = f" and {len(unusable) - 8} more" if len(unusable) > 8 else ""
+            warnings.warn(
+                f"{len(unusable)} of {len(reasons)} windows hold no usable signal: {', '.join(unusable[:8])}{more}",
+                EegWarning,
+                stacklevel=3,
+            )
+        return np.array([reason is None for reason in reasons], bool)
+
 
 def _epochs_in(X) -> list:
     """MNE Epochs, alone or as the list of single trials that scikit-learn makes of them when it selects; else []."""
@@ -104,9 +123,13 @@ def _epochs_in(X) -> list:
 
 
 def _eeg_channels(epochs) -> list[str]:
-    kept = [name for name, kind in zip(epochs.ch_names, epochs.get_channel_types(), strict=True) if kind == "eeg"]
+    """The EEG channels that are not marked bad."""
+    kinds = dict(zip(epochs.ch_names, epochs.get_channel_types(), strict=True))
+    kept = [name for name, kind in kinds.items() if kind == "eeg" and name not in epochs.info["bads"]]
     if not kept:
-        raise ValueError(f"the Epochs have no EEG channel; their channels are {', '.join(epochs.ch_names)}")
+        raise ValueError(
+            f"the Epochs have no EEG channel that is not marked bad; their channels are {', '.join(epochs.ch_names)}"
+        )
     return kept
 
 
@@ -209,9 +232,15 @@ class DareEegFeatures(ReadsWindows, TransformerMixin, BaseEstimator):
             )
 
     def transform(self, X) -> np.ndarray:
-        """(W, 2 * S * D) features of windows (W, C, T)."""
+        """(W, 2 * S * D) features of windows (W, C, T); NaN, and a warning, for those without usable signal."""
         windows = self._read_as_fitted(X)
-        return feature_statistics(self.encoder_, prepare_inputs(self.feature_extractor_, windows))
+        usable = self._usable(windows)
+        features = np.full((len(windows), len(self.get_feature_names_out())), np.nan, np.float32)
+        # Where nothing is usable the feature extractor may know why: a wrong unit, say.
+        inputs = prepare_inputs(self.feature_extractor_, windows.select(np.flatnonzero(usable | ~usable.any())))
+        if usable.any():
+            features[usable] = feature_statistics(self.encoder_, inputs)
+        return features
 
 
 class DareEegClassifier(ReadsWindows, ClassifierMixin, BaseEstimator):
@@ -325,6 +354,7 @@ class DareEegClassifier(ReadsWindows, ClassifierMixin, BaseEstimator):
             label_names=[str(name) for name in self.classes_],
             subjects=None if groups is None else [str(group) for group in groups],
         )
+        windows = self._leave_out_unusable(windows)
         train, validation = self._set_aside(windows, seed) if self.early_stopping else (windows, None)
         arguments = FinetuningArguments(
             mode=self.mode,
@@ -346,26 +376,46 @@ class DareEegClassifier(ReadsWindows, ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X) -> np.ndarray:
-        """(W, K) probabilities in the order of `classes_`."""
+        """(W, K) probabilities in the order of `classes_`; NaN, and a warning, for windows without usable signal."""
         check_is_fitted(self)
         windows = self._read_as_fitted(X)
-        return predict_probabilities(
+        usable = self._usable(windows)
+        probabilities = np.full((len(windows), len(self.classes_)), np.nan)
+        # Where nothing is usable the feature extractor may know why: a wrong unit, say.
+        answers = predict_probabilities(
             self.result_.model,
             self.result_.feature_extractor,
-            windows,
+            windows.select(np.flatnonzero(usable | ~usable.any())),
             euclidean_alignment=self.euclidean_alignment,
         )
+        if usable.any():
+            probabilities[usable] = answers
+        return probabilities
 
     def predict(self, X) -> np.ndarray:
-        """(W,) the most probable class of each window."""
+        """(W,) the most probable class of each window; None, and a warning, where there is no usable signal."""
         check_is_fitted(self)
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        probabilities = self.predict_proba(X)
+        unusable = np.isnan(probabilities).any(axis=1)
+        classes = self.classes_[np.where(unusable[:, None], 0, probabilities).argmax(axis=1)]
+        if unusable.any():
+            classes = classes.astype(object)
+            classes[unusable] = None
+        return classes
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Save the fitted classifier as a checkpoint that `from_pretrained` and the pipelines load."""
         check_is_fitted(self)
         self.result_.model.save_pretrained(folder)
         self.result_.feature_extractor.save_pretrained(folder)
+
+    def _leave_out_unusable(self, windows: LabelledWindows) -> LabelledWindows:
+        """The windows that hold signal; an error where a class has none."""
+        usable = self._usable(windows)
+        lacking = [str(name) for index, name in enumerate(self.classes_) if index not in windows.labels[usable]]
+        if lacking and usable.any():
+            raise ValueError(f"no window of {', '.join(lacking)} holds usable signal")
+        return windows.select(np.flatnonzero(usable | ~usable.any()))
 
     def _set_aside(self, windows: LabelledWindows, seed: int) -> tuple[LabelledWindows, LabelledWindows]:
         several = len(set(windows.subjects)) > 1

@@ -50,8 +50,8 @@ from .signal_dare_eeg import MICROVOLTS, canonical_unit, line_frequency
 from .usability_dare_eeg import (
     SHORTEST_LOSS,
     Loss,
+    alive_channels,
     bridge,
-    dead_channels,
     find_breaks,
     find_lost_samples,
     is_break,
@@ -731,7 +731,7 @@ def _open_arrays(
     rate, names = float(description["sampling_rate"]), [str(name) for name in description["channel_names"]]
     rows = _rows_in_use(feature_extractor, names, description["rename"], description["montage"])
     lost = [_find_lost(signal, rows, rate, description["unit"]) for signal in signals]
-    alive = _alive(lost)
+    alive = alive_channels(lost)
     opened = []
     for signal, place, codes in zip(signals, places, lost, strict=True):
         signal, losses = _mend(signal, rows, codes, alive, rate)
@@ -790,12 +790,6 @@ def _find_lost(signal: np.ndarray, rows: Mapping[str, int], rate: float, unit: s
     microvolts = (signal[list(rows.values())] * MICROVOLTS[canonical_unit(unit)]).astype(np.float32)
     lost = find_lost_samples(microvolts, rate) if len(microvolts) else None
     return np.zeros(microvolts.shape, np.uint8) if lost is None else lost
-
-
-def _alive(lost: Sequence[np.ndarray]) -> np.ndarray:
-    """Which channels carry signal in some of the trials, (channels,): the others tell nothing about interruptions."""
-    alive = ~dead_channels(np.concatenate(lost, axis=1))
-    return alive if alive.any() else ~alive
 
 
 def _mend(

@@ -30,6 +30,9 @@ BLOCK_SECONDS = 1.0
 
 HOP_SECONDS = 0.25
 
+FEWEST_SAMPLES = 8
+"""Of fewer samples nobody can say whether they are held, quiet or hum."""
+
 BRIDGED_SECONDS = 0.1
 """Less than this between two losses counts as lost with them, once they last for `SHORTEST_LOSS` together."""
 
@@ -196,7 +199,7 @@ def _lost_in_channel(values: np.ndarray, rate: float, broken: np.ndarray | None)
     for code, start, stop in _quiet_blocks(values, rate):
         codes[start:stop] = code
     for start, stop in runs(np.diff(values) == 0):
-        if stop + 1 - start >= SHORTEST_LOSS * rate:
+        if stop + 1 - start >= max(SHORTEST_LOSS * rate, FEWEST_SAMPLES):
             codes[start : stop + 1] = _HELD
     if broken is not None:
         codes = np.where(broken > 0, broken, codes)
@@ -227,10 +230,10 @@ def _quiet_blocks(values: np.ndarray, rate: float) -> Iterable[tuple[int, int, i
     Sums over blocks, which are cheap, tell which ones are worth a look at their spectrum: those hardly above the flat
     threshold, and those that vary from sample to sample as fast as mains does, which EEG never does.
     """
-    length = min(len(values), max(4, round(BLOCK_SECONDS * rate)))
-    if len(values) < 4:
+    length = min(len(values), max(FEWEST_SAMPLES, round(BLOCK_SECONDS * rate)))
+    if length < FEWEST_SAMPLES:
         return
-    starts = np.unique(np.round(np.arange(0, len(values) - length + 1, HOP_SECONDS * rate)).astype(int))
+    starts = np.unique(np.arange(0, len(values) - length + 1, HOP_SECONDS * rate).astype(int))
     if starts[-1] + length < len(values):  # the rest after the last whole hop
         starts = np.append(starts, len(values) - length)
     values = values.astype(np.float64)
@@ -324,6 +327,28 @@ def dead_channels(lost: np.ndarray) -> np.ndarray:
     """
     some = ~(lost > 0).all(axis=0)
     return (lost[:, some] > 0).mean(axis=1) > 0.9 if some.any() else np.zeros(len(lost), bool)
+
+
+def alive_channels(trials: Sequence[np.ndarray]) -> np.ndarray:
+    """Which channels carry signal in some of several trials, each (channels, samples) of `lost`: (channels,) bool."""
+    alive = ~dead_channels(np.concatenate(trials, axis=1))
+    return alive if alive.any() else ~alive
+
+
+def judge_trials(signals: Sequence[np.ndarray], rate: float) -> list[str | None]:
+    """Give the verdict on whole trials of the same channels: why each is unusable, or None.
+
+    Args:
+        signals: (channels, samples) in microvolts each. `rate`: hertz.
+    """
+    found = [find_lost_samples(signal, rate) for signal in signals]
+    lost = [
+        np.zeros(signal.shape, np.uint8) if each is None else each for signal, each in zip(signals, found, strict=True)
+    ]
+    alive = alive_channels(lost) if lost else np.zeros(0, bool)
+    return [
+        why_unusable(0.0, each.shape[1] / rate, stretches(each[alive], rate, [""] * int(alive.sum()))) for each in lost
+    ]
 
 
 def stretches(lost: np.ndarray, rate: float, channel_names: Sequence[str], onset: float = 0.0) -> list[Loss]:

@@ -18,6 +18,7 @@ from dare_eeg_hf import (
 from dare_eeg_hf.cli import main
 from dare_eeg_hf.data.recordings import RecordingError, load_recording, normalize_raw
 from dare_eeg_hf.data.windows import Rejection, cut_windows
+from dare_eeg_hf.estimator import DareEegClassifier, DareEegFeatures
 from dare_eeg_hf.feature_extraction_dare_eeg import EegWarning
 from dare_eeg_hf.hub.handler import EndpointHandler
 from dare_eeg_hf.predictions import save_annotations, save_predictions, to_annotations
@@ -280,6 +281,37 @@ def test_a_file_of_epochs_gives_one_result_a_trial(classify, encode, tmp_path):
     assert all(window["duration"] == 3 for window in predictions)
     features = encode(tmp_path / "trials-epo.fif")
     np.testing.assert_allclose(features["features"], encode(epochs)["features"], atol=1e-4)
+
+
+def test_estimators_neither_train_on_nor_answer_for_windows_without_signal(model_folder):
+    rng = np.random.default_rng(21)
+    signals = np.stack([make_signal(rng, 128, 4, channels=6) for _ in range(10)])
+    damage(signals[3], 128, "held", 0, 4, rng)
+    damage(signals[7], 128, "mains alone", 0, 4, rng)
+    options = {"channel_names": NAMES[:6], "sampling_rate": 128, "unit": "uV", "random_state": 0}
+    classifier = DareEegClassifier(model_folder, mode="linear", epochs=1, **options)
+    with pytest.warns(EegWarning, match=r"2 of 10 windows hold no usable signal: 3 \(one held value\), 7 \(mains"):
+        classifier.fit(signals, ["a", "b"] * 5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EegWarning)
+        probabilities = classifier.predict_proba(signals)
+        labels = classifier.predict(signals)
+        features = DareEegFeatures(model_folder, **options).fit(signals).transform(signals)
+    unusable = [index in (3, 7) for index in range(10)]
+    assert np.isnan(probabilities).all(axis=1).tolist() == unusable
+    assert [label is None for label in labels] == unusable
+    assert np.isnan(features).all(axis=1).tolist() == unusable
+    with pytest.warns(EegWarning), pytest.raises(ValueError, match="no window of b holds usable signal"):
+        classifier.fit(signals, ["b" if each else "a" for each in unusable])
+
+
+def test_estimators_leave_out_channels_marked_bad(model_folder):
+    raw = make_raw(make_signal(np.random.default_rng(22), 128), 128)
+    raw.info["bads"] = ["Cz"]
+    epochs = mne.make_fixed_length_epochs(raw, 4.0, preload=True, verbose="ERROR")
+    features = DareEegFeatures(model_folder).fit(epochs)
+    assert "Cz" not in features.electrode_names_
+    assert features.n_features_in_ == 18
 
 
 # ---- breaks ------------------------------------------------------------------------------------------------
