@@ -21,14 +21,19 @@ class WindowKind:
     """Windows that are alike: `count` of them, the first of which is row number `first`.
 
     Attributes:
-        channel_names: C names. samples: of each channel. sampling_rate: in Hz.
+        channel_names: C names. signal_bytes: of each signal. sampling_rate: in Hz.
     """
 
     channel_names: tuple[str, ...]
-    samples: int
+    signal_bytes: int
     sampling_rate: float
     count: int
     first: int
+
+    @property
+    def samples(self) -> float:
+        """Samples of each channel; a whole number, unless the signals are damaged."""
+        return self.signal_bytes / np.dtype(SIGNAL_DTYPE).itemsize / len(self.channel_names)
 
 
 class TableRows:
@@ -124,23 +129,28 @@ class WindowRows(torch.utils.data.Dataset):
 
     def layouts(self) -> np.ndarray:
         """Return a number (W,) per row, the same for rows with the same montage, length and sampling rate."""
+        return np.unique(self._keys()[0], axis=0, return_inverse=True)[1].reshape(-1)
+
+    def kinds(self) -> list[WindowKind]:
+        """The different montages, lengths and rates of the rows as they first come, without reading a signal."""
+        keys, montages = self._keys()
+        distinct, first, counts = np.unique(keys, axis=0, return_index=True, return_counts=True)
+        kinds = []
+        for place in np.argsort(first):
+            number, signal_bytes, rate = distinct[place].tolist()
+            names = montages[int(number)]
+            kinds.append(WindowKind(names, int(signal_bytes), rate, int(counts[place]), int(first[place])))
+        return kinds
+
+    def _keys(self) -> tuple[np.ndarray, list[tuple[str, ...]]]:
+        """Number of the montage, bytes of the signal and rate (W, 3) of each row; and the montages."""
         known: dict[tuple[str, ...], int] = {}
         keys = [np.zeros((0, 3))]
         for table, selected in zip(self._tables, self._selected, strict=True):
             numbers = np.array([known.setdefault(montage, len(known)) for montage in table.montages], dtype=np.int64)
             key = np.stack([numbers[table.montage_numbers], table.signal_bytes, table.sampling_rates], axis=1)
             keys.append(key if selected is None else key[selected])
-        return np.unique(np.concatenate(keys), axis=0, return_inverse=True)[1].reshape(-1)
-
-    def kinds(self) -> list[WindowKind]:
-        """The different montages, lengths and rates of the rows, in the order in which they first come."""
-        layouts = self.layouts()
-        _, first, counts = np.unique(layouts, return_index=True, return_counts=True)
-        kinds = []
-        for place, count in sorted(zip(first.tolist(), counts.tolist(), strict=True)):
-            row = self[place]
-            kinds.append(WindowKind(row["channel_names"], row["signal"].shape[1], row["sampling_rate"], count, place))
-        return kinds
+        return np.concatenate(keys), list(known)
 
     def durations(self) -> np.ndarray:
         """Return the length (W,) of each row in seconds, without reading a signal."""

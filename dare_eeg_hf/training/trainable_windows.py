@@ -57,6 +57,11 @@ def check_trainable(
 def check_kind(kind: WindowKind, config: DareEegConfig, crop_patches: int | None, where: str) -> None:
     """Raise a ValueError where windows of this kind, the first of which is `where`, cannot be trained on."""
     windows = f"{kind.count} windows of the corpus {where}"
+    if not kind.samples or kind.samples % 1:
+        raise ValueError(
+            f"{windows} are damaged: {kind.signal_bytes} bytes are no whole number of samples for each of "
+            f"{len(kind.channel_names)} channels. Build the windows again."
+        )
     if kind.sampling_rate != config.sampling_rate:
         raise ValueError(
             f"{windows} are stored at {kind.sampling_rate:g} Hz, and the model works at {config.sampling_rate} Hz: "
@@ -76,7 +81,7 @@ def check_kind(kind: WindowKind, config: DareEegConfig, crop_patches: int | None
             f"{windows} have the channels {named}, none of which is in the pre-training montage. To train on the "
             f"whole vocabulary, set {WHOLE_VOCABULARY}; or leave the corpus out."
         )
-    patches = -(-kind.samples // config.patch_size)
+    patches = -(-int(kind.samples) // config.patch_size)
     try:
         check_that_masks_can_be_drawn(config, min(patches, crop_patches or patches), len(channels))
     except ValueError as error:

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import datasets
 import numpy as np
 import psutil
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -182,13 +183,18 @@ def test_what_a_worker_raises_is_not_its_death(error):
     assert not is_dead_worker(raised.value)
 
 
-def test_damaged_window_in_the_data(arguments, windows_folder, tmp_path):
-    table = pq.read_table(windows_folder(16) / "train.parquet")
+@pytest.mark.parametrize("streamed", [False, True])
+def test_damaged_window_in_the_data(arguments, windows_folder, streamed):
+    """What is there to be looked at is named before the first step; a stream's later rows, when they come."""
+    table = pa.concat_tables([pq.read_table(windows_folder(16) / "train.parquet")] * 6)
     signals = table.column("signal").to_pylist()
-    signals[:4] = [b"cut short"] * 4
-    broken = table.set_column(0, "signal", [signals])
-    with pytest.raises(PretrainingError, match="Reading the training data failed in step"):
-        pretrain(PretrainingArguments(**arguments()), datasets.Dataset(broken))
+    signals[-4:] = [b"cut short"] * 4
+    broken = datasets.Dataset(table.set_column(0, "signal", [signals]))
+    message = r"4 windows of the corpus noise \(the first in recording 0\) are damaged: 9 bytes"
+    if streamed:
+        broken, message = broken.to_iterable_dataset(), "Reading the training data failed in step"
+    with pytest.raises((PretrainingError, ValueError), match=message):
+        pretrain(PretrainingArguments(**arguments(max_steps=30)), broken)
 
 
 def test_a_folder_with_a_run_is_not_overwritten(arguments, windows):

@@ -7,7 +7,9 @@ import pytest
 import torch
 from accelerate import Accelerator
 
+from dare_eeg_hf import modeling_dare_eeg
 from dare_eeg_hf.data.loading import WindowCollator
+from dare_eeg_hf.training.launching import cpu_threads
 from dare_eeg_hf.training.metrics_log import read_metrics
 from dare_eeg_hf.training.pretraining import PretrainingArguments, PretrainingError, pretrain
 from dare_eeg_hf.training.pretraining_run import PretrainingRun
@@ -35,11 +37,18 @@ def test_batches_are_dealt_out_once_and_everybody_gets_equally_many(windows, str
         assert torch.equal(batch["input_values"], whole[number])
 
 
+def never_in_parts(_tokens) -> bool:
+    """Models are sharded on GPUs, where windows are not encoded in parts: each part would be a collective call, and
+    two processes with different masks have different numbers of them."""
+    return False
+
+
 def validate_sharded(rank, arguments, train, validation, result):
     """One of two processes: FSDP2's fully_shard on the CPU, where every forward pass needs both."""
     from torch.distributed.fsdp import fully_shard
 
     Accelerator.prepare = lambda self, *objects: objects  # would wrap the model for DDP
+    modeling_dare_eeg.runs_in_cache = never_in_parts
     run = PretrainingRun(PretrainingArguments(**arguments), train, validation, None)
     assert run.processes.world_size == 2
     for module in run.network.modules():
@@ -52,16 +61,19 @@ def validate_sharded(rank, arguments, train, validation, result):
 
 
 def test_a_sharded_model_is_validated_where_the_batches_cannot_be_shared_out_equally(
-    arguments, windows, in_two_processes, tmp_path
+    arguments, windows, in_two_processes, tmp_path, monkeypatch
 ):
     """Three batches, two processes: same losses, same invariance as one process finds, and nobody waits for ever."""
     train, validation = windows(16), windows(10, seed=1)
     in_two_processes(validate_sharded, arguments(), train, validation, tmp_path / "sharded.json")
     sharded = json.loads((tmp_path / "sharded.json").read_text())
-    whole = validate(PretrainingRun(PretrainingArguments(**arguments()), train, validation, None))
+    monkeypatch.setattr(modeling_dare_eeg, "runs_in_cache", never_in_parts)
+    with cpu_threads(1):
+        whole = validate(PretrainingRun(PretrainingArguments(**arguments()), train, validation, None))
     assert sharded.keys() == whole.keys()
     for name in whole.keys() - {"invariance"}:
-        assert sharded[name] == pytest.approx(whole[name], rel=1e-5), name
+        # The same operations on the same batches; only the double-precision sum over batches has another order.
+        assert sharded[name] == pytest.approx(whole[name], rel=3 * 2.0**-53), name
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_is_never_the_best(arguments, windows):
