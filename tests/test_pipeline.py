@@ -253,7 +253,8 @@ def test_wrong_models_are_refused(tiny_config, eyes_recordings, tmp_path):
         (12, {}, "A int is no recording"),
         (np.ones((1, 20)), {"channel_names": ["Cz"], "sampling_rate": 256, "unit": "uV"}, "shorter than one patch"),
         ("recording", {"overlap": 1.0}, "overlap must be at least 0 and below 1"),
-        ("recording", {"speed": 3}, r"does not know \['speed'\]"),
+        ("recording", {"speed": 3}, r"does not know speed; it takes"),
+        ("recording", {"overlp": 0.5}, r"overlp \(did you mean overlap\?\)"),
         ("recording", {"unit": "uV"}, "brings its own unit"),
     ],
 )
