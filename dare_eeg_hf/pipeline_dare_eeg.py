@@ -26,6 +26,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
 
+from .argument_names import suggest
 from .coverage_dare_eeg import ElectrodeCoverage, Features, Predictions
 from .feature_extraction_dare_eeg import EegWarning
 from .inputs_dare_eeg import (
@@ -265,7 +266,8 @@ class EegPipeline(Pipeline):
             *self._own_parameters,
         }
         if unknown := set(kwargs) - known:
-            raise ValueError(f"{self.task} does not know {sorted(unknown)}; it takes {sorted(known)}.")
+            listed = ", ".join(suggest(name, known) for name in sorted(unknown))
+            raise ValueError(f"{self.task} does not know {listed}; it takes {', '.join(sorted(known))}.")
         forward = {key: kwargs.pop(key) for key in ("pooling",) if key in kwargs}
         return kwargs, forward, {}
 

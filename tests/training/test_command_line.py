@@ -1,6 +1,7 @@
 """Settings from defaults, files and flags."""
 
 import argparse
+from pathlib import Path
 
 import pytest
 
@@ -91,3 +92,9 @@ def test_unknown_options_suggest_the_nearest_of_the_command(capsys):
         parser.parse_args(["predict", "--ovewrite"])
     assert exit_status.value.code == 2
     assert "--ovewrite (did you mean --overwrite?)" in capsys.readouterr().err
+
+
+def test_every_command_of_the_package_suggests_options():
+    package = Path(__file__).resolve().parents[2] / "dare_eeg_hf"
+    plain = [str(file) for file in package.rglob("*.py") if "= argparse.ArgumentParser(" in file.read_text("utf-8")]
+    assert not plain
