@@ -6,12 +6,13 @@ from pathlib import Path
 
 import mne
 
-from .edf import dimension_scale
+from .edf import voltage_unit
 from .errors import RecordingError, RecordingWarning
 from .line_endings import describe_damage
 from .text import decode_file, folder_of_copies
 
-_UNITS = {1.0: "V", 1e-3: "mV", 1e-6: "µV", 1e-9: "nV"}
+_UNITS = ("V", "mV", "µV", "uV", "nV")
+"""As MNE spells them."""
 
 
 def read_brainvision(path: Path, **options) -> mne.io.BaseRaw:
@@ -73,7 +74,7 @@ def _declared(content: bytes) -> str | None:
 
 
 def _entry(text: str, key: str, otherwise: str) -> str:
-    found = re.search(rf"^\s*{key}\s*=\s*(.+?)\s*$", text, re.MULTILINE | re.IGNORECASE)
+    found = re.search(rf"^[ \t]*{key}[ \t]*=[ \t]*(\S.*?)\s*?$", text, re.MULTILINE | re.IGNORECASE)
     return found[1] if found else otherwise
 
 
@@ -81,8 +82,7 @@ def _plain(text: str) -> str:
     """The text with every voltage in the spelling that MNE knows."""
 
     def known(match: re.Match) -> str:
-        scale = dimension_scale(match[2])
-        return match[1] + (_UNITS.get(scale, match[2]) if match[2] not in ("V", "mV", "µV", "uV", "nV") else match[2])
+        return match[1] + (match[2] if match[2] in _UNITS else voltage_unit(match[2]) or match[2])
 
     return re.sub(r"^(Ch\d+=[^,\n]*,[^,\n]*,[^,\n]*,)([^,\r\n]+)", known, text.lstrip("\ufeff"), flags=re.MULTILINE)
 

@@ -182,23 +182,23 @@ def correct_units(raw: mne.io.BaseRaw, dimensions: list[str]) -> None:
     """
     extras = raw._raw_extras[0]
     for row, dimension in enumerate(dimensions):
-        volts = dimension_scale(dimension)
-        factor = 1.0 if volts is None else volts / extras["units"][row]
+        unit = voltage_unit(dimension)
+        volts = extras["units"][row] if unit is None else MICROVOLTS[unit] * 1e-6
+        factor = volts / extras["units"][row]
         if not 0.999 < factor < 1.001 and raw.get_channel_types([row]) != ["stim"]:
             extras["units"][row] = volts
             if raw.preload:
                 raw._data[row] *= factor
 
 
-def dimension_scale(dimension: str) -> float | None:
-    """Volts per unit of a physical dimension, given as Latin-1; None where it is no voltage.
+def voltage_unit(dimension: str) -> str | None:
+    """The unit of a physical dimension, given in Unicode or as Latin-1; None where it is no voltage.
 
     Micro is the only prefix that is not an ASCII letter, and every encoding has another byte for it (a question mark
     where it was lost).
     """
-    unit = re.sub(r"^([^\x20-\x7e]+|\?)(?=[vV]$)", "u", dimension.strip("\x00 "))
     try:
-        return MICROVOLTS[canonical_unit(unit)] * 1e-6
+        return canonical_unit(re.sub(r"^([^\x20-\x7e]+|\?)(?=[vV]$)", "u", dimension.strip("\x00 ")))
     except ValueError:
         return None
 

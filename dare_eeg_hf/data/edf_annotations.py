@@ -17,6 +17,9 @@ from .timeline import Timeline, place_annotations
 
 _LIST = re.compile(rb"([+-]\d+(?:[.,]\d*)?)(?:\x15([\d.,]*))?\x14([^\x00]*)\x00")
 
+JITTER = 0.1
+"""Seconds."""
+
 
 class Entry(NamedTuple):
     """One annotation as the file has it: seconds since the file's start time, and the record that stores it."""
@@ -69,7 +72,8 @@ def set_edf_annotations(raw: mne.io.BaseRaw, path: Path, header: EdfHeader, enco
 def edf_timeline(stamps: np.ndarray, seconds: float, rate: float, decimals: int) -> Timeline | None:
     """Find where the time stamps of the records jump; None where they follow the records.
 
-    A difference below half a sample, or below what the stamps' decimals can express, is no jump.
+    A difference below half a sample, or below what the stamps' decimals can express, is no jump. Time stamps that go
+    back and forth by less than `JITTER` were taken from a clock of their own: signals are not lost and won again.
 
     Args:
         stamps: (R,) seconds at which each record began, counted from the first; NaN where the file does not say.
@@ -85,7 +89,17 @@ def edf_timeline(stamps: np.ndarray, seconds: float, rate: float, decimals: int)
     stamps = stamps[last] + (count - last) * seconds
     rounded = abs(seconds * 10**decimals - round(seconds * 10**decimals)) > 1e-6
     tolerance = max(0.5 / rate, 10.0**-decimals if rounded else 0.0) * (1 - 1e-6)
-    jumped = np.abs(np.diff(stamps) - seconds) >= tolerance
+    jumps = np.diff(stamps) - seconds
+    off = np.ptp(stamps - count * seconds)
+    if (jumps >= tolerance).any() and (jumps <= -tolerance).any() and off < JITTER:
+        warnings.warn(
+            f"the records' time stamps waver by {1000 * off:.3g} ms, as those of a computer's clock do; they were not "
+            "taken for interruptions",
+            RecordingWarning,
+            stacklevel=3,
+        )
+        return None
+    jumped = np.abs(jumps) >= tolerance
     edges = np.concatenate([[0], np.flatnonzero(jumped) + 1, [len(stamps)]])
     clocks, positions, drifts = [], [], False
     for begin, end in pairwise(edges):

@@ -8,6 +8,7 @@ What was put in can be taken out again:
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,7 +83,7 @@ def _describe_insertion(path: Path, restored: int, expected: int | None) -> str:
         )
     return said + (
         "Get the file again, as binary, or take them out: "
-        f"python -m dare_eeg_hf.data.line_endings {path} restored{path.suffix}"
+        f"python -m dare_eeg_hf.data.line_endings {shlex.quote(str(path))} restored{path.suffix}"
     )
 
 

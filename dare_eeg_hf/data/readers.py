@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import shutil
 import stat
 import tempfile
@@ -299,18 +298,14 @@ def _read_fif(path: Path, **options) -> mne.io.BaseRaw | mne.BaseEpochs:
 
 
 def _read_eeglab(path: Path, **options) -> mne.io.BaseRaw | mne.BaseEpochs:
+    # MATLAB stores two bytes a letter; unless told, scipy takes the lower one of each and decodes them as UTF-8.
+    codec = {"uint16_codec": options.get("uint16_codec", "utf-16-le")}
     try:
-        return mne.io.read_raw_eeglab(path, verbose="WARNING", **options)
+        return mne.io.read_raw_eeglab(path, verbose="WARNING", **{**options, **codec})
     except TypeError as error:
         if "number of trials" not in str(error):
             raise
-        return mne.io.read_epochs_eeglab(path, verbose="ERROR")
-    except ValueError as error:
-        # scipy decodes MATLAB's 16-bit texts as UTF-8 unless told otherwise, and fails in one of these two ways.
-        if "uint16_codec" in options or not re.search("buffer is too small|codec can't decode", str(error)):
-            raise
-        warnings.warn("texts that are not UTF-8 were read as Latin-1", RecordingWarning, stacklevel=4)
-        return _read_eeglab(path, **options, uint16_codec="latin1")
+    return mne.io.read_epochs_eeglab(path, verbose="ERROR", **codec)
 
 
 def _read_gdf(path: Path, **options) -> mne.io.BaseRaw:

@@ -29,6 +29,9 @@ tables of a folder. A text table needs the first two fields, an array `channel_n
 import gzip
 import json
 import os
+import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +41,8 @@ import pandas as pd
 
 from ..remedies_dare_eeg import Remedy
 from ..signal_dare_eeg import MICROVOLTS, canonical_unit
-from .errors import RecordingError
+from .errors import RecordingError, RecordingWarning
+from .text import decode_file
 from .timeline import boundaries
 
 TABLE_FORMATS: dict[str, tuple[str, ...]] = {
@@ -104,7 +108,7 @@ def load_sidecar(path: Path, sidecar: dict | str | os.PathLike | None) -> dict[s
     else:
         source = str(where)
         try:
-            description = json.loads(Path(where).read_text(encoding="utf-8"))
+            description = json.loads(decode_file(Path(where).read_bytes())[0])
         except (OSError, ValueError) as error:
             raise RecordingError(f"{path}: its sidecar {where} cannot be read: {error}") from error
     if not isinstance(description, dict):
@@ -133,15 +137,21 @@ def _to_raw(signal: np.ndarray, names: list[str], sidecar: dict[str, Any]) -> mn
 def _read_text(path: Path, sidecar: dict[str, Any]) -> mne.io.RawArray:
     header = sidecar.get("header", _has_header(path))
     delimiter = sidecar.get("delimiter") or _guess_delimiter(path)
-    frame = pd.read_csv(
+    read = partial(
+        pd.read_csv,
         path,
         sep=delimiter,
         decimal="," if delimiter == ";" else ".",  # where columns are parted by semicolons, numbers often have commas
         header=0 if header else None,
         skipinitialspace=True,
-        encoding_errors="replace",
         comment=None if header else "#",
     )
+    encoding = _encoding(path)
+    try:
+        frame = read(encoding=encoding)
+    except UnicodeDecodeError:
+        warnings.warn(f"texts in {path.name} that are not UTF-8 were read as Latin-1", RecordingWarning, stacklevel=5)
+        frame = read(encoding="latin-1")
     frame.columns = [str(column).strip() for column in frame.columns]
     return _columns_to_raw(path, frame, sidecar)
 
@@ -205,9 +215,19 @@ def _annotate_runs(values: np.ndarray, texts: dict[str, str], rate: float) -> mn
     )
 
 
+def _encoding(path: Path) -> str:
+    """UTF-16 where the file begins like it (as Excel's Unicode text does), UTF-8 otherwise."""
+    with _opener(path)(path, "rb") as file:
+        encoding = decode_file(file.read(400))[1]
+    return encoding if encoding.startswith("utf-16") else "utf-8"
+
+
+def _opener(path: Path) -> Callable:
+    return gzip.open if path.name.lower().endswith(".gz") else open
+
+
 def _first_lines(path: Path, count: int = 2) -> list[str]:
-    opener = gzip.open if path.name.lower().endswith(".gz") else open
-    with opener(path, "rt", encoding="utf-8", errors="replace") as file:
+    with _opener(path)(path, "rt", encoding=_encoding(path), errors="replace") as file:
         return [line for _, line in zip(range(count), file, strict=False)]
 
 

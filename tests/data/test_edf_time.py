@@ -232,6 +232,12 @@ def test_rounded_time_stamps_are_no_jumps():
     np.testing.assert_allclose(edf_timeline(stamps, seconds, rate, decimals=3).breaks, [10.0])
 
 
+def test_time_stamps_that_waver_are_no_jumps():
+    stamps = np.arange(200) + np.random.default_rng(0).normal(0, 0.01, 200)
+    with pytest.warns(RecordingWarning, match="waver by .* ms"):
+        assert edf_timeline(stamps, 1.0, RATE, decimals=6) is None
+
+
 def test_a_clock_that_drifts_without_jumps_keeps_events_at_their_samples():
     stamps = np.arange(1000) * 1.0005
     timeline = edf_timeline(stamps, 1.0, RATE, decimals=6)
@@ -282,3 +288,21 @@ def test_records_of_no_length_are_refused(tmp_path, write_edf_plus):
     path.write_bytes(content)
     with pytest.raises(RecordingError, match="records last 0 s, so the sampling rate is unknown"):
         read_raw(path)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_sample_is_found_by_the_time_it_was_recorded_at(seed):
+    """The clock of each sample, spelled out, against the timeline: gaps and records of any length."""
+    random = np.random.default_rng(seed)
+    per_record = int(random.integers(2, 50))
+    seconds = per_record / RATE
+    gaps = np.where(random.random(60) < 0.1, random.uniform(0.05, 20, 60), 0)
+    stamps = np.arange(60) * seconds + np.cumsum(gaps) - gaps[0]
+    timeline = edf_timeline(stamps, seconds, RATE, decimals=9)
+    clock = (stamps[:, None] + np.arange(per_record) / RATE).ravel()
+    for sample in random.choice(len(clock), 50):
+        onset, duration = timeline.locate(float(clock[sample]) + 1e-9, 5.0)
+        assert onset * RATE == pytest.approx(sample, abs=1e-3)
+        inside = ((clock >= clock[sample]) & (clock < clock[sample] + 5.0 + 1e-9)).sum()
+        if clock[sample] + 5.0 < clock[-1]:
+            assert duration * RATE == pytest.approx(inside, abs=1.001)

@@ -92,6 +92,7 @@ def test_a_recording_without_any_line_feed_but_in_its_texts_is_read(tmp_path, va
     assert len(read_raw(path).annotations) == 60
 
 
+@pytest.mark.filterwarnings("ignore:Number of records from the header")
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.99])
 def test_a_truncated_recording_is_not_called_converted(recording, share):
     recording.write_bytes(recording.read_bytes()[: int(recording.stat().st_size * share)])

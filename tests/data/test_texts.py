@@ -1,13 +1,15 @@
 """Texts in any encoding: they never refuse a recording, and never change the scale of a signal."""
 
+import json
 import warnings
 
 import mne
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.io
 
-from dare_eeg_hf.data.edf import dimension_scale
+from dare_eeg_hf.data.edf import voltage_unit
 from dare_eeg_hf.data.readers import read_epochs, read_raw
 from dare_eeg_hf.data.recordings import RecordingError, RecordingWarning
 
@@ -87,10 +89,10 @@ def test_microvolts_in_any_encoding_are_microvolts(tmp_path, name, preload, writ
 
 
 @pytest.mark.parametrize(
-    ("dimension", "volts"), [("V", 1.0), ("mV", 1e-3), ("nV", 1e-9), ("", None), ("%", None), ("degC", None)]
+    ("dimension", "unit"), [("V", "V"), ("mV", "mV"), ("nV  ", "nV"), ("", None), ("%", None), ("°C", None)]
 )
-def test_other_dimensions(dimension, volts):
-    assert dimension_scale(dimension) == (None if volts is None else pytest.approx(volts))
+def test_other_dimensions(dimension, unit):
+    assert voltage_unit(dimension) == unit
 
 
 def test_texts_of_the_header_refuse_nothing(tmp_path, write_edf_plus):
@@ -176,11 +178,7 @@ def test_brainvision_data_copied_as_text_are_refused(tmp_path):
 # ---- other formats -------------------------------------------------------------------------------------------
 
 
-def test_eeglab_boundaries_have_no_length_and_lie_before_a_sample(tmp_path):
-    events = np.array(
-        [("boundary", 1001.5, 400.0), ("square", 1101.0, 0.0), ("boundary", 2002.5, 800.0)],
-        dtype=[("type", object), ("latency", object), ("duration", object)],
-    )
+def write_eeglab(folder, events):
     fields = {
         "setname": "rec",
         "nbchan": float(len(NAMES)),
@@ -191,15 +189,35 @@ def test_eeglab_boundaries_have_no_length_and_lie_before_a_sample(tmp_path):
         "xmax": 19.995,
         "data": SIGNAL.astype(np.float32),
         "chanlocs": np.array([(name,) for name in NAMES], dtype=[("labels", object)]),
-        "event": events,
+        "event": np.array(events, dtype=[("type", object), ("latency", object), ("duration", object)]),
         "epoch": [],
         "icawinv": [],
         "icaweights": [],
         "icasphere": [],
         "icaact": [],
     }
-    scipy.io.savemat(tmp_path / "rec.set", {"EEG": fields}, appendmat=False)
-    raw, messages = read(tmp_path / "rec.set")
+    scipy.io.savemat(folder / "rec.set", {"EEG": fields}, appendmat=False)
+    return folder / "rec.set"
+
+
+@pytest.mark.parametrize("text", ["Größe", "闭眼闭眼睛"])
+def test_eeglab_texts_as_matlab_writes_them_are_read(tmp_path, text):
+    path = write_eeglab(tmp_path, [("GrXXeGrXXe", 101.0, 0.0), ("square", 1101.0, 0.0)])
+    # MATLAB stores two bytes a letter (type 4); scipy writes UTF-8 (type 16). Ten bytes are five letters then.
+    content = path.read_bytes()
+    at = content.index(b"GrXXeGrXXe") - 8
+    assert content[at:][:8] == np.array([16, 10], "<i4").tobytes()
+    content = content[:at] + np.array([4, 10], "<i4").tobytes() + text.encode("utf-16-le") + content[at + 18 :]
+    dims = content.rindex(np.array([1, 10], "<i4").tobytes(), 0, at)
+    path.write_bytes(content[:dims] + np.array([1, 5], "<i4").tobytes() + content[dims + 8 :])
+    raw, _ = read(path)
+    check_signal(raw)
+    assert list(raw.annotations.description) == [text, "square"]
+
+
+def test_eeglab_boundaries_have_no_length_and_lie_before_a_sample(tmp_path):
+    events = [("boundary", 1001.5, 400.0), ("square", 1101.0, 0.0), ("boundary", 2002.5, 800.0)]
+    raw, messages = read(write_eeglab(tmp_path, events))
     found = [(a["description"], a["onset"] * RATE, a["duration"]) for a in raw.annotations]
     assert found == [("boundary", 1001, 0), ("square", pytest.approx(1100), 0), ("boundary", 2002, 0)]
     assert any("interrupted 2 times" in message for message in messages)
@@ -281,3 +299,28 @@ def test_gdf_segments_after_the_first_are_breaks(tmp_path):
 @pytest.mark.parametrize("name", MICRO)
 def test_microvolts_of_gdf_in_any_encoding_are_microvolts(tmp_path, name, file):
     check_signal(read(write_gdf(tmp_path / file, MICRO[name], [(0, 769)]))[0])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
+def test_tables_in_any_encoding(tmp_path, encoding):
+    frame = pd.DataFrame(SIGNAL.T, columns=NAMES)
+    frame["Größe"] = ["" if i < 1000 else "öffnen" for i in range(len(frame))]
+    frame.to_csv(tmp_path / "x.csv", index=False, encoding=encoding)
+    sidecar = {
+        "sampling_rate": RATE,
+        "unit": "μV",
+        "channel_names": NAMES,
+        "annotations": {"Größe": {"öffnen": "eyes open"}},
+    }
+    (tmp_path / "x.csv.json").write_text(json.dumps(sidecar), encoding="utf-8")
+    raw, _ = read(tmp_path / "x.csv")
+    check_signal(raw)
+    assert [(a["onset"], a["description"]) for a in raw.annotations] == [(5.0, "eyes open")]
+
+
+@pytest.mark.parametrize(("encoding", "unit"), [("latin-1", "µV"), ("utf-16", "μV"), ("utf-8", "μV")])
+def test_sidecars_in_any_encoding(tmp_path, encoding, unit):
+    pd.DataFrame(SIGNAL.T, columns=NAMES).to_csv(tmp_path / "x.csv", index=False)
+    text = f'{{"sampling_rate": {RATE}, "unit": "{unit}", "channel_names": {json.dumps(NAMES)}}}'
+    (tmp_path / "x.csv.json").write_bytes(text.encode(encoding))
+    check_signal(read(tmp_path / "x.csv")[0])
