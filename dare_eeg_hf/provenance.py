@@ -131,11 +131,13 @@ def _differences(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str
     if kept["version"] != wanted["version"]:
         found.append(f"by version {kept['version']} of dare_eeg_hf, this is {wanted['version']}")
     before, now = kept["settings"], wanted["settings"]
-    found += [
-        f"with {name}={before.get(name)!r}, not {now.get(name)!r}"
-        for name in dict.fromkeys([*before, *now])
-        if before.get(name) != now.get(name)
-    ]
+    for name in dict.fromkeys([*before, *now]):
+        if name not in before:
+            found.append(f"without {name}={now[name]!r}")
+        elif name not in now:
+            found.append(f"with {name}={before[name]!r}")
+        elif before[name] != now[name]:
+            found.append(f"with {name}={before[name]!r}, not {now[name]!r}")
     return found
 
 

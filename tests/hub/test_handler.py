@@ -118,6 +118,31 @@ def test_bad_requests_get_a_sentence(endpoint, request_body, message):
     assert "/tmp" not in error
 
 
+def noise(names, scale=20.0):
+    signal = np.random.default_rng(0).normal(0, scale, (len(names), 1024))
+    return array(channel_names=list(names), signal=signal.tolist())
+
+
+def test_remedies_can_be_sent_with_the_request_that_is_told_of_them(endpoint):
+    numbered = noise([f"E{number}" for number in range(1, 65)])
+    error = requests.post(endpoint, json=numbered, timeout=60).json()["error"]
+    assert 'send "montage": "NAME" among the parameters' in error
+    assert "montage=" not in error
+    sent = {**numbered, "parameters": {"montage": "GSN-HydroCel-64_1.0"}}
+    assert "label" in requests.post(endpoint, json=sent, timeout=60).json()[0]
+    error = requests.post(endpoint, json=noise(["C3", "Cz", "C4"], 2e5), timeout=60).json()["error"]
+    assert 'send "unit": ' in error
+
+
+def test_few_electrodes_are_said_in_the_answer(endpoint):
+    few = requests.post(endpoint, json=noise(["C3", "Cz", "C4"]), timeout=60).json()
+    assert "3 of the 58 electrodes" in few[0]["warning"]
+    many = requests.post(
+        endpoint, json=noise("Fp1 Fp2 F7 F3 Fz F4 F8 C3 Cz C4 P7 P3 Pz P4 P8 O1 O2".split()), timeout=60
+    )
+    assert "warning" not in many.json()[0]
+
+
 def test_limits_are_checked_before_anything_is_decoded_or_read(handler, monkeypatch):
     monkeypatch.setattr(handler_module, "MAX_FILE_BYTES", 1000)
     monkeypatch.setattr(handler_module, "MAX_SAMPLES", 100)
