@@ -20,7 +20,7 @@ from dare_eeg_hf.data.corpus import EegCorpus
 from dare_eeg_hf.data.parts import PARTS_FOLDER, part_paths
 from dare_eeg_hf.data.recordings import normalize_raw
 from dare_eeg_hf.data.simulation import simulate_recordings
-from dare_eeg_hf.data.windows import decode_signal, label_from_name
+from dare_eeg_hf.data.windows import Rejection, decode_signal, label_from_name
 
 MONTAGE = "Fp1 Fp2 F3 Fz F4 C3 Cz C4 P3 Pz P4 O1 Oz O2".split()
 
@@ -105,8 +105,6 @@ def test_the_card_states_contract_terms_and_counts(built):
 
 def test_the_closing_table_counts_files_windows_minutes_and_reasons(source, tmp_path):
     class Strict(Simulated):
-        from dare_eeg_hf.data.windows import Rejection
-
         rejection = Rejection(largest_uv=60.0)
 
     table = str(build(Strict(), source, tmp_path))
