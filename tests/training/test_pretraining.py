@@ -223,11 +223,11 @@ def test_corpora_of_different_montages_are_mixed(arguments, windows):
     assert result.metrics["loss"] > 0
 
 
-def test_gradient_checkpointing_changes_nothing_but_rounding(arguments, windows, tmp_path):
+def test_gradient_checkpointing_changes_no_bit(arguments, windows, tmp_path):
+    """What is computed again is computed by the same operations."""
     run({**arguments(max_steps=3), "output_dir": tmp_path / "plain"}, windows(16))
     run({**arguments(max_steps=3), "output_dir": tmp_path / "less", "gradient_checkpointing": True}, windows(16))
-    for expected, found in zip(losses(tmp_path / "plain"), losses(tmp_path / "less"), strict=True):
-        assert found["loss"] == pytest.approx(expected["loss"], abs=1e-5)
+    assert_same_run(tmp_path / "plain", tmp_path / "less", 3)
 
 
 def test_regional_compiling_compiles_the_blocks_in_place(tiny_config):
