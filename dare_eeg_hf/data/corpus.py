@@ -135,7 +135,9 @@ class EegCorpus:
 
     def __init_subclass__(cls, **kwargs) -> None:
         super().__init_subclass__(**kwargs)
-        refuse_misspelt_names(vars(cls), {*EegCorpus.__annotations__, *dir(EegCorpus)}, f"The corpus {cls.__name__}")
+        declared = [name for name in vars(cls) if name.islower()]  # others are classes and constants of its own
+        known = {*EegCorpus.__annotations__, *dir(EegCorpus)}
+        refuse_misspelt_names(declared, known, f"The corpus {cls.__name__}")
 
     def __init__(self, feature_extractor: DareEegFeatureExtractor | None = None):
         self.feature_extractor = feature_extractor or DareEegFeatureExtractor()
