@@ -352,7 +352,7 @@ class DareEegClassifier(ReadsWindows, ClassifierMixin, BaseEstimator):
             sampling_rate=rate,
             unit=unit,
             label_names=[str(name) for name in self.classes_],
-            subjects=None if groups is None else [str(group) for group in groups],
+            subjects=None if groups is None else list(groups),
         )
         windows = self._leave_out_unusable(windows)
         train, validation = self._set_aside(windows, seed) if self.early_stopping else (windows, None)

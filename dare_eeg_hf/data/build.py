@@ -79,14 +79,16 @@ class BuildResult:
         return not self.failed and not self.missing
 
     def emptiness(self) -> list[str]:
-        """Sentences about windows that had to be there and are not, with the events that the recordings do hold."""
+        """Sentences about windows that had to be there and are not, with what the recordings do hold."""
         some = any(record.windows for record in self.records)
         if self.missing or (some and not self.empty_classes):
             return []
         texts = sum((Counter(record.texts) for record in self.records), Counter())
-        held = f"; the annotations of the recordings: {texts_with_counts(texts)}"
+        labels = sum((Counter(record.labels) for record in self.records), Counter())
+        held = f"; windows there are: {texts_with_counts(labels)}" if labels else ""
+        held += f"; annotations of the recordings: {texts_with_counts(texts)}" if texts else ""
         if not some:
-            return ["no recording gave a window" + (held if self.expected or texts else "")]
+            return ["no recording gave a window" + held]
         return [f"no window is of the class {name}{held}" for name in self.empty_classes]
 
     def __str__(self) -> str:

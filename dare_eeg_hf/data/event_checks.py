@@ -44,8 +44,6 @@ def _number(text: str) -> float | None:
 
 def texts_with_counts(texts: Mapping[str, int], most: int = 20) -> str:
     """`'T0' (15), 'T1' (8)`: the most frequent ones first."""
-    if not texts:
-        return "no event at all"
     shown = Counter(texts).most_common(most)
     more = f" and {len(texts) - most} other texts" if len(texts) > most else ""
     return ", ".join(f"{text!r} ({count})" for text, count in shown) + more

@@ -122,13 +122,21 @@ def _texts(name: str, content: Path | bytes) -> Iterator[tuple[str | int, str]]:
             header = file.read(struct.unpack("<Q", file.read(8))[0])
         yield "metadata", header.decode("utf-8", errors="replace")
     elif name.endswith(TABLE_SUFFIXES):
-        source = pa.BufferReader(content) if isinstance(content, bytes) else content
-        for place, value in table_texts(source):
+        yield from _texts_of_table(content)
+    else:
+        with _opened(content) as file:
+            yield from _texts_of(file)
+
+
+def _texts_of_table(content: Path | bytes) -> Iterator[tuple[str | int, str]]:
+    """Texts of a Parquet or Arrow file; one that is damaged, or only called so, is searched like any other."""
+    try:
+        for place, value in table_texts(pa.BufferReader(content) if isinstance(content, bytes) else content):
             if isinstance(value, str):
                 yield place, value
             else:
                 yield from ((place, text) for _, text in _texts_of(io.BytesIO(value)))
-    else:
+    except (pa.ArrowInvalid, OSError):
         with _opened(content) as file:
             yield from _texts_of(file)
 

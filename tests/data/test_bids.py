@@ -111,6 +111,13 @@ def test_channels_that_the_recording_lacks_are_named(folder):
     assert "the recording has no channel called Pz" in warned[0]
 
 
+def test_side_files_without_a_row_are_no_mistake(folder):
+    write(folder, "events.tsv", "onset\tduration\ttrial_type\n")
+    write(folder, "channels.tsv", "name\ttype\tstatus\n")
+    raw, warned = opened(folder)
+    assert (events(raw), warned) == ({}, [])
+
+
 def test_whole_side_files_warn_of_nothing(folder):
     write(folder, "events.tsv", "onset\tduration\ttrial_type\n1\t0\tgo\n5\tn/a\tstop\n")
     write(folder, "channels.tsv", "name\ttype\tstatus\n" + "".join(f"{name}\tEEG\tgood\n" for name in NAMES))

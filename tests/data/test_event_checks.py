@@ -40,7 +40,6 @@ def test_texts_match_as_spelled_then_without_blanks_then_by_number(wanted, found
 def test_texts_are_listed_with_counts_the_most_frequent_first():
     assert texts_with_counts(Counter({"a": 1, "b": 3})) == "'b' (3), 'a' (1)"
     assert texts_with_counts(Counter({str(n): 1 for n in range(25)})).endswith("and 5 other texts")
-    assert texts_with_counts({}) == "no event at all"
 
 
 def raw_with(annotations=(), stim=None, name="STI 014", kind="stim", seconds=10) -> mne.io.RawArray:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from dare_eeg_hf import DareEegConfig
 from dare_eeg_hf.data.simulation import simulate_recordings
+from dare_eeg_hf.data.windows import windows_table
 from dare_eeg_hf.evaluation import benchmark
 from dare_eeg_hf.evaluation.baselines import FREQUENCY_BANDS
 from dare_eeg_hf.evaluation.benchmark import (
@@ -29,7 +31,7 @@ from dare_eeg_hf.evaluation.benchmark import (
 )
 from dare_eeg_hf.evaluation.contestants import resolve_checkpoint, short_name
 from dare_eeg_hf.evaluation.protocols import Fold, LeakageError, check_folds, one_class_subjects
-from dare_eeg_hf.evaluation.tasks import TASKS
+from dare_eeg_hf.evaluation.tasks import EYES, TASKS
 from dare_eeg_hf.training.labelled_windows import LabelledWindows
 
 TASK = "eyes-eegmmidb"
@@ -385,6 +387,22 @@ def test_a_prepared_data_set_gives_the_windows_of_its_files_and_published_test_s
         second = from_rows.signals[from_rows.labels == label][:, order]
         # The same signal: the script knows the mains frequency, the task finds it, and rows are float16.
         assert np.corrcoef(first.ravel(), second.ravel())[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("source", ["file", "scheme"])
+def test_a_task_on_new_people_needs_to_know_who_was_recorded(tmp_path, source):
+    (tmp_path / "eegmmidb").mkdir()
+    names = {"subject": "rec01", "recording": "rec01.edf", "corpus": "mine", "subject_source": source}
+    signals, classes = np.zeros((2, 3, 1024), np.float32), EYES.label_names
+    table = windows_table(
+        signals, channel_names=["C3", "CZ", "C4"], onsets=[0, 4], labels=classes, label_names=classes, **names
+    )
+    pq.write_table(table, tmp_path / "eegmmidb" / "train.parquet")
+    if source == "scheme":
+        assert len(TASKS["eyes-eegmmidb"].load(tmp_path)) == 2
+    else:
+        with pytest.raises(ValueError, match=r"taken as a person of its own.* needs to know who was recorded"):
+            TASKS["eyes-eegmmidb"].load(tmp_path)
 
 
 def test_across_devices_trains_on_one_and_tests_on_the_other(shared):

@@ -141,6 +141,14 @@ def test_names_and_metadata_of_columns_are_searched(table, place, tmp_path):
     assert find_leaks("rows.parquet", tmp_path / "rows.parquet")[0].place == place
 
 
+@pytest.mark.parametrize("name", ["x.parquet", "x.arrow", "x.feather"])
+@pytest.mark.parametrize("before", [b"", b"PAR1", b"ARROW1\0\0"])
+def test_what_is_only_called_a_table_is_searched_as_it_is(name, before):
+    (leak,) = find_leaks(name, before + LEAK.encode("utf-16-le"))
+    assert leak.what == "an absolute path of a disk"
+    assert find_leaks(name, before) == []
+
+
 def test_names_of_tensors_are_searched():
     (leak,) = find_leaks("m.safetensors", save({LEAK: torch.zeros(1)}))
     assert leak.place == "metadata"
