@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import threading
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +13,7 @@ import mne
 import numpy as np
 import pytest
 from datasets import load_dataset
+from tqdm import tqdm
 
 from dare_eeg_hf.data import code_version
 from dare_eeg_hf.data import corpus as corpus_module
@@ -159,6 +161,12 @@ def test_shards_merged_are_what_one_build_gives(built, source, tmp_path):
         merge(Simulated(), source, tmp_path / "merged", [tmp_path])
 
 
+def build_with_a_lock_of_its_own(source, output):
+    """Build in a fork that will be killed: dying in a progress bar, it must not keep the lock of all bars."""
+    tqdm.set_lock(threading.RLock())
+    build(Simulated(), source, output)
+
+
 def test_a_build_that_is_killed_again_and_again_ends_with_the_same_bytes(built, source, tmp_path):
     seed = random.randrange(10**6)
     print("seed", seed)
@@ -169,7 +177,7 @@ def test_a_build_that_is_killed_again_and_again_ends_with_the_same_bytes(built, 
     duration = time.perf_counter() - start
     output, killed = tmp_path / "disturbed", 0
     for _ in range(12):
-        process = context.Process(target=build, args=(Simulated(), source, output))
+        process = context.Process(target=build_with_a_lock_of_its_own, args=(source, output))
         process.start()
         time.sleep(rng.uniform(0.0, duration))
         process.kill()
