@@ -119,7 +119,7 @@ def _add_inspect(commands) -> None:
 
 
 def _run_inspect(options: argparse.Namespace) -> int:
-    recordings = _find_recordings(options.recordings, options.figures)
+    recordings = _find_recordings(options.recordings, options.figures, tables=options.sidecar is not None)
     reports: list[dict[str, Any]] = []
     reading = reading_options(options)
 
@@ -203,7 +203,7 @@ def _add_predict(commands) -> None:
 def _run_predict(options: argparse.Namespace) -> int:
     if options.output is None and (options.annotations or options.figures):
         raise ValueError("--annotations and --figures need --output: a folder to write to.")
-    recordings = _find_recordings(options.recordings, options.output)
+    recordings = _find_recordings(options.recordings, options.output, tables=options.sidecar is not None)
     settings = {"overlap": options.overlap, "drop_partial": options.drop_partial, **reading_options(options)}
     classify = _load_pipeline(options, "eeg-classification")
     maker = options.output and _maker(options, settings)
@@ -272,7 +272,7 @@ def _add_embed(commands) -> None:
 
 
 def _run_embed(options: argparse.Namespace) -> int:
-    recordings = _find_recordings(options.recordings, options.output)
+    recordings = _find_recordings(options.recordings, options.output, tables=options.sidecar is not None)
     settings = {name: getattr(options, name) for name in ("overlap", "drop_partial", "window_seconds", "pooling")}
     settings |= reading_options(options)
     encode = _load_pipeline(options, "eeg-feature-extraction")
@@ -332,12 +332,13 @@ def _tell(path: Path, report: Any) -> None:
         print(f"{'warning: ' if report.warnings else ''}{path}: {message}", file=sys.stderr)
 
 
-def _find_recordings(given: Sequence[Path], results: Path | None) -> list[tuple[Path, Path]]:
+def _find_recordings(given: Sequence[Path], results: Path | None, tables: bool) -> list[tuple[Path, Path]]:
     """The files given and the recordings of the folders given, each with its path relative to what was given.
 
     Args:
         given: Files and folders.
         results: Folder that gets a result of each recording, under its relative path with another suffix.
+        tables: Whether tables of numbers count as recordings without a sidecar of their own.
 
     Raises:
         FileNotFoundError: If something given is not there.
@@ -350,7 +351,7 @@ def _find_recordings(given: Sequence[Path], results: Path | None) -> list[tuple[
         if not path.exists():
             raise FileNotFoundError(f"There is no file or folder {path}.")
         if path.is_dir() and path.suffix.lower() != ".mff":
-            inside = find_recordings(path)
+            inside = find_recordings(path, tables)
             if not inside:
                 raise ValueError(f"There is no EEG recording in {path}.")
             found += [(each, each.relative_to(path)) for each in inside]

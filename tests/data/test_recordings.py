@@ -15,6 +15,7 @@ import pytest
 import scipy.io
 from scipy.signal import welch
 
+from dare_eeg_hf.data.pieces import PiecewiseNormalizer
 from dare_eeg_hf.data.recordings import (
     RecordingError,
     RecordingWarning,
@@ -195,6 +196,27 @@ def test_bad_channels_can_be_named_or_marked_in_the_file():
     raw.info["bads"] = ["Cz"]
     assert normalize_raw(raw).report.bad == {"CZ": "marked bad in the file"}
     assert "CZ" in normalize_raw(raw, bad_channels=[]).raw.ch_names
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_nothing_is_named_by_the_user_but_what_the_user_named(monkeypatch):
+    assert normalize_raw(make_raw(), bad_channels=["C3"]).report.bad == {"C3": "named by the user"}
+    again = normalize_raw(make_raw()).raw
+    again.info["bads"] = ["CZ"]
+    assert normalize_raw(again).report.bad == {"CZ": "marked bad in the file"}
+
+    monkeypatch.setattr("dare_eeg_hf.data.pieces.SURVEY_SECONDS", 10.0)
+    signal = make_eeg()
+    signal[3] = 12.0 + 0.01 * np.random.default_rng(0).standard_normal(signal.shape[1])
+    signal[7] *= 30
+    normalizer = PiecewiseNormalizer(make_raw(signal), DareEegFeatureExtractor())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        normalizer(0, 1000)
+    said = " ".join(str(warning.message) for warning in caught)
+    assert "F3 (flat)" in said
+    assert "T7 (noisy" in said
+    assert "named by the user" not in said
 
 
 def test_interpolation_on_request_is_better_than_nothing_and_reported():
