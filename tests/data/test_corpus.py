@@ -22,7 +22,7 @@ from dare_eeg_hf.data.corpus import EegCorpus
 from dare_eeg_hf.data.parts import PARTS_FOLDER, part_paths
 from dare_eeg_hf.data.recordings import normalize_raw
 from dare_eeg_hf.data.simulation import simulate_recordings
-from dare_eeg_hf.data.windows import Rejection, decode_signal, label_from_name
+from dare_eeg_hf.data.windows import Event, Rejection, decode_signal, label_from_name
 
 MONTAGE = "Fp1 Fp2 F3 Fz F4 C3 Cz C4 P3 Pz P4 O1 Oz O2".split()
 
@@ -401,6 +401,20 @@ def test_a_label_outside_the_declared_classes_fails_that_file_alone(source, tmp_
     assert failure.recording == "S002/S002R02.edf"
     assert "'asleep' is outside the declared classes eyes_open, eyes_closed" in failure.error
     assert len(load_dataset(str(tmp_path), split="train")) == 15
+
+
+def test_onsets_of_a_corpus_in_milliseconds_are_named_with_what_they_look_like(source, tmp_path):
+    class Milliseconds(Simulated):
+        def events(self, raw, recording):
+            return [Event(1000.0, 4.0), Event(9000.0, 4.0)]
+
+    result = build(Milliseconds(), source, tmp_path)
+    assert result.complete
+    (sentence,) = result.emptiness()
+    assert sentence.startswith("no recording gave a window")
+    assert "S001R01.edf: 2 of 2 events lie after its end (21.0 s), up to 9000 s; they look like milliseconds" in str(
+        result
+    )
 
 
 def test_amplitudes_many_thousand_times_off_fail_with_the_likely_unit(tmp_path):
