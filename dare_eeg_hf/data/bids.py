@@ -66,10 +66,10 @@ def participants_twice(root: Path) -> list[str]:
     try:
         rows = read_side_table(path, ("participant_id",))
     except ValueError as error:
-        return [str(error)]
+        return [f"the participants cannot be read: {str(error).replace(str(path), path.name)}"]
     twice = rows[rows["participant_id"].str.casefold().duplicated(keep=False)]
     groups = twice.groupby(twice["participant_id"].str.casefold())
-    return [f"{path.name} lists {name} in {listed_lines(group.index)}" for name, group in groups]
+    return [f"BIDS lists {name} in {listed_lines(group.index)} of {path.name}" for name, group in groups]
 
 
 def find_side_file(path: Path, suffix: str) -> Path | None:

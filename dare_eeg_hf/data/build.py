@@ -107,6 +107,8 @@ class BuildResult:
         lines += [f"  rejected {count:>7}: {reason}" for reason, count in reasons.most_common()]
         warned = Counter(message for record in built for message in record.warnings)
         lines += [f"  in {count} recordings: {message}" for message, count in warned.most_common(MOST_WARNINGS)]
+        if len(warned) > MOST_WARNINGS:
+            lines.append(f"  more warnings, in recordings.jsonl: {len(warned) - MOST_WARNINGS}")
         lines += [f"  failed {record.recording}: {record.error}" for record in self.failed]
         lines += [f"  not built yet: {name}" for name in self.missing]
         lines += [f"  {remark}" for remark in self.remarks]

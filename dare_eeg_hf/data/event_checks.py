@@ -71,6 +71,5 @@ def warn_of_events_outside(events: Iterable, seconds: float, rate: float, where:
         warn(f"{where}: {len(early)} of {len(onsets)} events lie before its start, the first at {min(early):g} s")
     if late := [onset for onset in onsets if onset > seconds]:
         guess = guess_of_onsets(onsets, seconds, rate)
-        warn(
-            f"{where}: {len(late)} of {len(onsets)} events lie after its end ({seconds:.1f} s), {max(late):g} s{guess}"
-        )
+        count = f"{len(late)} of {len(onsets)} events"
+        warn(f"{where}: {count} lie after its end ({seconds:.1f} s), the last at {max(late):g} s{guess}")

@@ -54,4 +54,5 @@ class RecordingsFolder(EegCorpus):
             return []
         first = recordings[0]
         source = first.path.parents[first.name.count("/")]
-        return [self._people.statement(), *participants_twice(source)]
+        remedy = "" if self._people.known else "; --subject-pattern tells who was recorded"
+        return [self._people.statement() + remedy, *participants_twice(source)]

@@ -129,6 +129,8 @@ def test_a_participant_listed_twice_is_named(tmp_path):
     assert participants_twice(tmp_path) == []
     table = tmp_path / "participants.tsv"
     table.write_text("participant_id\tage\nsub-01\t30\nsub-02\t31\nsub-01 \t32\n")
-    assert participants_twice(tmp_path) == ["participants.tsv lists sub-01 in 2 rows (lines 2, 4)"]
+    assert participants_twice(tmp_path) == ["BIDS lists sub-01 in 2 rows (lines 2, 4) of participants.tsv"]
     table.write_text("age\n3\n")
-    assert "lacks the column 'participant_id'" in participants_twice(tmp_path)[0]
+    (sentence,) = participants_twice(tmp_path)
+    assert "participants.tsv lacks the column 'participant_id'" in sentence
+    assert str(tmp_path) not in sentence

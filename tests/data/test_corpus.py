@@ -412,9 +412,9 @@ def test_onsets_of_a_corpus_in_milliseconds_are_named_with_what_they_look_like(s
     assert result.complete
     (sentence,) = result.emptiness()
     assert sentence.startswith("no recording gave a window")
-    assert "S001R01.edf: 2 of 2 events lie after its end (21.0 s), up to 9000 s; they look like milliseconds" in str(
-        result
-    )
+    said = "S001R01.edf: 2 of 2 events lie after its end (21.0 s), the last at 9000 s; they look like milliseconds"
+    assert said in str(result)
+    assert "more warnings, in recordings.jsonl: 1" in str(result)
 
 
 def test_amplitudes_many_thousand_times_off_fail_with_the_likely_unit(tmp_path):
