@@ -37,7 +37,7 @@ from dare_eeg_hf.training.labelled_windows import LabelledWindows
 def read_windows(data: Path, seconds: float) -> LabelledWindows:
     """Labelled windows of a prepared data set or of a folder of recordings with telling names."""
     if not data.is_dir():
-        raise SystemExit(f"{data} is no folder. {__doc__}")
+        raise SystemExit(f"error: there is no folder {data}; --data is a prepared data set or a folder of recordings")
     if any(data.rglob("*.parquet")):
         return read_prepared(data)
     for rule in (EYES, ARITHMETIC):
