@@ -32,12 +32,16 @@ def find_checkpoint(name: str | os.PathLike, *, weights: bool = True) -> str:
         return str(folder)
     if folder.is_file():
         raise FileNotFoundError(f"{name} is a file; give the folder of the checkpoint, {folder.parent}.")
-    owner = name.partition("/")[0]
-    if _HUB_ID.fullmatch(name) and not Path(owner).is_dir():
+    if may_be_on_hub(name):
         return name
     raise FileNotFoundError(
         f"There is no folder {name}, and it is no id on the Hub (owner/name) either{_similar(folder)}."
     )
+
+
+def may_be_on_hub(name: str | os.PathLike) -> bool:
+    """Whether a name that is no folder can stand for a repository on the Hub: `owner/name`, with no folder `owner`."""
+    return bool(_HUB_ID.fullmatch(str(name))) and not Path(str(name).partition("/")[0]).is_dir()
 
 
 def _check_folder(folder: Path, weights: bool) -> None:

@@ -170,8 +170,8 @@ def check_axes(shape: Sequence[int], names: Sequence[str]) -> None:
 
 
 def is_table(thing: Any) -> bool:
-    """Tell whether something is a pandas DataFrame, without importing pandas."""
-    return hasattr(thing, "columns") and hasattr(thing, "to_numpy") and hasattr(thing, "iloc")
+    """Tell whether something is a table of pandas or polars, without importing them."""
+    return hasattr(thing, "columns") and hasattr(thing, "to_numpy")
 
 
 def is_mne(thing: Any) -> bool:

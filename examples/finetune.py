@@ -46,7 +46,7 @@ CROSS_VALIDATE = (
 def read_windows(data: Path, seconds: float, subject_pattern: str | None = None) -> LabelledWindows:
     """Labelled windows of a prepared data set or of a folder of recordings with telling names."""
     if not data.is_dir():
-        raise SystemExit(f"{data} is no folder. {__doc__}")
+        raise SystemExit(f"error: there is no folder {data}; --data is a prepared data set or a folder of recordings")
     if any(data.rglob("*.parquet")):
         windows = read_prepared(data)
         return windows if subject_pattern is None else windows.with_subject_pattern(subject_pattern)

@@ -9,7 +9,10 @@ import pytest
 
 from dare_eeg_hf.checkpoints import find_checkpoint
 from dare_eeg_hf.cli import main
+from dare_eeg_hf.data.loading import load_windows
+from dare_eeg_hf.evaluation import compare_invariance
 from dare_eeg_hf.evaluation.contestants import check_contestant
+from dare_eeg_hf.hub import export
 from dare_eeg_hf.hub.handler import load_pipeline
 from dare_eeg_hf.training.pretraining import PretrainingArguments
 from dare_eeg_hf.training.starting_point import starting_config
@@ -71,6 +74,23 @@ def test_pre_training_does_not_start_from_a_mistake(place):
     for name, message in (MISTAKES[key] for key in ("a mistyped folder beside others", "a card without weights")):
         with pytest.raises(FileNotFoundError, match=message):
             starting_config(PretrainingArguments(output_dir=place / "run", initial_model=name))
+
+
+@pytest.mark.parametrize("source", ["runs/nothere", "./windows", "windows", "/nowhere/windows", "a/b/c"])
+def test_windows_that_are_not_there_are_not_sought_on_the_hub(place, source):
+    started = time.monotonic()
+    with pytest.raises(FileNotFoundError, match="neither a folder nor a repository"):
+        load_windows(source)
+    assert time.monotonic() - started < 5
+
+
+def test_export_and_comparison_do_not_start_from_a_mistake(place, capsys):
+    assert export.main(["runs/nan0", "model.onnx"]) == 1
+    assert "did you mean runs/nano?" in capsys.readouterr().err
+    assert export.main([str(WITHOUT_WEIGHTS), "model.onnx"]) == 1
+    assert "holds no weights" in capsys.readouterr().err
+    assert compare_invariance.main(["--models", "runs/nan0", "--data", "runs", "--output", "out"]) == 2
+    assert "did you mean runs/nano?" in capsys.readouterr().err
 
 
 def test_what_is_a_checkpoint_or_may_be_one_is_found(place, eyes_classifier):

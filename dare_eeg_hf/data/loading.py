@@ -15,6 +15,7 @@ from datasets import (
 )
 from torch.utils.data import DataLoader
 
+from ..checkpoints import may_be_on_hub
 from .collator import WindowCollator
 from .rows import WindowRows, check_columns
 from .streaming import WindowStream
@@ -59,7 +60,7 @@ def load_windows(source: str | Path, split: str | None = None, streaming: bool =
 
 
 def _check_source(source: str | Path) -> None:
-    if not Path(source).is_dir() and (Path(source).is_absolute() or str(source).count("/") != 1):
+    if not Path(source).is_dir() and not may_be_on_hub(source):
         raise FileNotFoundError(f"{source} is neither a folder nor a repository name of the form owner/name")
 
 

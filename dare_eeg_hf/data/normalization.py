@@ -98,6 +98,8 @@ def normalize_raw(
     _check_memory(raw, name)
     try:
         given = names_given(raw.ch_names, extractor.channel_names, rename, montage)
+        if rename and not set(rename) & set(raw.ch_names):
+            report.warn(f"rename speaks of {', '.join(list(rename)[:8])}, and none of them was recorded")
         if montage:
             near = sum(electrode is not None for electrode in given.values())
             report.steps.append(

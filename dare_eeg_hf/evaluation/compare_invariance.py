@@ -11,6 +11,7 @@ the nearest of all to its first? The windows should be of people the models have
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ import torch
 from tqdm.auto import tqdm
 
 from dare_eeg_hf.atomic_files import write_json, write_text
+from dare_eeg_hf.checkpoints import find_checkpoint
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.data.collator import WindowCollator
 from dare_eeg_hf.data.loading import load_windows
@@ -117,6 +119,8 @@ def compare(
 ) -> str:
     """Measure all models and seeds; writes invariance.md, .json and .png into `output` and returns the table."""
     check_names(models)
+    for model, seed in itertools.product(models, seeds):
+        find_checkpoint(model.replace(SEED, str(seed)))
     rows = draw_rows(data, split, windows)
     runs = [(model, seed) for model in models for seed in seeds]
     results: dict[str, list[dict]] = {short_name(model): [] for model in models}

@@ -29,6 +29,7 @@ from transformers import (
 from transformers.utils.logging import disable_progress_bar
 
 import dare_eeg_hf  # noqa: F401  (registers the model)
+from dare_eeg_hf.checkpoints import find_checkpoint
 from dare_eeg_hf.command_parser import CommandParser
 
 INPUT_NAMES = ("input_values", "channel_ids", "channel_mask", "patch_mask")
@@ -69,11 +70,14 @@ def load_for_export(checkpoint: str | Path) -> PreTrainedModel:
     """Load a checkpoint in float32, as a classifier where it is one and as the encoder otherwise.
 
     Raises:
+        FileNotFoundError: If there is no such checkpoint.
         ValueError: If it is no DARE-EEG checkpoint.
     """
+    checkpoint = find_checkpoint(checkpoint, weights=False)
     config = AutoConfig.from_pretrained(checkpoint)
     if config.model_type != "dare_eeg":
         raise ValueError(f"{checkpoint} holds a {config.model_type!r} model, not a DARE-EEG one.")
+    find_checkpoint(checkpoint)
     classifier = any(name.endswith("ForSequenceClassification") for name in config.architectures or [])
     loader = AutoModelForSequenceClassification if classifier else AutoModel
     # Plain attention: its few operations exist in every runtime.
