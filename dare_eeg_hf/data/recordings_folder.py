@@ -23,7 +23,7 @@ class RecordingsFolder(EegCorpus):
         Raises:
             FileNotFoundError: where there is none.
         """
-        found = find_recordings(source)
+        found = find_recordings(source, tables=self.sidecar is not None)
         if not found:
             raise FileNotFoundError(f"{source} holds no EEG recordings (EDF, BDF, BrainVision, EEGLAB, FIF, ...).")
         return ((path, recording_name(path, source)) for path in found)
