@@ -19,15 +19,18 @@ Tried on    the real recordings of several makers and corpora.
 
 import argparse
 import hashlib
+import json
 from pathlib import Path
 
 from dare_eeg_hf.data.command import main
 from dare_eeg_hf.data.event_checks import match_texts, texts_with_counts
 from dare_eeg_hf.data.people import listed
+from dare_eeg_hf.data.reading_arguments import add_reading_arguments, reading_options
 from dare_eeg_hf.data.recordings_folder import RecordingsFolder
 from dare_eeg_hf.data.side_tables import warn
 from dare_eeg_hf.data.triggers import annotate_from_channel, codes_of_stim_channels
 from dare_eeg_hf.data.windows import events_from_annotations, label_from_name, labels_from_table
+from dare_eeg_hf.remedies_dare_eeg import COMMAND_LINE
 
 
 class Recordings(RecordingsFolder):
@@ -36,6 +39,7 @@ class Recordings(RecordingsFolder):
     license_note = "The licence is that of the recordings."
     restricted = True
     interpolate = ()
+    surface = COMMAND_LINE
     tried_on = "real recordings of several makers"
 
     def __init__(self):
@@ -44,17 +48,17 @@ class Recordings(RecordingsFolder):
         self.event_labels: dict[str, str] = {}
         self.event_channel: str | None = None
         self.label_of: dict[str, str] = {}
+        self.true_unit, self.montage = "V", None
         self.validation, self.test = 0.0, 0.0
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Everything that the other scripts know about their corpus."""
         parser.add_argument("--name", default=self.name, help="short name of the corpus (column `corpus`)")
         parser.add_argument("--license", default=self.license, help="licence, as the Hub calls it, such as cc-by-4.0")
-        parser.add_argument("--rename", nargs="+", default=[], metavar="NAME=SITE", help="names only you can know")
         parser.add_argument(
             "--interpolate", nargs="+", default=[], metavar="SITE", help="fill these, or `bad` ones, from neighbours"
         )
-        parser.add_argument("--reader", nargs="+", default=[], metavar="OPTION=VALUE", help="e.g. data_format=int32")
+        add_reading_arguments(parser, several=True)
         parser.add_argument("--subject-pattern", metavar="REGEX", help="its first group is the person")
         parser.add_argument("--subject-table", metavar="FILE", help=".csv or .tsv with columns filename and subject")
         parser.add_argument("--labels", nargs="+", default=[], metavar="CLASS", help="the classes, in order")
@@ -81,7 +85,12 @@ class Recordings(RecordingsFolder):
         self.window_seconds, self.overlap = options.window_seconds, options.overlap
         self.tmin, self.tmax = options.tmin, options.tmax
         self.validation, self.test = options.validation, options.test
-        self.rename, self.reader_options = _pairs(options.rename), _pairs(options.reader)
+        known = reading_options(options)
+        self.rename, self.reader_options = known.get("rename", {}), known.get("reader_options", {})
+        self.true_unit, self.montage = known.get("unit", "V"), known.get("montage")
+        self.line_frequency = known.get("line_frequency", "auto")
+        if options.sidecar is not None:
+            self.sidecar = json.loads(Path(options.sidecar).read_text(encoding="utf-8"))
         self.event_labels = _pairs(options.events)
         self.interpolate = tuple(options.interpolate)
         if options.label_table:
@@ -95,6 +104,10 @@ class Recordings(RecordingsFolder):
             raise ValueError(f"--events speaks of {', '.join(unknown)}, which --labels does not have")
         if self.event_channel and not self.event_labels:
             raise ValueError("--events-from-channel needs --events: which code is which class, such as 1=left 2=right")
+
+    def normalize(self, raw, recording):
+        """With what only the user can know of the unit and the cap."""
+        return super().normalize(raw, recording, unit=self.true_unit, montage=self.montage)
 
     def split(self, recording):
         """By the name of the subject, so that it never depends on who else is there."""

@@ -585,3 +585,29 @@ def test_a_restricted_corpus_is_not_uploaded_where_others_see_it(tmp_path, hub_c
     assert "data" not in {name.split("/")[0] for name in hub_client.list_repo_files("org/open", repo_type="dataset")}
     assert main(corpus, [*out, "--push-to-hub", "org/mine"]) == 0
     assert hub_client.dataset_info("org/mine").private
+
+
+def test_what_only_the_user_knows_is_an_option_of_the_build_that_asks_for_it(tmp_path, capsys):
+    """Numbered channels in microvolts that claim to be volts: each failure names the option that helps."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "source").mkdir()
+    signal = 15 * rng.standard_normal(2560) + 10 * rng.standard_normal((64, 2560))
+    info = mne.create_info([f"E{number}" for number in range(1, 65)], 256.0, "eeg")
+    mne.io.RawArray(signal, info, verbose="ERROR").save(tmp_path / "source" / "a_raw.fif", verbose="ERROR")
+
+    def build(*options):
+        arguments = ["--source", str(tmp_path / "source"), "--output", str(tmp_path / "windows"), *options]
+        status = main(corpus_of("recordings"), arguments)
+        captured = capsys.readouterr()
+        return status, captured.out + captured.err
+
+    status, said = build()
+    assert status == 1
+    assert "give --montage NAME" in said
+    status, said = build("--montage", "GSN-HydroCel-64_1.0")
+    assert status == 1
+    assert "give --unit uV" in said
+    status, said = build("--montage", "GSN-HydroCel-64_1.0", "--unit", "microns")
+    assert "unknown unit 'microns'" in said
+    assert "give --unit uV" in said
+    assert build("--montage", "GSN-HydroCel-64_1.0", "--unit", "uV", "--mains", "50")[0] == 0

@@ -8,7 +8,7 @@ import pytest
 import torch
 from huggingface_hub import ModelCard
 from safetensors import safe_open
-from transformers import AutoFeatureExtractor, AutoModel, AutoModelForSequenceClassification
+from transformers import AutoFeatureExtractor, AutoModel, AutoModelForSequenceClassification, pipeline
 
 from dare_eeg_hf import DareEegForPreTraining
 from dare_eeg_hf.data.simulation import simulate_recordings
@@ -60,6 +60,15 @@ def test_the_classifier_tells_eyes_apart_in_simulated_recordings_of_a_cap_it_nev
     montage = "Fp1 Fp2 F7 F3 Fz F4 F8 T3 C3 Cz C4 T4 T5 P3 Pz P4 T6 O1 O2".split()
     simulate_recordings(tmp_path, subjects=4, montage=montage, sampling_rate=200, seed=1)
     assert balanced_accuracy(read_labelled_recordings(tmp_path, EYES, 4.0)) > 0.75
+
+
+def test_the_classifier_knows_the_electrodes_it_was_trained_with(tmp_path):
+    montage = "Fp1 Fp2 F7 F3 Fz F4 F8 T3 C3 Cz C4 T4 T5 P3 Pz P4 T6 O1 O2".split()
+    recording = simulate_recordings(tmp_path, subjects=1, montage=montage, seconds=10)[0]
+    report = pipeline("eeg-classification", model=str(EYES_CLASSIFIER))(recording).report
+    assert report.electrodes == "19 of the 60 electrodes the classifier was trained with are there"
+    report = pipeline("eeg-feature-extraction", model=str(NANO))(recording).report
+    assert report.electrodes == "19 of the 58 electrodes the encoder was trained with are there"
 
 
 def test_the_classifier_on_a_person_it_was_not_trained_on_whole_and_with_half_of_the_channels(shared):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..command_parser import CommandParser
+from ..remedies_dare_eeg import COMMAND_LINE, message_on
 from .build import BuildResult, build, merge
 from .corpus import EegCorpus, RecordingFile
 from .download import PHYSIONET, download_physionet
@@ -82,7 +83,7 @@ def run(corpus: EegCorpus, options: argparse.Namespace) -> int:
         if options.push_to_hub and result.complete and options.shard is None:
             _push(corpus, options)
     except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {message_on(COMMAND_LINE, error)}", file=sys.stderr)
         return 2
     if options.push_to_hub and not result.complete:
         print("not uploaded: the data set is not complete", file=sys.stderr)

@@ -12,11 +12,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import mne
 import numpy as np
 
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
+from dare_eeg_hf.remedies_dare_eeg import PYTHON
 
 from ..argument_names import refuse_misspelt_names
 from .code_version import code_version
@@ -133,6 +135,8 @@ class EegCorpus:
     physionet: str = ""
     tried_on: str = ""
 
+    surface = PYTHON  # a remedy is followed in the class that declares the corpus
+
     def __init_subclass__(cls, **kwargs) -> None:
         super().__init_subclass__(**kwargs)
         declared = [name for name in vars(cls) if name.islower()]  # others are classes and constants of its own
@@ -180,8 +184,8 @@ class EegCorpus:
         """Read a file. Most corpora have one stretch per file; one of separate trials yields each of them."""
         yield Segment(read_raw(recording.path, self.sidecar, **self.reader_options))
 
-    def normalize(self, raw: mne.io.BaseRaw, recording: RecordingFile) -> Recording:
-        """Bring a stretch to the signal contract."""
+    def normalize(self, raw: mne.io.BaseRaw, recording: RecordingFile, **options: Any) -> Recording:
+        """Bring a stretch to the signal contract; `options` of `normalize_raw` besides what is declared."""
         return normalize_raw(
             raw,
             self.feature_extractor,
@@ -190,6 +194,7 @@ class EegCorpus:
             rename=self.rename,
             line_frequency=self.line_frequency,
             file=recording.path,
+            **options,
         )
 
     def events(self, raw: mne.io.BaseRaw, recording: RecordingFile) -> Sequence[Event] | None:

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..atomic_files import replacing, write_text
+from ..remedies_dare_eeg import message_on
 from .corpus import EegCorpus, RecordingFile
 from .storage import window_features
 
@@ -69,7 +70,8 @@ def build_part(corpus: EegCorpus, recording: RecordingFile, output: Path, finger
             table = _windows_of(corpus, recording, record)
         except Exception as error:
             # Whatever a damaged file makes a reader raise, the thousand others must still be built.
-            record.error = f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"
+            message = " ".join(message_on(corpus.surface, error).split())
+            record.error = f"{type(error).__name__}: {message or 'no message'}"
     record.warnings = list(dict.fromkeys(str(warning.message) for warning in caught))
     data, note = part_paths(output, recording.name)
     data.parent.mkdir(parents=True, exist_ok=True)

@@ -40,6 +40,7 @@ def add_reading_arguments(parser: argparse.ArgumentParser, several: bool = False
     )
     group.add_argument(
         "--reader-option",
+        "--reader",
         dest="reader_options",
         type=_option,
         metavar="NAME=VALUE",
@@ -83,23 +84,22 @@ def _names(text: str) -> dict[str, str]:
         if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
             raise argparse.ArgumentTypeError(f'{text} must hold a JSON object such as {{"E36": "C3"}}')
         return names
-    return _pair(text)
+    return dict([_pair(text, *text.rpartition("=")[::2])])  # recorded names may hold the sign, electrodes do not
 
 
 def _option(text: str) -> dict[str, Any]:
     """A pair NAME=VALUE; the value may be JSON, such as a number or true, and is a text otherwise."""
-    ((name, value),) = _pair(text).items()
+    name, value = _pair(text, *text.partition("=")[::2])
     try:
         return {name: json.loads(value)}
     except ValueError:
         return {name: value}
 
 
-def _pair(text: str) -> dict[str, str]:
-    name, sign, value = text.partition("=")
-    if not (name and sign and value):
+def _pair(text: str, name: str, value: str) -> tuple[str, str]:
+    if not (name and value):
         raise argparse.ArgumentTypeError(f"{text!r} must have the form NAME=VALUE")
-    return {name: value}
+    return name, value
 
 
 def _line_frequency(text: str) -> float | str | None:

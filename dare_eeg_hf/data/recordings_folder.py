@@ -33,7 +33,8 @@ class RecordingsFolder(EegCorpus):
         Raises:
             FileNotFoundError: where there is none.
         """
-        found = {recording_name(path, source): path for path in find_recordings(source)}
+        paths = find_recordings(source, tables=self.sidecar is not None)
+        found = {recording_name(path, source): path for path in paths}
         if not found:
             raise FileNotFoundError(f"{source} holds no EEG recordings (EDF, BDF, BrainVision, EEGLAB, FIF, ...).")
         self._people = people_of(list(found), self.subject_pattern, self.subject_table)
