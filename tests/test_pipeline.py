@@ -233,11 +233,24 @@ def test_a_classifier_behind_an_adapter_gets_its_electrodes_in_order(tiny_config
         pipeline("eeg-feature-extraction", model=model, feature_extractor=extractor)
 
 
-def test_importance_points_at_the_channels_with_alpha(classify, eyes_recordings):
-    importance = classify.channel_importance(eyes_recordings[1])
-    assert set(importance) == set(load_recording(eyes_recordings[1]).report.channels)
-    frontal = np.mean([importance[name] for name in ("FP1", "FP2", "F7", "F8")])
-    assert np.mean([importance[name] for name in ("O1", "O2", "P3", "PZ")]) > frontal
+def test_importance_is_the_fall_of_the_winning_probability_without_a_channel(classify, eyes_recordings):
+    recording = load_recording(eyes_recordings[1])
+    importance = classify.channel_importance(recording.raw, max_windows=3)
+    assert set(importance) == set(recording.report.channels)
+    batch = classify.feature_extractor(recording.raw)
+    windows = torch.stack([batch["input_values"][0, :, start : start + 1024] for start in (0, 7 * 1024, 14 * 1024)])
+    names, ids = recording.raw.ch_names, batch["channel_ids"][0]
+
+    def probabilities(left_out: str | None) -> torch.Tensor:
+        present = torch.tensor([name != left_out for name in names]).expand(3, -1)
+        with torch.no_grad():
+            return classify.model(windows, ids, present).logits.softmax(-1)
+
+    whole = probabilities(None)
+    winning = whole.argmax(-1, keepdim=True)
+    falls = {name: (whole - probabilities(name)).gather(1, winning).mean().item() for name in names}
+    assert importance == pytest.approx(falls, abs=1e-5)
+    assert max(map(abs, falls.values())) > 1e-3, "something to compare"
 
 
 def test_wrong_models_are_refused(tiny_config, eyes_recordings, tmp_path):
