@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 import torch
 from datasets import load_dataset
 
-from dare_eeg_hf.data.loading import WindowCollator, load_windows, training_dataloader
-from dare_eeg_hf.data.parts import ROWS_PER_GROUP, table_writer, write_groups
-from dare_eeg_hf.data.windows import windows_table
+from dare_eeg_hf.corpora.loading import WindowCollator, load_windows, training_dataloader
+from dare_eeg_hf.corpora.parts import ROWS_PER_GROUP, table_writer, write_groups
+from dare_eeg_hf.corpora.windows import windows_table
 from dare_eeg_hf.montage import PRETRAINING_CHANNELS
 
 SHAPE = (len(PRETRAINING_CHANNELS), 1024)

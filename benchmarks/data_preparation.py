@@ -17,10 +17,10 @@ from pathlib import Path
 import mne
 import numpy as np
 
-from dare_eeg_hf.data.build import build
-from dare_eeg_hf.data.corpus import EegCorpus
-from dare_eeg_hf.data.simulation import simulate_recordings
+from dare_eeg_hf.corpora.build import build
+from dare_eeg_hf.corpora.corpus import EegCorpus
 from dare_eeg_hf.montage import CHANNEL_VOCABULARY
+from dare_eeg_hf.recordings.simulation import simulate_recordings
 
 ELECTRODES = (*CHANNEL_VOCABULARY, "AFZ", "IZ")
 

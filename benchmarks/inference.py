@@ -5,7 +5,7 @@
     python benchmarks/inference.py --preset base --profile                  where the time goes
 
 Windows are noise of the published shape (58 channels, 4 s at 256 Hz); reading and filtering are left out. Operations
-are those of matrix products and attention (training/estimate.py). The peak is the best rate of one large matrix
+are those of matrix products and attention (pretraining/estimate.py). The peak is the best rate of one large matrix
 product on this machine with the same threads and dtype. ONNX Runtime runs float32 on the CPU.
 """
 
@@ -22,7 +22,7 @@ from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.hub.export import export_checkpoint, run_onnx
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
-from dare_eeg_hf.training.estimate import forward_flops
+from dare_eeg_hf.pretraining.estimate import forward_flops
 from hardware import best_time, machine, matrix_peak
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}

@@ -16,9 +16,9 @@ import numpy as np
 from transformers import AutoFeatureExtractor, AutoModel
 from transformers.utils import logging as transformers_logging
 
-from dare_eeg_hf.training.encoder_features import attach_features
-from dare_eeg_hf.training.finetuning import FinetuningArguments, finetune
-from dare_eeg_hf.training.labelled_windows import LabelledWindows
+from dare_eeg_hf.adaptation.encoder_features import attach_features
+from dare_eeg_hf.adaptation.finetuning import FinetuningArguments, finetune
+from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from hardware import machine
 
 NANO = Path(__file__).resolve().parent.parent / "model_cards" / "dare-eeg-nano"

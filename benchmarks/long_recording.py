@@ -15,8 +15,8 @@ from pathlib import Path
 
 from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor, DareEegForSequenceClassification
 from dare_eeg_hf.configuration_dare_eeg import PRESETS
-from dare_eeg_hf.data.simulation import simulate_recordings
 from dare_eeg_hf.montage import CHANNEL_VOCABULARY
+from dare_eeg_hf.recordings.simulation import simulate_recordings
 
 MEASURED = """
 import sys, time

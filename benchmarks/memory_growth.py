@@ -18,10 +18,10 @@ import numpy as np
 import psutil
 import torch
 
-from dare_eeg_hf.data.windows import windows_table
+from dare_eeg_hf.corpora.windows import windows_table
 from dare_eeg_hf.montage import PRETRAINING_CHANNELS
-from dare_eeg_hf.training import pretraining
-from dare_eeg_hf.training.pretraining import PretrainingArguments, pretrain
+from dare_eeg_hf.pretraining import pretraining
+from dare_eeg_hf.pretraining.pretraining import PretrainingArguments, pretrain
 
 ALLOWED_GROWTH = 20 * 2**20  # bytes in 1,000 steps
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dare_eeg_hf.training.command_line import layer_settings
-from dare_eeg_hf.training.metrics_log import read_metrics
-from dare_eeg_hf.training.pretraining import PretrainingArguments, pretrain
-from dare_eeg_hf.training.pretraining_data import open_windows, split_by_subject
+from dare_eeg_hf.command_line import layer_settings
+from dare_eeg_hf.metrics_log import read_metrics
+from dare_eeg_hf.pretraining.data import open_windows, split_by_subject
+from dare_eeg_hf.pretraining.pretraining import PretrainingArguments, pretrain
 
 
 def main() -> int:

@@ -6,9 +6,9 @@
 
 A step is what training does: masks, forward, backward, AdamW, momentum encoder. Whole rounds of the same eight masks
 are timed. Windows are noise of the published shape (58 channels, 4 s at 256 Hz), so reading data is left out.
-Operations are those of matrix products and attention (training/estimate.py), for the masks that were really drawn. The
-peak is the best rate of one large matrix product on this machine in the same precision, measured in the same process.
-Each setting runs in a process of its own.
+Operations are those of matrix products and attention (pretraining/estimate.py), for the masks that were really drawn.
+The peak is the best rate of one large matrix product on this machine in the same precision, measured in the same
+process. Each setting runs in a process of its own.
 
 of floor: the step's time as a multiple of what its two large parts take alone: its attention calls, repeated by
 themselves, and all other operations at the matrix peak. 1 would be a step without any work between elements.
@@ -32,11 +32,11 @@ from torch.overrides import TorchFunctionMode
 
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
 from dare_eeg_hf.evaluation.costs import peak_megabytes
+from dare_eeg_hf.launching import checkpoint_activations, compile_model
 from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining
-from dare_eeg_hf.training.estimate import StepShape, training_flops
-from dare_eeg_hf.training.launching import checkpoint_activations, compile_model
-from dare_eeg_hf.training.schedules import parameter_groups
-from dare_eeg_hf.training.step_masks import step_masks
+from dare_eeg_hf.pretraining.estimate import StepShape, training_flops
+from dare_eeg_hf.pretraining.schedules import parameter_groups
+from dare_eeg_hf.pretraining.step_masks import step_masks
 from hardware import machine, matrix_peak, synchronize
 
 DEFAULT_BATCH_SIZE = {"nano": 64, "light": 32, "small": 16, "base": 16, "deep": 8}

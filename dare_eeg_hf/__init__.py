@@ -8,10 +8,11 @@ from transformers import (
     AutoModelForSequenceClassification,
 )
 
-from .configuration_dare_eeg import DareEegConfig
-from .feature_extraction_dare_eeg import DareEegFeatureExtractor
-from .modeling_dare_eeg import DareEegForPreTraining, DareEegForSequenceClassification, DareEegModel
-from .pipeline_dare_eeg import EegClassificationPipeline, EegFeatureExtractionPipeline, register_pipelines
+from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
+from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
+from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining, DareEegForSequenceClassification, DareEegModel
+from dare_eeg_hf.moved_names import recognise_old_names
+from dare_eeg_hf.pipeline_dare_eeg import EegClassificationPipeline, EegFeatureExtractionPipeline, register_pipelines
 
 __version__ = "0.1.0"
 
@@ -21,6 +22,7 @@ AutoModelForPreTraining.register(DareEegConfig, DareEegForPreTraining)
 AutoModelForSequenceClassification.register(DareEegConfig, DareEegForSequenceClassification)
 AutoFeatureExtractor.register(DareEegConfig, DareEegFeatureExtractor)
 register_pipelines()
+recognise_old_names()
 
 __all__ = [
     "DareEegConfig",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 
-from .argument_names import suggest
+from dare_eeg_hf.argument_names import suggest
 
 
 class CommandParser(argparse.ArgumentParser):

@@ -1,8 +1,9 @@
 """From an array or MNE object, channel names, rate and unit to the model's input: the signal contract, fulfilled.
 
 `DareEegFeatureExtractor` is the only place that turns a recorded signal into a model's input. Its attributes are the
-signal contract; they are saved in `preprocessor_config.json` beside the weights. Whole files (`data/recordings.py`) go
-through the same steps as arrays. MNE objects are recognised by what they offer: MNE is never imported.
+signal contract; they are saved in `preprocessor_config.json` beside the weights. Whole files
+(`recordings/recordings.py`) go through the same steps as arrays. MNE objects are recognised by what they offer: MNE is
+never imported.
 """
 
 import inspect

@@ -870,7 +870,7 @@ def read_file(path: str | os.PathLike, options: ReadingOptions | None = None) ->
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}.")
     try:
-        from dare_eeg_hf.data.readers import read_epochs, read_raw
+        from dare_eeg_hf.recordings.readers import read_epochs, read_raw
     except ImportError:
         read_raw = None
     if read_raw is not None:
@@ -903,7 +903,7 @@ def _open_raw(raw, feature_extractor, options: ReadingOptions) -> Recording:
     breaks, clock = find_breaks(raw), (raw.annotations.orig_time, float(raw.first_time))
     if not normalised and feature_extractor.electrode_names is None:
         try:
-            from dare_eeg_hf.data.pieces import PiecewiseNormalizer
+            from dare_eeg_hf.recordings.pieces import PiecewiseNormalizer
         except ImportError:
             PiecewiseNormalizer = None
         if PiecewiseNormalizer is not None:

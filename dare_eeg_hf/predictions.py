@@ -10,8 +10,8 @@ from typing import Any
 import mne
 import numpy as np
 
-from .atomic_files import replacing
-from .usability_dare_eeg import NO_SIGNAL
+from dare_eeg_hf.atomic_files import replacing
+from dare_eeg_hf.usability_dare_eeg import NO_SIGNAL
 
 
 def merge_predictions(predictions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

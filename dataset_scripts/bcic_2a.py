@@ -15,10 +15,10 @@ Tried on    small GDF files in this layout only.
 Unchecked   layout, event codes, access and citation were not compared with the corpus' own documentation.
 """
 
-from dare_eeg_hf.data.bci_competition import cues
-from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.corpus import EegCorpus
-from dare_eeg_hf.data.windows import Rejection
+from dare_eeg_hf.cli.prepare import main
+from dare_eeg_hf.corpora.bci_competition import cues
+from dare_eeg_hf.corpora.corpus import EegCorpus
+from dare_eeg_hf.corpora.windows import Rejection
 
 SITES = "FC3 FC1 FCZ FC2 FC4 C5 C1 C2 C6 CP3 CP1 CPZ CP2 CP4 P1 P2 POZ".split()
 

@@ -10,10 +10,10 @@ Access      https://www.bbci.de/competition/ii/; free for research, no formal li
 Tried on    the real file.
 """
 
-from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.corpus import EegCorpus, Segment
-from dare_eeg_hf.data.recordings import read_raw
-from dare_eeg_hf.data.windows import Rejection, events_from_annotations
+from dare_eeg_hf.cli.prepare import main
+from dare_eeg_hf.corpora.corpus import EegCorpus, Segment
+from dare_eeg_hf.corpora.windows import Rejection, events_from_annotations
+from dare_eeg_hf.recordings.recordings import read_raw
 
 ELECTRODES = (
     "F3 F1 FZ F2 F4 FC5 FC3 FC1 FCZ FC2 FC4 FC6 C5 C3 C1 CZ C2 C4 C6 CP5 CP3 CP1 CPZ CP2 CP4 CP6 O1 O2".split()

@@ -9,9 +9,9 @@ Access      open at https://archive.ics.uci.edu/dataset/264/eeg+eye+state; CC BY
 Tried on    the real recording.
 """
 
-from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.corpus import EegCorpus
-from dare_eeg_hf.data.windows import events_from_annotations
+from dare_eeg_hf.cli.prepare import main
+from dare_eeg_hf.corpora.corpus import EegCorpus
+from dare_eeg_hf.corpora.windows import events_from_annotations
 
 ELECTRODES = "AF3 F7 F3 FC5 T7 P7 O1 O2 P8 T8 FC6 F4 F8 AF4".split()
 STATES = {"0": "eyes_open", "1": "eyes_closed"}

@@ -8,9 +8,9 @@ Access      open at https://zenodo.org/records/1252141; CC BY 4.0 as far as is k
 Tried on    the real recordings of 22 subjects.
 """
 
-from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.corpus import EegCorpus
-from dare_eeg_hf.data.windows import labels_from_table
+from dare_eeg_hf.cli.prepare import main
+from dare_eeg_hf.corpora.corpus import EegCorpus
+from dare_eeg_hf.corpora.windows import labels_from_table
 
 ELECTRODES = "AF3 AF4 F3 F4 F7 F8 FC5 FC6 O1 O2 P7 P8 T7 T8".split()
 

@@ -19,8 +19,8 @@ from pathlib import Path
 import pandas as pd
 from pymatreader import read_mat
 
-from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.corpus import EegCorpus, Segment, raw_from_array
+from dare_eeg_hf.cli.prepare import main
+from dare_eeg_hf.corpora.corpus import EegCorpus, Segment, raw_from_array
 
 
 class M3CV(EegCorpus):

@@ -11,9 +11,9 @@ Access      open, --download gets it.
 Tried on    the real recordings of subjects 00-31.
 """
 
-from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.corpus import EegCorpus
-from dare_eeg_hf.data.windows import Rejection
+from dare_eeg_hf.cli.prepare import main
+from dare_eeg_hf.corpora.corpus import EegCorpus
+from dare_eeg_hf.corpora.windows import Rejection
 
 LABELS = {"1": "rest", "2": "arithmetic"}
 

@@ -10,10 +10,10 @@ Access      open at https://github.com/NeuroTechX/eeg-notebooks, BSD 3-Clause.
 Tried on    two real recordings.
 """
 
-from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.corpus import EegCorpus, Segment
-from dare_eeg_hf.data.recordings import read_raw
-from dare_eeg_hf.data.windows import events_from_annotations
+from dare_eeg_hf.cli.prepare import main
+from dare_eeg_hf.corpora.corpus import EegCorpus, Segment
+from dare_eeg_hf.corpora.windows import events_from_annotations
+from dare_eeg_hf.recordings.recordings import read_raw
 
 ELECTRODES = ("TP9", "AF7", "AF8", "TP10")
 MARKERS = {"N170": ("Marker0", ("house", "face")), "P300": ("Marker", ("nontarget", "target"))}

@@ -14,9 +14,9 @@ Unchecked   layout, access and citation were not compared with the corpus' own d
 
 import mne
 
-from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.corpus import EegCorpus, Segment
-from dare_eeg_hf.data.windows import label_from_name
+from dare_eeg_hf.cli.prepare import main
+from dare_eeg_hf.corpora.corpus import EegCorpus, Segment
+from dare_eeg_hf.corpora.windows import label_from_name
 
 LEVELS = {"RS": "rest", "MATBeasy": "easy", "MATBmed": "medium", "MATBdiff": "difficult"}
 

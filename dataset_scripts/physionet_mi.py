@@ -13,9 +13,9 @@ Tried on    real recordings: S001 (all runs; of R02 the first 60 s), S002-S004 (
 Unchecked   the split of the subjects was not compared with the publications that use it.
 """
 
-from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.corpus import EegCorpus
-from dare_eeg_hf.data.windows import events_from_annotations
+from dare_eeg_hf.cli.prepare import main
+from dare_eeg_hf.corpora.corpus import EegCorpus
+from dare_eeg_hf.corpora.windows import events_from_annotations
 
 RESTING_RUNS = {"01": "eyes_open", "02": "eyes_closed"}
 MOVEMENTS = {

@@ -1,8 +1,8 @@
 """Any folder of EEG recordings, or the root of a BIDS data set, as a data set of windows.
 
 Files       everything that dare_eeg_hf reads: EDF, BDF, GDF, BrainVision, EEGLAB, FIF, CNT, EGI, Nihon Kohden,
-            Persyst, and CSV, MAT, NPZ with a sidecar (see dare_eeg_hf.data.tables). What cannot be read is listed at
-            the end.
+            Persyst, and CSV, MAT, NPZ with a sidecar (see dare_eeg_hf.recordings.tables). What cannot be read is
+            listed at the end.
 Subjects    people: from --subject-table (columns filename and subject), --subject-pattern (its first group is the
             person), "sub-XX" in the path, or a naming scheme that all files follow (S001R01, Subject00_1, SC4001E0,
             chb01_03, ...). Else each folder or file is taken as a person of its own: that is said, in the card too.
@@ -22,14 +22,14 @@ import hashlib
 import json
 from pathlib import Path
 
-from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.event_checks import match_texts, texts_with_counts
-from dare_eeg_hf.data.people import listed
-from dare_eeg_hf.data.reading_arguments import add_reading_arguments, reading_options
-from dare_eeg_hf.data.recordings_folder import RecordingsFolder
-from dare_eeg_hf.data.side_tables import warn
-from dare_eeg_hf.data.triggers import annotate_from_channel, codes_of_stim_channels
-from dare_eeg_hf.data.windows import events_from_annotations, label_from_name, labels_from_table
+from dare_eeg_hf.cli.prepare import main
+from dare_eeg_hf.cli.reading_arguments import add_reading_arguments, reading_options
+from dare_eeg_hf.corpora.people import listed
+from dare_eeg_hf.corpora.recordings_folder import RecordingsFolder
+from dare_eeg_hf.corpora.windows import events_from_annotations, label_from_name, labels_from_table
+from dare_eeg_hf.recordings.event_checks import match_texts, texts_with_counts
+from dare_eeg_hf.recordings.side_tables import warn
+from dare_eeg_hf.recordings.triggers import annotate_from_channel, codes_of_stim_channels
 from dare_eeg_hf.remedies_dare_eeg import COMMAND_LINE
 
 

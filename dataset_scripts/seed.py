@@ -13,8 +13,8 @@ Unchecked   the order of clips was not compared with label.mat, nor layout, rate
             own documentation.
 """
 
-from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.film_clips import FilmClips
+from dare_eeg_hf.cli.prepare import main
+from dare_eeg_hf.corpora.film_clips import FilmClips
 
 EMOTIONS = {-1: "negative", 0: "neutral", 1: "positive"}
 CLIPS = (1, 0, -1, -1, 0, 1, -1, 0, 1, 1, 0, -1, 0, 1, -1)

@@ -13,9 +13,9 @@ Unchecked   the orders of clips were not compared with ReadMe.txt, nor layout, r
             own documentation.
 """
 
-from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.film_clips import FilmClips
-from dare_eeg_hf.data.windows import Rejection
+from dare_eeg_hf.cli.prepare import main
+from dare_eeg_hf.corpora.film_clips import FilmClips
+from dare_eeg_hf.corpora.windows import Rejection
 
 EMOTIONS = ("neutral", "sad", "fear", "happy")
 CLIPS_OF_SESSION = {

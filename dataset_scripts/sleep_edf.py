@@ -16,11 +16,11 @@ Unchecked   layout, file names and citation were not compared with the corpus' o
 
 import mne
 
-from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.corpus import EegCorpus, Segment
-from dare_eeg_hf.data.recordings import Recording, RecordingReport
-from dare_eeg_hf.data.windows import Event, Rejection, events_from_annotations
+from dare_eeg_hf.cli.prepare import main
+from dare_eeg_hf.corpora.corpus import EegCorpus, Segment
+from dare_eeg_hf.corpora.windows import Event, Rejection, events_from_annotations
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
+from dare_eeg_hf.recordings.recordings import Recording, RecordingReport
 
 STAGES = {
     "Sleep stage W": "W",

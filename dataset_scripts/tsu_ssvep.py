@@ -17,9 +17,9 @@ Unchecked   the order of frequencies was not compared with Freq_Phase.mat, nor l
 
 from pymatreader import read_mat
 
-from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.corpus import EegCorpus, Segment, raw_from_array
-from dare_eeg_hf.data.windows import Event
+from dare_eeg_hf.cli.prepare import main
+from dare_eeg_hf.corpora.corpus import EegCorpus, Segment, raw_from_array
+from dare_eeg_hf.corpora.windows import Event
 
 FREQUENCIES = [f"{8 + target % 8 + 0.2 * (target // 8):.1f}_hz" for target in range(40)]
 CUE_SECONDS, FLICKER_SECONDS = 0.5, 5.0

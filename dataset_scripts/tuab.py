@@ -14,9 +14,9 @@ Tried on    small files in this layout only.
 Unchecked   layout, counts, access and citation were not compared with the corpus' own documentation.
 """
 
-from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.corpus import EegCorpus
-from dare_eeg_hf.data.windows import Rejection, label_from_name
+from dare_eeg_hf.cli.prepare import main
+from dare_eeg_hf.corpora.corpus import EegCorpus
+from dare_eeg_hf.corpora.windows import Rejection, label_from_name
 
 CLINICAL = "FP1 FP2 F3 F4 C3 C4 P3 P4 O1 O2 F7 F8 T7 T8 P7 P8 FZ CZ PZ".split()
 

@@ -18,9 +18,9 @@ Unchecked   layout, label numbers, access and citation were not compared with th
 
 import pandas as pd
 
-from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.corpus import EegCorpus
-from dare_eeg_hf.data.windows import Event, Rejection
+from dare_eeg_hf.cli.prepare import main
+from dare_eeg_hf.corpora.corpus import EegCorpus
+from dare_eeg_hf.corpora.windows import Event, Rejection
 
 CLINICAL = "FP1 FP2 F3 F4 C3 C4 P3 P4 O1 O2 F7 F8 T7 T8 P7 P8 FZ CZ PZ".split()
 CLASSES = {1: "spsw", 2: "gped", 3: "pled", 4: "eyem", 5: "artf", 6: "bckg"}

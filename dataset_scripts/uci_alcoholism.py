@@ -10,9 +10,9 @@ Access      open at https://archive.ics.uci.edu/dataset/121/eeg+database; CC BY 
 Tried on    180 real trials of 20 subjects.
 """
 
-from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.corpus import EegCorpus
-from dare_eeg_hf.data.windows import label_from_name
+from dare_eeg_hf.cli.prepare import main
+from dare_eeg_hf.corpora.corpus import EegCorpus
+from dare_eeg_hf.corpora.windows import label_from_name
 
 
 class UciAlcoholism(EegCorpus):

@@ -22,11 +22,11 @@ import mne
 import numpy as np
 
 from dare_eeg_hf.child_process import run_python
-from dare_eeg_hf.data.recordings import find_recordings, load_recording
-from dare_eeg_hf.data.simulation import simulate_recordings
 from dare_eeg_hf.evaluation.tasks import EYES, subject_of
 from dare_eeg_hf.montage import normalize_channel_name
-from dare_eeg_hf.training.report import draw_reconstruction
+from dare_eeg_hf.pretraining.report import draw_reconstruction
+from dare_eeg_hf.recordings.recordings import find_recordings, load_recording
+from dare_eeg_hf.recordings.simulation import simulate_recordings
 from dare_eeg_hf.visualization import plot_loss_curves, plot_scalp_map
 
 EXAMPLES = Path(__file__).resolve().parent

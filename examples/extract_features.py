@@ -13,7 +13,7 @@ from transformers import pipeline
 
 import dare_eeg_hf  # noqa: F401  (registers the models and pipelines)
 from dare_eeg_hf.checkpoints import find_checkpoint
-from dare_eeg_hf.data.recordings import find_recordings
+from dare_eeg_hf.recordings.recordings import find_recordings
 
 
 def main(arguments: list[str] | None = None) -> None:

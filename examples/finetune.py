@@ -20,25 +20,25 @@ import logging
 from pathlib import Path
 
 from dare_eeg_hf import DareEegConfig
-from dare_eeg_hf.atomic_files import write_text
-from dare_eeg_hf.checkpoints import find_checkpoint
-from dare_eeg_hf.command_parser import CommandParser
-from dare_eeg_hf.data.people import REMEDY, listed
-from dare_eeg_hf.evaluation.metrics import classification_metrics
-from dare_eeg_hf.evaluation.protocols import Fold, fixed_split
-from dare_eeg_hf.evaluation.tasks import ARITHMETIC, EYES, read_labelled_recordings, read_prepared
-from dare_eeg_hf.training.finetuning import (
+from dare_eeg_hf.adaptation.finetuning import (
     MODES,
     FinetuningArguments,
     FinetuningResult,
     finetune,
     predict_probabilities,
 )
-from dare_eeg_hf.training.labelled_windows import LabelledWindows
+from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
+from dare_eeg_hf.atomic_files import write_text
+from dare_eeg_hf.checkpoints import find_checkpoint
+from dare_eeg_hf.command_parser import CommandParser
+from dare_eeg_hf.corpora.people import REMEDY, listed
+from dare_eeg_hf.evaluation.metrics import classification_metrics
+from dare_eeg_hf.evaluation.protocols import Fold, fixed_split
+from dare_eeg_hf.evaluation.tasks import ARITHMETIC, EYES, read_labelled_recordings, read_prepared
 
 CROSS_VALIDATE = (
     "One split, not a result: other test subjects give another figure. Cross-validate over subjects, with "
-    "cross_val_score, DareEegClassifier (dare_eeg_hf.estimator) and groups, or with grouped_k_fold "
+    "cross_val_score, DareEegClassifier (dare_eeg_hf.adaptation.estimator) and groups, or with grouped_k_fold "
     "(dare_eeg_hf.evaluation.protocols) and finetune."
 )
 

@@ -14,7 +14,7 @@
 Settings come from the flags, then from --config, then from the published recipe. Several --data are mixed. Recordings
 are cut into windows once, into OUTPUT/windows, and whole subjects are held out for validation; whether subjects are
 known to be people is said, and --subject-pattern tells where names do not. The model, ready for
-from_pretrained, is in OUTPUT at the end; `python -m dare_eeg_hf.training.report OUTPUT` draws how the run went.
+from_pretrained, is in OUTPUT at the end; `python -m dare_eeg_hf.pretraining.report OUTPUT` draws how the run went.
 """
 
 import argparse
@@ -27,13 +27,12 @@ from pathlib import Path
 from datasets import Dataset
 from huggingface_hub.errors import StrictDataclassError
 
+from dare_eeg_hf.command_line import HelpFormatter, add_fields, fit_to_fields, parse_assignments, read_yaml
 from dare_eeg_hf.command_parser import CommandParser
-from dare_eeg_hf.data.people import REMEDY, are_known, statement
+from dare_eeg_hf.corpora.people import REMEDY, are_known, statement
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
-from dare_eeg_hf.training.command_line import HelpFormatter, add_fields, fit_to_fields, parse_assignments, read_yaml
-from dare_eeg_hf.training.launching import LaunchError, main_process_first
-from dare_eeg_hf.training.pretraining import PretrainingArguments, PretrainingError, pretrain
-from dare_eeg_hf.training.pretraining_data import (
+from dare_eeg_hf.launching import LaunchError, main_process_first
+from dare_eeg_hf.pretraining.data import (
     describe,
     is_prepared,
     open_validation_windows,
@@ -42,7 +41,8 @@ from dare_eeg_hf.training.pretraining_data import (
     source_of_subjects,
     split_by_subject,
 )
-from dare_eeg_hf.training.starting_point import signal_contract
+from dare_eeg_hf.pretraining.pretraining import PretrainingArguments, PretrainingError, pretrain
+from dare_eeg_hf.pretraining.starting_point import signal_contract
 
 
 def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, PretrainingArguments]:

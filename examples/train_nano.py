@@ -65,7 +65,7 @@ def main() -> None:
         *("--config", EXAMPLES / "configs" / "nano_open.yaml"),
         *(("--set", *options.set) if options.set else ()),
     )
-    run_python("-m", "dare_eeg_hf.training.report", options.output)
+    run_python("-m", "dare_eeg_hf.pretraining.report", options.output)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def hub_server():
 @pytest.fixture(scope="session")
 def eyes_recordings(tmp_path_factory):
     """Simulated 19-channel EDF files of two subjects, 61 s each: eyes open, eyes closed, eyes open, eyes closed."""
-    from dare_eeg_hf.data.simulation import simulate_recordings
+    from dare_eeg_hf.recordings.simulation import simulate_recordings
 
     montage = "Fp1 Fp2 F7 F3 Fz F4 F8 T7 C3 Cz C4 T8 P7 P3 Pz P4 P8 O1 O2".split()
     return simulate_recordings(tmp_path_factory.mktemp("eyes"), subjects=2, seconds=61, montage=montage)
@@ -86,7 +86,7 @@ def eyes_classifier(tmp_path_factory, eyes_recordings):
     import torch
 
     from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor, DareEegForSequenceClassification
-    from dare_eeg_hf.data.recordings import load_recording
+    from dare_eeg_hf.recordings.recordings import load_recording
 
     extractor = DareEegFeatureExtractor()
     windows, labels = [], []

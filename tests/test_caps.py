@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from dare_eeg_hf.caps_dare_eeg import candidate_caps, electrodes_of_cap, numbered_channels
-from dare_eeg_hf.data.recordings import RecordingError, normalize_raw
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.montage import CHANNEL_VOCABULARY, match_channels
+from dare_eeg_hf.recordings.recordings import RecordingError, normalize_raw
 
 EGI_64 = [f"E{number}" for number in range(1, 65)]
 EGI_128 = [f"E{number}" for number in range(1, 129)]

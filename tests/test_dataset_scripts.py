@@ -15,11 +15,11 @@ from datasets import load_dataset
 from huggingface_hub import HfApi
 from scipy.io import savemat
 
-from dare_eeg_hf.data.build import build
-from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.corpus import RecordingFile
-from dare_eeg_hf.data.simulation import simulate_recordings
-from dare_eeg_hf.data.windows import decode_signal
+from dare_eeg_hf.cli.prepare import main
+from dare_eeg_hf.corpora.build import build
+from dare_eeg_hf.corpora.corpus import RecordingFile
+from dare_eeg_hf.corpora.windows import decode_signal
+from dare_eeg_hf.recordings.simulation import simulate_recordings
 
 SCRIPTS = Path(__file__).parents[1] / "dataset_scripts"
 CLASSES = {

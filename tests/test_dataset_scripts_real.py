@@ -10,10 +10,10 @@ import pytest
 from datasets import load_dataset
 from scipy.io import loadmat
 
-from dare_eeg_hf.data.build import build
-from dare_eeg_hf.data.command import main
-from dare_eeg_hf.data.corpus import EegCorpus, RecordingFile
-from dare_eeg_hf.data.windows import Rejection, decode_signal
+from dare_eeg_hf.cli.prepare import main
+from dare_eeg_hf.corpora.build import build
+from dare_eeg_hf.corpora.corpus import EegCorpus, RecordingFile
+from dare_eeg_hf.corpora.windows import Rejection, decode_signal
 
 
 def corpus_of(name):

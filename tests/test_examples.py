@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from dare_eeg_hf import DareEegFeatureExtractor, DareEegModel
-from dare_eeg_hf.data.simulation import simulate_recordings
+from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.hub.cards import write_model_card
-from dare_eeg_hf.training.labelled_windows import LabelledWindows
+from dare_eeg_hf.recordings.simulation import simulate_recordings
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -20,8 +20,6 @@ from dare_eeg_hf import (
     DareEegForSequenceClassification,
     DareEegModel,
 )
-from dare_eeg_hf.data.recordings import load_recording
-from dare_eeg_hf.data.simulation import simulate_recordings
 from dare_eeg_hf.pipeline_dare_eeg import cut_windows, open_recordings
 from dare_eeg_hf.predictions import (
     merge_predictions,
@@ -30,6 +28,8 @@ from dare_eeg_hf.predictions import (
     save_predictions,
     to_annotations,
 )
+from dare_eeg_hf.recordings.recordings import load_recording
+from dare_eeg_hf.recordings.simulation import simulate_recordings
 from dare_eeg_hf.usability_dare_eeg import uninterrupted, window_starts
 
 
@@ -141,7 +141,7 @@ def test_a_long_recording_read_in_pieces_agrees_with_the_whole(classify, eyes_re
     whole = opened.read(0, 60 * 256).values
 
     monkeypatch.setattr("dare_eeg_hf.pipeline_dare_eeg.SEGMENT_SECONDS", 12.0)
-    monkeypatch.setattr("dare_eeg_hf.data.pieces.SURVEY_SECONDS", 40.0)
+    monkeypatch.setattr("dare_eeg_hf.recordings.pieces.SURVEY_SECONDS", 40.0)
     opened = open_recordings(eyes_recordings[1], extractor)[0]
     lengths = []
     read = opened.read_source
@@ -165,7 +165,7 @@ import sys
 from transformers import pipeline
 import dare_eeg_hf
 from dare_eeg_hf import pipeline_dare_eeg
-from dare_eeg_hf.data import pieces
+from dare_eeg_hf.recordings import pieces
 
 pipeline_dare_eeg.SEGMENT_SECONDS = pieces.SURVEY_SECONDS = 60.0
 

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from dare_eeg_hf.data.errors import RecordingError
+from dare_eeg_hf.recordings.errors import RecordingError
 from dare_eeg_hf.remedies_dare_eeg import (
     COMMAND_LINE,
     PAGE,

@@ -11,11 +11,11 @@ from safetensors import safe_open
 from transformers import AutoFeatureExtractor, AutoModel, AutoModelForSequenceClassification, pipeline
 
 from dare_eeg_hf import DareEegForPreTraining
-from dare_eeg_hf.data.simulation import simulate_recordings
+from dare_eeg_hf.adaptation.finetuning import predict_probabilities
 from dare_eeg_hf.evaluation.corruptions import remove_channels
 from dare_eeg_hf.evaluation.metrics import classification_metrics
 from dare_eeg_hf.evaluation.tasks import EYES, TASKS, read_labelled_recordings
-from dare_eeg_hf.training.finetuning import predict_probabilities
+from dare_eeg_hf.recordings.simulation import simulate_recordings
 
 MODEL_CARDS = Path(__file__).resolve().parents[1] / "model_cards"
 NANO, EYES_CLASSIFIER = MODEL_CARDS / "dare-eeg-nano", MODEL_CARDS / "dare-eeg-nano-eyes"

@@ -24,17 +24,17 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import write_json, write_text
+from dare_eeg_hf.command_line import layer_settings
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.configuration_dare_eeg import PRESETS
 from dare_eeg_hf.evaluation.benchmark import Cell, evaluate_cell, prepare_tasks, windows_file
 from dare_eeg_hf.evaluation.benchmark_report import mean_text
 from dare_eeg_hf.evaluation.contestants import ENCODER_MODES
 from dare_eeg_hf.evaluation.tasks import TASKS
-from dare_eeg_hf.training.command_line import layer_settings
-from dare_eeg_hf.training.labelled_windows import LabelledWindows
-from dare_eeg_hf.training.pretraining import PretrainingArguments, PretrainingError, pretrain
-from dare_eeg_hf.training.pretraining_data import is_prepared, open_windows, prepare_windows, split_by_subject
+from dare_eeg_hf.pretraining.data import is_prepared, open_windows, prepare_windows, split_by_subject
+from dare_eeg_hf.pretraining.pretraining import PretrainingArguments, PretrainingError, pretrain
 
 CASES: dict[str, dict[str, bool]] = {
     "all on": {},

@@ -33,6 +33,8 @@ from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 from transformers.utils import logging as transformers_logging
 
+from dare_eeg_hf.adaptation.finetuning import FinetuningArguments
+from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import write_json
 from dare_eeg_hf.checkpoints import digest_of_weights
 from dare_eeg_hf.command_parser import CommandParser
@@ -54,9 +56,7 @@ from dare_eeg_hf.evaluation.costs import measured_costs
 from dare_eeg_hf.evaluation.metrics import classification_metrics
 from dare_eeg_hf.evaluation.protocols import one_class_subjects, statistics_over_subjects
 from dare_eeg_hf.evaluation.tasks import TASKS
-from dare_eeg_hf.training.finetuning import FinetuningArguments
-from dare_eeg_hf.training.labelled_windows import LabelledWindows
-from dare_eeg_hf.training.launching import cpu_threads
+from dare_eeg_hf.launching import cpu_threads
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,13 @@ from tqdm.auto import tqdm
 from dare_eeg_hf.atomic_files import write_json, write_text
 from dare_eeg_hf.checkpoints import find_checkpoint
 from dare_eeg_hf.command_parser import CommandParser
-from dare_eeg_hf.data.collator import WindowCollator
-from dare_eeg_hf.data.loading import load_windows
+from dare_eeg_hf.corpora.collator import WindowCollator
+from dare_eeg_hf.corpora.loading import load_windows
 from dare_eeg_hf.evaluation.benchmark_report import mean_text
 from dare_eeg_hf.evaluation.contestants import SEED, check_names, short_name
-from dare_eeg_hf.evaluation.invariance import measure_invariance
 from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining
-from dare_eeg_hf.training.model_inputs import model_inputs
+from dare_eeg_hf.pretraining.invariance import measure_invariance
+from dare_eeg_hf.pretraining.model_inputs import model_inputs
 
 BATCH_SIZE = 32
 CURVES = ("similarity", "other_windows_similarity", "retrieval_accuracy")

@@ -28,6 +28,17 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from dare_eeg_hf.adaptation.classifier_setup import build_classifier
+from dare_eeg_hf.adaptation.encoder_features import attach_features, encoder_fingerprint
+from dare_eeg_hf.adaptation.feature_statistics import attach_statistics
+from dare_eeg_hf.adaptation.finetuning import (
+    MODES,
+    FinetuningArguments,
+    can_keep_features,
+    finetune,
+    predict_probabilities,
+)
+from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import replacing
 from dare_eeg_hf.checkpoints import find_checkpoint
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
@@ -42,17 +53,6 @@ from dare_eeg_hf.evaluation.baselines import (
 from dare_eeg_hf.evaluation.protocols import Fold, one_class_subjects
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
-from dare_eeg_hf.training.classifier_setup import build_classifier
-from dare_eeg_hf.training.encoder_features import attach_features, encoder_fingerprint
-from dare_eeg_hf.training.feature_statistics import attach_statistics
-from dare_eeg_hf.training.finetuning import (
-    MODES,
-    FinetuningArguments,
-    can_keep_features,
-    finetune,
-    predict_probabilities,
-)
-from dare_eeg_hf.training.labelled_windows import LabelledWindows
 
 CENTERED = "-centered"
 BASELINES = ("chance", "band-power", "band-power" + CENTERED, "riemann", "riemann" + CENTERED, "eegnet")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.signal import resample_poly
 
-from dare_eeg_hf.training.labelled_windows import LabelledWindows
+from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 
 
 @dataclass(frozen=True)

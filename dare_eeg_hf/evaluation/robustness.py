@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
+from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import write_json, write_text
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.evaluation.benchmark import (
@@ -43,8 +44,7 @@ from dare_eeg_hf.evaluation.contestants import (
 from dare_eeg_hf.evaluation.corruptions import CORRUPTIONS, Corruption
 from dare_eeg_hf.evaluation.metrics import classification_metrics
 from dare_eeg_hf.evaluation.tasks import TASKS
-from dare_eeg_hf.training.labelled_windows import LabelledWindows
-from dare_eeg_hf.training.randomness import derive_seed
+from dare_eeg_hf.randomness import derive_seed
 
 
 def damaged(

@@ -27,7 +27,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dare_eeg_hf.data.people import people_of
+from dare_eeg_hf.adaptation.euclidean_alignment import align_windows
+from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
+from dare_eeg_hf.corpora.people import people_of
 from dare_eeg_hf.evaluation.protocols import (
     Fold,
     check_folds,
@@ -37,8 +39,6 @@ from dare_eeg_hf.evaluation.protocols import (
     leave_one_group_out,
     leave_one_subject_out,
 )
-from dare_eeg_hf.training.euclidean_alignment import align_windows
-from dare_eeg_hf.training.labelled_windows import LabelledWindows
 
 WHOLE_MONTAGE = {"bad_channels": (), "interpolate": ("bad",)}
 """Every recording keeps the montage of its corpus: no channel is judged, unusable ones are interpolated."""
@@ -139,7 +139,7 @@ def read_prepared(folder: Path) -> LabelledWindows:
     """A prepared data set with the part each row was published in kept in `windows.parts`."""
     from datasets import concatenate_datasets
 
-    from dare_eeg_hf.data.loading import load_windows, split_names
+    from dare_eeg_hf.corpora.loading import load_windows, split_names
 
     splits = {name: load_windows(folder, split=name) for name in map(str, split_names(folder))}
     parts = np.repeat(list(splits), [len(rows) for rows in splits.values()])
@@ -160,7 +160,7 @@ def cut_recording(
     labels: Sequence[int] | None = None,
 ) -> LabelledWindows:
     """Windows of one normalised recording: back to back, or from the given onsets with a label each."""
-    from dare_eeg_hf.data.recordings import load_recording
+    from dare_eeg_hf.recordings.recordings import load_recording
 
     raw = load_recording(path, **WHOLE_MONTAGE).raw
     return cut_raw(raw, label, label_names, path.stem, subject, seconds, onsets, labels)
@@ -286,7 +286,7 @@ def _read_guinea_bissau(task: EegTask, folder: Path, label_of: Callable) -> Labe
     import mne
     import pandas as pd
 
-    from dare_eeg_hf.data.recordings import normalize_raw
+    from dare_eeg_hf.recordings.recordings import normalize_raw
 
     metadata = pd.read_csv(next(iter(sorted(folder.rglob("metadata*.csv")))), index_col="subject.id")
     parts = []

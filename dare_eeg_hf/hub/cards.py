@@ -23,10 +23,10 @@ from dare_eeg_hf import modeling_dare_eeg
 from dare_eeg_hf.atomic_files import write_bytes, write_text
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
-from dare_eeg_hf.data.people import are_known, statement
+from dare_eeg_hf.corpora.people import are_known, statement
 from dare_eeg_hf.file_digest import file_digest
-from dare_eeg_hf.training.metrics_log import FILE_NAME as METRICS_FILE
-from dare_eeg_hf.training.metrics_log import read_metrics
+from dare_eeg_hf.metrics_log import FILE_NAME as METRICS_FILE
+from dare_eeg_hf.metrics_log import read_metrics
 from dare_eeg_hf.visualization import plot_loss_curves
 
 FACTS_NAME = "model_card.json"

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import torch
 
-from ..argument_names import UnknownNameError, refuse_misspelt_names
-from ..command_parser import CommandParser
-from ..configuration_dare_eeg import DareEegConfig
-from ..modeling_dare_eeg import DareEegForPreTraining
+from dare_eeg_hf.argument_names import UnknownNameError, refuse_misspelt_names
+from dare_eeg_hf.command_parser import CommandParser
+from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
+from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining
 
 _ENCODER_PARTS = [
     (r"summary_token", r"embeddings.summary_tokens"),
@@ -223,7 +223,7 @@ def convert_checkpoint(
     Raises:
         ConversionError: As of its steps.
     """
-    from ..feature_extraction_dare_eeg import DareEegFeatureExtractor
+    from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 
     model = DareEegForPreTraining(read_reference_config(config)).eval()
     state, report = convert_state_dict(read_reference_checkpoint(checkpoint), model)

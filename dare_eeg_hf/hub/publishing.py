@@ -20,16 +20,10 @@ from packaging.requirements import Requirement
 from transformers.dynamic_module_utils import get_relative_import_files
 
 from dare_eeg_hf.command_parser import CommandParser
-from dare_eeg_hf.hub.cards import (
-    CURVE_NAME,
-    FACTS_NAME,
-    draw_training_curve,
-    is_generated,
-    render_model_card,
-)
-from dare_eeg_hf.hub.leaks import find_leaks
+from dare_eeg_hf.hub.cards import CURVE_NAME, FACTS_NAME, draw_training_curve, is_generated, render_model_card
 from dare_eeg_hf.hub.transfer import PublishingError, explained, upload
-from dare_eeg_hf.training.metrics_log import FILE_NAME as METRICS_FILE
+from dare_eeg_hf.leaks import find_leaks
+from dare_eeg_hf.metrics_log import FILE_NAME as METRICS_FILE
 
 PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
 SPACE_FOLDER = PACKAGE_FOLDER / "hub" / "space"

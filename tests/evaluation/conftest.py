@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor, DareEegForPreTraining
-from dare_eeg_hf.data.simulation import simulate_recordings
+from dare_eeg_hf.recordings.simulation import simulate_recordings
 
 
 @pytest.fixture(scope="session")

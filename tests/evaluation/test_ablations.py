@@ -10,8 +10,8 @@ import pytest
 from dare_eeg_hf import DareEegConfig
 from dare_eeg_hf.evaluation import ablations
 from dare_eeg_hf.evaluation.ablations import CASES, run_ablations
-from dare_eeg_hf.training import pretraining
-from dare_eeg_hf.training.pretraining import PretrainingError
+from dare_eeg_hf.pretraining import pretraining
+from dare_eeg_hf.pretraining.pretraining import PretrainingError
 
 
 def test_cases_are_the_papers():

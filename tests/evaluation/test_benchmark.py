@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dare_eeg_hf import DareEegConfig
-from dare_eeg_hf.data.simulation import simulate_recordings
-from dare_eeg_hf.data.windows import windows_table
+from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
+from dare_eeg_hf.corpora.windows import windows_table
 from dare_eeg_hf.evaluation import benchmark
 from dare_eeg_hf.evaluation.baselines import FREQUENCY_BANDS
 from dare_eeg_hf.evaluation.benchmark import (
@@ -32,7 +32,7 @@ from dare_eeg_hf.evaluation.benchmark import (
 from dare_eeg_hf.evaluation.contestants import resolve_checkpoint, short_name
 from dare_eeg_hf.evaluation.protocols import Fold, LeakageError, check_folds, one_class_subjects
 from dare_eeg_hf.evaluation.tasks import EYES, TASKS
-from dare_eeg_hf.training.labelled_windows import LabelledWindows
+from dare_eeg_hf.recordings.simulation import simulate_recordings
 
 TASK = "eyes-eegmmidb"
 QUICK = {"epochs": 3}

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from dare_eeg_hf.data.windows import windows_table
+from dare_eeg_hf.corpora.windows import windows_table
 from dare_eeg_hf.evaluation.compare_invariance import main
 
 CHANNELS = ("FP1", "F3", "FZ", "F4", "C3", "CZ", "C4", "P3", "PZ", "P4")

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.evaluation.protocols import (
     Fold,
     LeakageError,
@@ -20,7 +21,6 @@ from dare_eeg_hf.evaluation.protocols import (
     within_session_folds,
 )
 from dare_eeg_hf.evaluation.tasks import TASKS
-from dare_eeg_hf.training.labelled_windows import LabelledWindows
 
 
 def positions(*values):

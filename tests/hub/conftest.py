@@ -8,12 +8,7 @@ import pytest
 import torch
 from huggingface_hub import HfApi
 
-from dare_eeg_hf import (
-    DareEegConfig,
-    DareEegFeatureExtractor,
-    DareEegForPreTraining,
-    DareEegForSequenceClassification,
-)
+from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor, DareEegForPreTraining, DareEegForSequenceClassification
 
 TINY = {
     "hidden_size": 16,

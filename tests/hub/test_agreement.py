@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from dare_eeg_hf import DareEegForSequenceClassification
-from dare_eeg_hf.cli import main
-from dare_eeg_hf.data.recordings import load_recording
+from dare_eeg_hf.cli.main import main
 from dare_eeg_hf.hub.export import export_checkpoint, run_onnx
 from dare_eeg_hf.hub.handler import EndpointHandler, load_pipeline
 from dare_eeg_hf.hub.space.app import Analysis
+from dare_eeg_hf.recordings.recordings import load_recording
 
 TOLERANCE = 1e-5
 

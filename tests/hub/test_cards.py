@@ -8,12 +8,7 @@ import pytest
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 
-from dare_eeg_hf import (
-    DareEegConfig,
-    DareEegFeatureExtractor,
-    DareEegForPreTraining,
-    DareEegForSequenceClassification,
-)
+from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor, DareEegForPreTraining, DareEegForSequenceClassification
 from dare_eeg_hf.configuration_dare_eeg import PRESETS
 from dare_eeg_hf.hub import model_folders
 from dare_eeg_hf.hub.cards import (
@@ -25,9 +20,9 @@ from dare_eeg_hf.hub.cards import (
     render_model_card,
     write_model_card,
 )
-from dare_eeg_hf.hub.leaks import find_leaks
 from dare_eeg_hf.hub.model_folders import write_model_folder
 from dare_eeg_hf.hub.publishing import AUTO_MAP, CUSTOM_PIPELINES
+from dare_eeg_hf.leaks import find_leaks
 
 MODEL_CARDS = Path(__file__).parents[2] / "model_cards"
 UNTRAINED = [preset for preset in PRESETS if not has_weights(MODEL_CARDS / f"dare-eeg-{preset}")]

@@ -16,10 +16,10 @@ import pytest
 import requests
 from transformers import pipeline
 
-from dare_eeg_hf.data.recordings import load_recording
 from dare_eeg_hf.hub import handler as handler_module
 from dare_eeg_hf.hub.handler import EndpointHandler
 from dare_eeg_hf.hub.publishing import collect_model
+from dare_eeg_hf.recordings.recordings import load_recording
 
 
 @pytest.fixture(scope="module")

@@ -22,11 +22,11 @@ import gradio as gr
 import mne
 
 from dare_eeg_hf.caps_dare_eeg import known_caps
-from dare_eeg_hf.data.recordings import RecordingReport, normalize_raw, read_raw
-from dare_eeg_hf.data.simulation import simulate_recordings
 from dare_eeg_hf.hub.handler import RequestError, file_suffix, load_pipeline
 from dare_eeg_hf.montage import CHANNEL_VOCABULARY, normalize_channel_name
 from dare_eeg_hf.predictions import save_annotations, save_predictions
+from dare_eeg_hf.recordings.recordings import RecordingReport, normalize_raw, read_raw
+from dare_eeg_hf.recordings.simulation import simulate_recordings
 from dare_eeg_hf.remedies_dare_eeg import PAGE, message_on
 from dare_eeg_hf.visualization import plot_classification, plot_scalp_map, plot_traces
 

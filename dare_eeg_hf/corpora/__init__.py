@@ -1,0 +1,1 @@
+"""Recordings -> windows -> a data set -> batches."""

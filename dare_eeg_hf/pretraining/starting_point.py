@@ -1,0 +1,111 @@
+"""What a pre-training starts from: random weights of a preset's size, or the weights of an earlier pre-training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from dare_eeg_hf.checkpoints import find_checkpoint
+from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
+from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
+from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining
+
+if TYPE_CHECKING:
+    from dare_eeg_hf.pretraining.pretraining import PretrainingArguments
+
+OBJECTIVE = (
+    "pretraining_channel_names",
+    "patch_drop_probability",
+    "visible_channel_ratio",
+    "target_probability",
+    "mask_scope",
+    "min_view_overlap",
+    "max_view_overlap",
+    "second_view_patches",
+    "use_anchor_alignment",
+    "normalize_targets",
+    "use_skip_connection",
+    "use_mask_alignment",
+    "reconstruction_loss_weight",
+    "anchor_loss_weight",
+    "mask_alignment_loss_weight",
+    "activation_loss_weight",
+    "contrastive_temperature",
+    "train_contrastive_projection",
+    "gather_negatives",
+    "momentum_start",
+    "momentum_end",
+)
+"""Fields that say what is trained for. All others say what the weights compute, and are settled by the weights."""
+
+
+def starting_config(arguments: PretrainingArguments) -> DareEegConfig:
+    """The configuration a run starts with.
+
+    Raises:
+        FileNotFoundError: the initial model is no checkpoint.
+        ValueError: settings for weights that exist already ask for more than another objective.
+        StrictDataclassError: a setting has no such type or value.
+    """
+    if arguments.initial_model is None:
+        return DareEegConfig.from_preset(arguments.preset, **arguments.config)
+    settled = sorted(arguments.config.keys() - set(OBJECTIVE))
+    if settled:
+        raise ValueError(
+            f"{', '.join(settled)} cannot be set for weights that are there already ({arguments.initial_model}); "
+            f"leave them out, or start from a preset. What can be set is {', '.join(OBJECTIVE)}."
+        )
+    config = DareEegConfig.from_pretrained(find_checkpoint(arguments.initial_model))
+    return DareEegConfig.from_dict({**config.to_dict(), **arguments.config})
+
+
+def starting_model(arguments: PretrainingArguments) -> DareEegForPreTraining:
+    """The model a run starts with, in float32; random weights come from torch's current seed.
+
+    Raises:
+        ValueError: as of `starting_config`, or the initial model lacks networks that only pre-training needs.
+    """
+    config = starting_config(arguments)
+    if arguments.initial_model is None:
+        return DareEegForPreTraining(config)
+    network, loading = DareEegForPreTraining.from_pretrained(
+        arguments.initial_model, config=config, dtype=torch.float32, output_loading_info=True
+    )
+    if loading["missing_keys"]:
+        absent = sorted({name.split(".")[0] for name in loading["missing_keys"]})
+        raise ValueError(
+            f"{arguments.initial_model} holds no complete pre-training checkpoint ({', '.join(absent)} missing), so "
+            "there is nothing to go on with: an encoder or a classifier alone cannot be pre-trained further."
+        )
+    return network
+
+
+def signal_contract(arguments: PretrainingArguments) -> DareEegFeatureExtractor:
+    """How recordings become windows for this run, and later for whoever loads its model.
+
+    Raises:
+        OSError: the initial model was saved without its preprocessor_config.json.
+        ValueError, StrictDataclassError: as of `starting_config`.
+    """
+    if arguments.initial_model is not None:
+        return DareEegFeatureExtractor.from_pretrained(find_checkpoint(arguments.initial_model))
+    return DareEegFeatureExtractor.for_model(starting_config(arguments))
+
+
+def check_contract(extractor: DareEegFeatureExtractor, config: DareEegConfig) -> None:
+    """Refuse a contract under which the model would take one channel or sampling rate for another.
+
+    Raises:
+        ValueError: with what differs.
+    """
+    different = [
+        name
+        for name in ("sampling_rate", "patch_size", "channel_names")
+        if getattr(extractor, name) != getattr(config, name)
+    ]
+    if different:
+        raise ValueError(
+            f"The feature extractor and the model's configuration differ in {', '.join(different)}; "
+            "DareEegFeatureExtractor.for_model(config) makes one that fits."
+        )

@@ -1,0 +1,76 @@
+"""Tables beside recordings (events, channels, participants, labels): every row that cannot be used is named."""
+
+import csv
+import io
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from dare_eeg_hf.recordings.errors import RecordingWarning
+
+MISSING = ("", "n/a", "na", "nan", "none", "null")
+"""How tables say, in any case, that a value is not there."""
+
+
+def read_side_table(path: str | os.PathLike, columns: Sequence[str] = ()) -> pd.DataFrame:
+    """A .tsv or .csv file as texts without blanks around them; the index holds the line of each row in the file.
+
+    A file that is not UTF-8 is read as Latin-1, and rows with more fields than the header are left out: both are
+    issued as a `RecordingWarning` that names file and lines. What a row with fewer fields lacks is missing in it.
+
+    Args:
+        path: tab-separated where it ends in .tsv, comma-separated otherwise.
+        columns: what it must have.
+
+    Raises:
+        ValueError: there is no header, it names a column twice, or one is missing.
+    """
+    text = read_text_leniently(path)
+    reader = csv.reader(io.StringIO(text), delimiter="\t" if str(path).lower().endswith(".tsv") else ",")
+    rows = [(reader.line_num, [value.strip() for value in row]) for row in reader]
+    rows = [(line, row) for line, row in rows if any(row)]
+    if not rows:
+        raise ValueError(f"{path}: the table is empty")
+    (_, header), *rows = rows
+    if twice := [name for name in header if name and header.count(name) > 1]:
+        raise ValueError(f"{path} has two columns called {twice[0]!r}")
+    if missing := [name for name in columns if name not in header]:
+        raise ValueError(f"{path} lacks the column {missing[0]!r}; it has {', '.join(header)}")
+    width = len(header)
+    if wrong := [line for line, row in rows if any(row[width:])]:
+        warn(f"{path}: {listed_lines(wrong)} with more than the {width} fields of the header left out")
+    whole = {line: [*row, *[""] * width][:width] for line, row in rows if not any(row[width:])}
+    return pd.DataFrame(list(whole.values()), columns=header, index=list(whole), dtype=str)
+
+
+def read_text_leniently(path: str | os.PathLike) -> str:
+    """The text of a file: UTF-8 or, with a warning that names the first line concerned, Latin-1."""
+    content = Path(path).read_bytes()
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        warn(f"{path}: line {line} is not UTF-8; the file was read as Latin-1")
+        return content.decode("latin-1")
+
+
+def is_missing(values: pd.Series) -> pd.Series:
+    """Which texts stand for no value."""
+    return values.str.strip().str.lower().isin(MISSING)
+
+
+def listed_lines(lines: Iterable[int]) -> str:
+    """`3 rows (lines 2, 5, 9)`; of many the first five."""
+    lines = list(lines)
+    shown = ", ".join(map(str, lines[:5])) + (", ..." if len(lines) > 5 else "")
+    return f"1 row (line {shown})" if len(lines) == 1 else f"{len(lines)} rows (lines {shown})"
+
+
+def warn(message: str) -> None:
+    """Issue a `RecordingWarning`."""
+    warnings.warn(message, RecordingWarning, stacklevel=3)

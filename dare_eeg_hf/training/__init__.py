@@ -1,1 +1,0 @@
-"""Training: pre-training, fine-tuning, and what they share."""

@@ -1,0 +1,192 @@
+"""DareEegClassifier as scikit-learn and MNE users meet it."""
+
+import mne
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from transformers import AutoModelForSequenceClassification
+
+from dare_eeg_hf import DareEegConfig
+from dare_eeg_hf.adaptation.estimator import DareEegClassifier, DareEegFeatures
+
+CONFIG = DareEegConfig(
+    hidden_size=16,
+    num_summary_tokens=1,
+    num_hidden_layers=1,
+    predictor_num_hidden_layers=1,
+    reconstructor_num_hidden_layers=1,
+    num_attention_heads=2,
+    initializer_range=0.2,
+)
+CHANNELS = ["C3", "Cz", "C4", "Pz"]
+
+
+# The checks send windows of 2 to 10 samples of one channel with a standard deviation of about 1: at 2 Hz and in
+# millivolts that is a second or more of plausible amplitude. Everything is trained, so that they are told apart.
+@parametrize_with_checks(
+    [
+        DareEegClassifier(
+            CONFIG, mode="full", sampling_rate=2.0, unit="mV", epochs=15, learning_rate=1e-2, random_state=0
+        ),
+        DareEegFeatures(CONFIG, channel_names=["Cz"], sampling_rate=2.0, unit="mV", random_state=0),
+    ]
+)
+def test_scikit_learn_conventions(estimator, check):
+    check(estimator)
+
+
+def easy(count=40, seed=0):
+    random = np.random.default_rng(seed)
+    y = np.array(["left", "right"])[np.arange(count) % 2]
+    X = random.normal(0, 8, (count, 4, 128))
+    rhythm = 100 * np.sin(2 * np.pi * 12 * np.arange(128) / 128)
+    X[y == "left", 0] += rhythm
+    X[y == "right", 2] += rhythm
+    return X, y
+
+
+def classifier(**changes):
+    settings = {"channel_names": CHANNELS, "sampling_rate": 128.0, "unit": "uV", "epochs": 20, "random_state": 0}
+    settings |= {"learning_rate": 2e-2, "spatial_projection": True, "batch_size": 8}
+    return DareEegClassifier(CONFIG, **(settings | changes))
+
+
+@pytest.mark.parametrize("sequence", [tuple, np.array], ids=["tuple", "array"])
+def test_channel_names_may_be_any_sequence(sequence):
+    X, y = easy(8)
+    for estimator in (
+        classifier(channel_names=sequence(CHANNELS), epochs=1),
+        DareEegFeatures(CONFIG, channel_names=sequence(CHANNELS), sampling_rate=128.0, random_state=0),
+    ):
+        fitted = clone(estimator).fit(X, y)
+        assert fitted.electrode_names_ == CHANNELS
+        assert {type(name) for name in fitted.electrode_names_} == {str}
+
+
+def test_features_of_a_frozen_encoder_in_a_pipeline():
+    X, y = easy()
+    features = DareEegFeatures(CONFIG, channel_names=CHANNELS, sampling_rate=128.0, unit="uV", random_state=0)
+    assert features.fit(X).transform(X).shape == (40, 2 * 16)
+    np.testing.assert_allclose(features.transform(X[5:7]), features.transform(X)[5:7], atol=1e-4)
+    pipeline = make_pipeline(features, StandardScaler(), LogisticRegression())
+    scores = cross_val_score(pipeline, X, y, groups=np.repeat(range(4), 10), cv=GroupKFold(2))
+    assert scores.min() > 0.8
+    from_epochs = clone(features).set_params(channel_names=None).fit(epochs_of(X, y))
+    np.testing.assert_allclose(from_epochs.transform(epochs_of(X, y)), features.transform(X), atol=1e-3)
+    with pytest.raises(ValueError, match="lack C3"):
+        from_epochs.transform(epochs_of(X[:, 1:], y, CHANNELS[1:]))
+    with pytest.raises(ValueError, match=r"none of the electrodes A, B, C, D .* set channel_names to"):
+        clone(features).set_params(channel_names=["A", "B", "C", "D"]).fit(X)
+    with pytest.raises(ValueError, match="set channel_names to the 10-10 names"):
+        clone(features).set_params(channel_names=None).fit(X)
+
+
+def test_features_have_names_and_the_type_they_say():
+    X, _ = easy(8)
+    features = DareEegFeatures(CONFIG, channel_names=CHANNELS, sampling_rate=128.0, unit="uV", random_state=0)
+    table = clone(features).set_output(transform="pandas").fit_transform(X)
+    plain = features.fit(X).transform(X)
+    assert list(table.columns) == [*(f"mean_{i}" for i in range(16)), *(f"log_deviation_{i}" for i in range(16))]
+    np.testing.assert_array_equal(table.to_numpy(), plain)
+    assert [plain.dtype.name] == features.__sklearn_tags__().transformer_tags.preserves_dtype
+
+
+def test_scikit_learn_selects_from_epochs():
+    """Its selections arrive as lists of single trials."""
+    X, y = easy()
+    epochs = epochs_of(X, y)
+    features = DareEegFeatures(CONFIG, random_state=0)
+    pipeline = make_pipeline(features, StandardScaler(), LogisticRegression())
+    for estimator in (classifier(channel_names=None), pipeline):
+        assert cross_val_score(estimator, epochs, y, cv=2).min() > 0.8
+    selected = [epochs[i] for i in (3, 5)]
+    fitted = clone(features).fit(epochs)
+    np.testing.assert_allclose(fitted.transform(selected), fitted.transform(epochs)[[3, 5]], atol=1e-4)
+    with pytest.raises(ValueError, match=r"the Epochs in this list differ: .* at 128 Hz, others .* at 256 Hz"):
+        fitted.transform([epochs, epochs_of(X, y, rate=256.0)])
+    with pytest.raises(ValueError, match=r"Got 4 dimension.*give MNE Epochs as they are"):
+        clone(features).fit(X[:, None])
+
+
+def epochs_of(X, y, names=CHANNELS, rate=128.0):
+    events = np.column_stack([np.arange(len(X)) * 200, np.zeros(len(X), int), (y == "right") + 1])
+    return mne.EpochsArray(X * 1e-6, mne.create_info(list(names), rate, "eeg"), events, verbose="error")
+
+
+class Demean(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        self.fitted_ = True
+        return self
+
+    def transform(self, X):
+        return X - X.mean(axis=-1, keepdims=True)
+
+
+def test_cross_validation_in_a_pipeline_with_groups():
+    X, y = easy()
+    pipeline = make_pipeline(Demean(), classifier())
+    scores = cross_val_score(pipeline, X, y, groups=np.repeat(range(4), 10), cv=GroupKFold(2))
+    assert scores.min() > 0.8
+
+
+def test_epochs_bring_names_rate_and_unit_and_channel_order_does_not_matter():
+    X, y = easy()
+    fitted = classifier(channel_names=None).fit(epochs_of(X, y), y)
+    unseen, truth = easy(seed=1)
+    epochs = epochs_of(unseen, truth)
+    assert (fitted.predict(epochs) == truth).mean() > 0.8
+    other_order = epochs.copy().reorder_channels(CHANNELS[::-1])
+    np.testing.assert_allclose(fitted.predict_proba(other_order), fitted.predict_proba(epochs), atol=1e-6)
+    extra = mne.EpochsArray(
+        np.concatenate([unseen, unseen[:, :1]], axis=1) * 1e-6,
+        mne.create_info([*CHANNELS, "EOG"], 128.0, ["eeg"] * 4 + ["eog"]),
+        epochs.events,
+        verbose="error",
+    )
+    np.testing.assert_array_equal(fitted.predict(extra), fitted.predict(epochs))
+
+
+def test_early_stopping_sets_whole_groups_aside():
+    X, y = easy()
+    groups = np.repeat(["a", "b", "c", "d"], 10)
+    fitted = classifier(early_stopping=True, validation_fraction=0.25).fit(X, y, groups=groups)
+    assert "validation_balanced_accuracy" in fitted.result_.metrics
+    assert clone(fitted).get_params()["early_stopping"] is True
+
+
+def test_saved_classifier_is_a_checkpoint(tmp_path):
+    X, y = easy()
+    fitted = classifier().fit(X, y)
+    fitted.save_pretrained(tmp_path)
+    assert AutoModelForSequenceClassification.from_pretrained(tmp_path).config.id2label == {0: "left", 1: "right"}
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        (lambda m, X, y: m.fit(X, np.full(len(X), "left")), "y holds one class, 'left'"),
+        (lambda m, X, y: m.fit(np.where(X > 20, np.nan, X), y), "NaN"),
+        (lambda m, X, y: m.fit(X[:, :3], y), "channel_names holds 4 names, but X has 3 channels"),
+        (lambda m, X, y: m.fit(X, y).predict(X[:, :3]), "X has 3 features, but DareEegClassifier is expecting 4"),
+        (lambda m, X, y: m.fit(X * 1e-6, y), "cannot be EEG in uV"),
+        (lambda m, X, y: m.set_params(sampling_rate="128").fit(X, y), "sampling_rate must be a positive number"),
+        (lambda m, X, y: m.set_params(sampling_rate=0).fit(X, y), "sampling_rate must be a positive number"),
+        (
+            lambda m, X, y: m.fit(epochs_of(X, y), y).predict(epochs_of(X, y, ["C3", "Cz", "C4", "Fz"])),
+            "fitted on the electrodes C3, Cz, C4, Pz; these windows lack Pz",
+        ),
+        (
+            lambda m, X, y: m.fit(epochs_of(X, y), y).predict(epochs_of(X, y, rate=256.0)),
+            "fitted at 128 Hz, these windows have 256 Hz",
+        ),
+    ],
+)
+def test_mistakes_are_named(mistake, message):
+    X, y = easy(8)
+    with pytest.raises(ValueError, match=message):
+        mistake(classifier(epochs=1), X, y)

@@ -1,0 +1,355 @@
+"""From recordings to training windows: nothing of a subject on both sides, flags and files that mean what they say."""
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor
+from dare_eeg_hf.command_line import argument_help, parse_assignments
+from dare_eeg_hf.corpora.loading import load_windows
+from dare_eeg_hf.montage import CHANNEL_VOCABULARY
+from dare_eeg_hf.pretraining.data import (
+    content_digest,
+    describe,
+    is_prepared,
+    open_validation_windows,
+    open_windows,
+    prepare_windows,
+    source_of_subjects,
+    split_by_subject,
+)
+from dare_eeg_hf.pretraining.model_inputs import model_inputs
+from dare_eeg_hf.pretraining.pretraining import PretrainingArguments, PretrainingError
+from dare_eeg_hf.pretraining.step_masks import step_masks
+from dare_eeg_hf.recordings.simulation import simulate_recordings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recordings")
+    montage = ["Fp1", "Fp2", "F3", "F4", "C3", "C4", "P3", "P4", "O1", "O2"]
+    simulate_recordings(folder, subjects=3, seconds=16, montage=montage)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def example():
+    spec = importlib.util.spec_from_file_location("pretrain_example", ROOT / "examples" / "pretrain.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_example_takes_a_folder_of_recordings_to_a_model(recordings, tmp_path, tiny_config, example, capsys):
+    sizes = {**tiny_config, "patch_size": 64, "window_size": 1024}
+    fields = [f"{name}={value}" for name, value in sizes.items()]
+    command = ["--data", str(recordings), "--output", str(tmp_path / "run"), "--set", *fields]
+    command += ["--epochs", "1", "--batch-size", "4", "--validation-fraction", "0.3", "--trackers", "--cpu"]
+    assert example.main(command) == 0
+    assert f"is in {tmp_path / 'run'}" in capsys.readouterr().out
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["hidden_size"] == 16
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert {row["split"] for row in rows} == {"train", "validation"}
+    assert "recordings" in (tmp_path / "run" / "README.md").read_text()
+
+    assert example.main(command) == 1
+    assert "already holds a run" in capsys.readouterr().err
+    assert example.main([*command, "--resume"]) == 0
+
+
+def test_example_offers_the_whole_vocabulary_where_the_montage_has_none_of_the_channels(
+    tmp_path, tiny_config, example, capsys
+):
+    simulate_recordings(tmp_path / "headband", subjects=2, seconds=16, montage=["AF7", "AF8"])
+    sizes = {**tiny_config, "patch_size": 64, "window_size": 1024}
+    fields = [f"{name}={value}" for name, value in sizes.items()]
+    command = ["--data", str(tmp_path / "headband"), "--output", str(tmp_path / "run"), "--max-steps", "1", "--cpu"]
+    command += ["--batch-size", "4", "--trackers", "--set", *fields]
+    assert example.main(command) == 1
+    refusal = capsys.readouterr().err
+    assert "corpus recordings (the first in S00" in refusal
+    assert "have the channels AF7, AF8, none of which" in refusal
+    assert "--set pretraining_channel_names=all" in refusal
+    assert example.main([*command, "pretraining_channel_names=all"]) == 0
+    montage = json.loads((tmp_path / "run" / "config.json").read_text())["pretraining_channel_names"]
+    assert montage == list(CHANNEL_VOCABULARY)
+
+
+def test_recordings_are_cut_as_the_model_wants_them(recordings, tmp_path, tiny_config, example):
+    channels = [name for name in reversed(CHANNEL_VOCABULARY) if name != "CZ"]
+    sizes = {**tiny_config, "patch_size": 32, "sampling_rate": 128, "window_size": 512}
+    fields = [f"{name}={value}" for name, value in sizes.items()]
+    fields.append(f"channel_names=[{', '.join(channels)}]")
+    command = ["--data", str(recordings), "--output", str(tmp_path / "run"), "--set", *fields]
+    command += ["--epochs", "1", "--batch-size", "4", "--validation-fraction", "0.3", "--trackers", "--cpu"]
+    assert example.main(command) == 0
+    extractor = DareEegFeatureExtractor.from_pretrained(tmp_path / "run")
+    contract = (extractor.sampling_rate, extractor.patch_size, extractor.window_size, extractor.channel_names)
+    assert contract == (128, 32, 512, channels)
+    windows = load_windows(tmp_path / "run" / "windows" / recordings.name)
+    assert set(windows["sampling_rate"]) == {128.0}
+    assert "CZ" not in windows["channel_names"][0]
+
+
+def test_model_settings_of_another_type_are_an_error_not_a_traceback(recordings, tmp_path, example, capsys):
+    command = ["--data", str(recordings), "--output", str(tmp_path / "run"), "--set", "hidden_size=wide"]
+    assert example.main(command) == 1
+    assert "hidden_size" in capsys.readouterr().err
+
+
+def test_a_misspelt_model_setting_is_an_error_that_suggests_the_nearest(recordings, tmp_path, example, capsys):
+    file = tmp_path / "settings.yaml"
+    file.write_text("config:\n  hiden_size: 32\n")
+    for wrong in (["--set", "hiden_size=32"], ["--config", str(file)]):
+        with pytest.raises(SystemExit):
+            example.main(["--data", str(recordings), "--output", str(tmp_path / "run"), *wrong])
+        assert "hiden_size (did you mean hidden_size?)" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_validation_subjects_are_never_trained_on(recordings, tmp_path):
+    train, none = open_windows(prepare_windows(recordings, tmp_path / "windows"))
+    assert none is None
+    assert is_prepared(tmp_path / "windows")
+    assert not is_prepared(recordings)
+    kept, held_out = split_by_subject(train, 0.3)
+    assert set(kept["subject"]) | set(held_out["subject"]) == {"S001", "S002", "S003"}
+    assert not set(kept["subject"]) & set(held_out["subject"])
+    assert len(kept) + len(held_out) == len(train)
+    again = split_by_subject(train, 0.3)[1]
+    assert set(again["subject"]) == set(held_out["subject"])
+
+    alone = train.filter(lambda subject: subject == "S001", input_columns="subject")
+    kept, held_out = split_by_subject(alone, 0.3)
+    assert len(set(kept["recording"])) == len(set(held_out["recording"])) == 1
+    assert not set(kept["recording"]) & set(held_out["recording"])
+
+    single = alone.filter(lambda name: name.endswith("R01.edf"), input_columns="recording")
+    assert split_by_subject(single, 0.3)[1] is None
+    assert split_by_subject(train, 0)[1] is None
+    with pytest.raises(ValueError, match="validation_fraction"):
+        split_by_subject(train, 1.5)
+    [facts] = describe([train])
+    assert (facts["subjects"], facts["recordings"], facts["windows"]) == (3, 6, len(train))
+    assert facts["hours"] == round(len(train) * 4 / 3600, 2)
+
+
+def test_validation_is_on_other_people_where_names_tell_them_and_not_said_to_be_where_they_do_not(
+    recordings, tmp_path, tiny_config, example, caplog
+):
+    for name in ("flat", "unknown"):
+        (tmp_path / name).mkdir()
+    for number, path in enumerate(sorted(recordings.rglob("*.edf"))):
+        (tmp_path / "flat" / path.name).symlink_to(path)
+        (tmp_path / "unknown" / f"rec{number:02d}.edf").symlink_to(path)
+    train, _ = open_windows(prepare_windows(tmp_path / "flat", tmp_path / "flat_windows"))
+    kept, held_out = split_by_subject(train, 0.3)
+    assert (set(kept["subject"]) | set(held_out["subject"])) == {"S001", "S002", "S003"}
+    assert not set(kept["subject"]) & set(held_out["subject"])
+    assert describe([train])[0]["subjects"] == 3
+
+    train, _ = open_windows(prepare_windows(tmp_path / "unknown", tmp_path / "unknown_windows"))
+    assert source_of_subjects(train) == "file"
+    assert describe([train])[0]["subjects"] == "not known"
+    kept, held_out = split_by_subject(train, 0.3, subject_pattern=r"(rec)")
+    assert set(kept["recording"]).isdisjoint(held_out["recording"])  # one person: recordings are held out
+
+    sizes = {**tiny_config, "patch_size": 64, "window_size": 1024}
+    command = ["--data", str(tmp_path / "unknown"), "--set", *(f"{name}={value}" for name, value in sizes.items())]
+    command += ["--epochs", "1", "--batch-size", "4", "--validation-fraction", "0.3", "--trackers", "--cpu"]
+    assert example.main([*command, "--output", str(tmp_path / "run")]) == 0
+    assert "each file was taken as a person of its own" in caplog.text
+    assert "each file was taken as a person of its own" in (tmp_path / "run" / "README.md").read_text()
+
+    caplog.clear()
+    pattern = ["--subject-pattern", r"rec(0[01]|0[23]|0[45])"]
+    assert example.main([*command, *pattern, "--output", str(tmp_path / "told")]) == 0
+    assert "each file was taken as a person of its own" not in caplog.text
+    windows = load_windows(tmp_path / "told" / "windows" / "unknown")
+    assert set(windows["subject_source"]) == {"pattern"}
+
+
+def test_windows_without_a_subject_are_named(windows):
+    rows = windows(4).map(lambda row, index: {"subject": None if index == 2 else row["subject"]}, with_indices=True)
+    with pytest.raises(ValueError, match=r"subject of 1 of 4 windows is missing: rows 2"):
+        split_by_subject(rows, 0.3)
+
+
+def test_spellings_of_a_subject_stay_together(windows):
+    names = ["a", "A ", "b", "c"]
+    rows = windows(4).map(lambda row, index: {"subject": names[index]}, with_indices=True)
+    for seed in range(5):
+        kept, held_out = split_by_subject(rows, 0.5, seed)
+        folded = [{name.strip().lower() for name in part["subject"]} for part in (kept, held_out)]
+        assert not folded[0] & folded[1]
+
+
+def test_a_subject_with_most_of_the_windows_stays_in_training(recordings, tmp_path):
+    train, _ = open_windows(prepare_windows(recordings, tmp_path / "windows"))
+    rows = {
+        name: [row for row, subject in enumerate(train["subject"]) if subject == name] for name in ("S001", "S002")
+    }
+    uneven = train.select([*rows["S001"], *rows["S002"][:1]])
+    for seed in range(8):
+        kept, held_out = split_by_subject(uneven, 0.1, seed=seed)
+        assert (set(kept["subject"]), set(held_out["subject"])) == ({"S001"}, {"S002"})
+
+
+def test_a_digest_tells_data_apart_and_not_where_they_lie(windows_folder, windows, tmp_path):
+    data = windows(12)
+    digest = content_digest(data)
+    copy = shutil.copytree(windows_folder(12), tmp_path / "copy")
+    assert content_digest(open_windows(copy)[0]) == digest
+    assert content_digest(data.select(range(12))) == digest
+    others = [
+        windows(12, seed=1),
+        data.select(range(11)),
+        data.select([1, 0, *range(2, 12)]),
+        data.map(lambda row: {"signal": bytes(len(row["signal"]))}),
+    ]
+    assert len({digest, *map(content_digest, others)}) == 5
+
+
+def test_a_path_that_is_nothing_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match="neither a folder"):
+        open_windows(tmp_path / "nothing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="no EEG recordings"):
+        prepare_windows(tmp_path / "empty", tmp_path / "windows")
+
+
+def with_splits(folder, windows_folder, **seeds):
+    """A data set with a split of six windows for each name; the seed tells them apart (subject `subject SEED`)."""
+    folder.mkdir()
+    for name, seed in seeds.items():
+        shutil.copy(windows_folder(6, seed) / "train.parquet", folder / f"{name}-00000-of-00001.parquet")
+    return folder
+
+
+@pytest.mark.parametrize("names", [["test"], ["validation"], ["validation", "test"]], ids=", ".join)
+def test_windows_that_are_not_for_training_are_not_trained_on(names, windows_folder, tmp_path):
+    source = with_splits(tmp_path / "windows", windows_folder, **dict.fromkeys(names, 0))
+    with pytest.raises(ValueError, match=f"no split called train, only {', '.join(names)}"):
+        open_windows(source)
+
+
+def test_windows_for_validation_are_their_validation_split_or_their_only_one(windows_folder, tmp_path):
+    def subjects(name, **seeds):
+        return set(open_validation_windows(with_splits(tmp_path / name, windows_folder, **seeds))["subject"])
+
+    assert subjects("both", train=0, validation=1) == {"subject 1"}
+    assert subjects("train alone", train=0) == {"subject 0"}
+    assert subjects("test alone", test=2) == {"subject 2"}
+    with pytest.raises(ValueError, match="has the splits train, test and none called validation"):
+        subjects("unclear", train=0, test=2)
+
+
+def test_example_validates_on_the_validation_split_of_the_data_given(
+    windows_folder, tmp_path, tiny_config, example, monkeypatch
+):
+    train = with_splits(tmp_path / "train", windows_folder, train=0, validation=1)
+    other = with_splits(tmp_path / "other", windows_folder, train=2, validation=3)
+    used = []
+
+    def remember(_, train_datasets, validation_datasets, __):
+        used.extend(set(windows["subject"]) for windows in [*train_datasets, *validation_datasets])
+        raise PretrainingError("far enough")
+
+    monkeypatch.setattr(example, "pretrain", remember)
+    command = ["--data", str(train), "--validation-data", str(other), "--output", str(tmp_path / "run"), "--cpu"]
+    assert example.main(command) == 1
+    assert used == [{"subject 0"}, {"subject 3"}]
+
+
+def test_flags_go_before_the_file_and_the_file_before_the_defaults(example, tmp_path):
+    file = tmp_path / "settings.yaml"
+    file.write_text("preset: light\nbatch-size: 5\nseed: 3\ndata: [a/b]\nconfig:\n  mask_scope: sample\n")
+    command = ["--config", str(file), "--seed", "4", "--output", str(tmp_path), "--set", "target_probability=0.3"]
+    data, arguments = example.parse(command)
+    assert data.data == ["a/b"]
+    assert (arguments.preset, arguments.batch_size, arguments.seed, arguments.epochs) == ("light", 5, 4, 200)
+    assert arguments.config == {"mask_scope": "sample", "target_probability": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("presett: nano", "presett"), ("- nano", "name: value"), ("epochs: 0", "epochs"), ("seed: x", "seed must be")],
+)
+def test_mistakes_in_a_file_are_named(example, tmp_path, capsys, content, message):
+    file = tmp_path / "settings.yaml"
+    file.write_text(content)
+    with pytest.raises(SystemExit):
+        example.parse(["--config", str(file), "--data", "a/b", "--output", str(tmp_path)])
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "examples" / "configs").glob("*.yaml")), ids=lambda file: file.stem)
+def test_settings_files_are_understood(example, file, tmp_path):
+    if file.stem == "fsdp2":
+        from accelerate.commands.config.config_args import load_config_from_file
+
+        assert load_config_from_file(str(file)).fsdp_config["fsdp_version"] == 2
+        return
+    _, arguments = example.parse(["--config", str(file), "--data", "a/b", "--output", str(tmp_path)])
+    DareEegConfig.from_preset(arguments.preset, **arguments.config)
+
+
+def test_the_variant_file_changes_what_it_says_and_no_more(example, tmp_path):
+    file = ROOT / "examples" / "configs" / "variants.yaml"
+    _, arguments = example.parse(["--config", str(file), "--data", "a/b", "--output", str(tmp_path)])
+    assert (arguments.preset, arguments.config) == ("base", {"mask_scope": "sample"})
+
+
+def test_every_argument_is_explained():
+    assert set(argument_help(PretrainingArguments)) == set(PretrainingArguments.__dataclass_fields__)
+    with pytest.raises(ValueError, match="FIELD=VALUE"):
+        parse_assignments(["mask_scope"])
+
+
+def batch(names, config, masked=()):
+    ids = torch.tensor([config.channel_names.index(name) for name in names]).expand(3, -1)
+    mask = torch.ones(3, len(names), dtype=torch.bool)
+    for window, channel in masked:
+        mask[window, channel] = False
+    values = torch.randn(3, len(names), 128)
+    return {"input_values": values, "channel_ids": ids, "channel_mask": mask, "patch_mask": torch.ones(3, 8).bool()}
+
+
+def test_only_channels_of_the_pretraining_montage_reach_the_model():
+    config = DareEegConfig.from_preset("nano")
+    found = model_inputs(batch(["C3", "AF7", "CZ", "PO5"], config), config)
+    assert [config.channel_names[number] for number in found["channel_ids"]] == ["C3", "CZ"]
+    assert found["input_values"].shape == (3, 2, 128)
+    assert found.keys() == {"input_values", "channel_ids"}, "masks that mask nothing are left out"
+    padded = batch(["C3", "CZ", "C4"], config, masked=[(1, 2)])
+    found = model_inputs(padded, config)
+    assert found["channel_mask"].tolist()[1] == [True, True, False]
+    assert found["input_values"][1, 2].abs().max() == 0
+    with pytest.raises(ValueError, match="pretraining_channel_names"):
+        model_inputs(batch(["AF7", "AF8"], config), config)
+
+
+@pytest.mark.parametrize("scope", ["batch", "sample"])
+@pytest.mark.parametrize("shares", [(12, 12), (6,) * 4, (1,) * 24], ids=["two", "four", "twenty-four"])
+def test_a_windows_mask_does_not_depend_on_how_windows_are_shared(scope, shares):
+    config = DareEegConfig.from_preset("nano", mask_scope=scope)
+    where = {"seed": 1, "purpose": "training", "step": 7}
+
+    def masks(count, rank):
+        return step_masks(config, {"input_values": torch.zeros(count, 20, 1024)}, rank=rank, **where)
+
+    whole = masks(24, 0)
+    parts = [masks(count, rank) for rank, count in enumerate(shares)]
+    for name in ("context_mask", "second_context_mask", "target_mask"):
+        joined = torch.cat([getattr(part, name).expand(shares[0], -1, -1) for part in parts])
+        assert torch.equal(joined, getattr(whole, name).expand(24, -1, -1))
+    where["step"] = 8
+    assert not torch.equal(masks(24, 0).context_mask, whole.context_mask)
+    if scope == "sample":
+        assert len(torch.unique(whole.context_mask, dim=0)) == 24

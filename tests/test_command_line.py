@@ -1,0 +1,100 @@
+"""Settings from defaults, files and flags."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from dare_eeg_hf.adaptation.finetuning import FinetuningArguments
+from dare_eeg_hf.command_line import fit_to_fields, layer_settings, parse_assignments, read_yaml
+from dare_eeg_hf.command_parser import CommandParser
+from dare_eeg_hf.pretraining.pretraining import PretrainingArguments
+
+
+def test_flags_go_before_the_file_and_the_file_before_defaults(tmp_path):
+    file = tmp_path / "settings.yaml"
+    file.write_text("batch_size: 8\nlearning_rate: 0.01\nseed: 3\n")
+    defaults = {"preset": "nano", "batch_size": 64, "max_steps": 300, "seed": 0}
+    options = argparse.Namespace(preset=None, batch_size=None, max_steps=0, seed=5, output="runs")
+    known = {"preset", "batch_size", "max_steps", "seed", "learning_rate"}
+    expected = {"preset": "nano", "batch_size": 8, "max_steps": 0, "seed": 5, "learning_rate": 0.01}
+    assert layer_settings(defaults, file, options, known) == expected
+    assert layer_settings(defaults, None, options, known) == {**defaults, "max_steps": 0, "seed": 5}
+    with pytest.raises(ValueError, match="learning_rate"):
+        layer_settings(defaults, file, options, known - {"learning_rate"})
+
+
+def test_numbers_with_an_exponent_are_numbers(tmp_path):
+    file = tmp_path / "settings.yaml"
+    file.write_text("learning_rate: 5e-4\nweight_decay: 1.5E-6\nname: 5e-4x\n")
+    assert read_yaml(file, {"learning_rate", "weight_decay", "name"}) == {
+        "learning_rate": 5e-4,
+        "weight_decay": 1.5e-6,
+        "name": "5e-4x",
+    }
+    assert parse_assignments(["activation_loss_weight=1e-3"]) == {"activation_loss_weight": 1e-3}
+
+
+def test_settings_fit_their_fields():
+    settings = {"mixed_precision": False, "max_gradient_norm": "none", "compile": "none", "learning_rate": 1}
+    assert fit_to_fields(PretrainingArguments, {**settings, "data": ["a"], "trackers": []}) == {
+        "mixed_precision": "no",
+        "max_gradient_norm": None,
+        "compile": "none",
+        "learning_rate": 1,
+        "data": ["a"],
+        "trackers": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"max_steps": 2.5}, "max_steps must be a whole number, not 2.5"),
+        ({"learning_rate": "fast"}, "learning_rate must be a number, not 'fast'"),
+        ({"batch_size": True}, "batch_size must be a whole number, not True"),
+        ({"resume": "maybe"}, "resume must be true or false, not 'maybe'"),
+        ({"learning_rate": None}, "learning_rate must be a number, not None"),
+    ],
+)
+def test_settings_of_another_type_are_named(setting, message):
+    with pytest.raises(ValueError, match=message):
+        fit_to_fields(PretrainingArguments, setting)
+
+
+@pytest.mark.parametrize(
+    ("make", "suggestion"),
+    [
+        (lambda: FinetuningArguments(epoch=3), r"epoch \(did you mean epochs\?\)"),
+        (lambda: PretrainingArguments("run", lerning_rate=1.0), r"lerning_rate \(did you mean learning_rate\?\)"),
+        (lambda: PretrainingArguments("run", config={"hiden_size": 32}), r"hiden_size \(did you mean hidden_size\?\)"),
+    ],
+    ids=["fine-tuning", "pre-training", "model"],
+)
+def test_unknown_arguments_suggest_the_nearest(make, suggestion):
+    with pytest.raises(TypeError, match=suggestion):
+        make()
+
+
+def test_unknown_settings_of_a_file_suggest_the_nearest(tmp_path):
+    file = tmp_path / "settings.yaml"
+    file.write_text("bach_size: 8\n")
+    with pytest.raises(ValueError, match=r"bach_size \(did you mean batch_size\?\)"):
+        read_yaml(file, {"batch_size", "seed"})
+
+
+def test_unknown_options_suggest_the_nearest_of_the_command(capsys):
+    parser = CommandParser(prog="tool")
+    parser.add_argument("--verbose", action="store_true")
+    parser.add_subparsers().add_parser("predict").add_argument("--overwrite", action="store_true")
+    assert parser.parse_args(["predict", "--overwrite"]).overwrite
+    with pytest.raises(SystemExit) as exit_status:
+        parser.parse_args(["predict", "--ovewrite"])
+    assert exit_status.value.code == 2
+    assert "--ovewrite (did you mean --overwrite?)" in capsys.readouterr().err
+
+
+def test_every_command_of_the_package_suggests_options():
+    package = Path(__file__).resolve().parents[2] / "dare_eeg_hf"
+    plain = [str(file) for file in package.rglob("*.py") if "= argparse.ArgumentParser(" in file.read_text("utf-8")]
+    assert not plain
