@@ -53,7 +53,7 @@ class Recordings(RecordingsFolder):
         parser.add_argument(
             "--interpolate", nargs="+", default=[], metavar="SITE", help="fill these, or `bad` ones, from neighbours"
         )
-        parser.add_argument("--reader", nargs="+", default=[], metavar="OPTION=VALUE", help="e.g. data_format=int32")
+        add_reading_arguments(parser, several=True)
         parser.add_argument("--subject-pattern", metavar="REGEX", help="its first group is the subject")
         parser.add_argument("--labels", nargs="+", default=[], metavar="CLASS", help="the classes, in order")
         source = parser.add_mutually_exclusive_group()
@@ -68,7 +68,6 @@ class Recordings(RecordingsFolder):
         parser.add_argument("--tmax", type=float, help="seconds from the event to the end of its window")
         parser.add_argument("--validation", type=float, default=0.0, help="share of the subjects")
         parser.add_argument("--test", type=float, default=0.0, help="share of the subjects")
-        add_reading_arguments(parser, several=True)
 
     def configure(self, options: argparse.Namespace) -> None:
         """Take the options over; a mistake in them is one clear error."""
@@ -78,8 +77,7 @@ class Recordings(RecordingsFolder):
         self.tmin, self.tmax = options.tmin, options.tmax
         self.validation, self.test = options.validation, options.test
         known = reading_options(options)
-        self.rename = known.get("rename", {})
-        self.reader_options = _pairs(options.reader) | known.get("reader_options", {})
+        self.rename, self.reader_options = known.get("rename", {}), known.get("reader_options", {})
         self.true_unit, self.montage = known.get("unit", "V"), known.get("montage")
         self.line_frequency = known.get("line_frequency", "auto")
         if options.sidecar is not None:

@@ -100,8 +100,6 @@ class EegCorpus:
         tried_on: what the script was tried on.
     """
 
-    surface = PYTHON  # a remedy is followed in the class that declares the corpus
-
     name: str
     title: str
     license: str = "other"
@@ -129,6 +127,8 @@ class EegCorpus:
     interpolate: Sequence[str] = ("bad",)
     physionet: str = ""
     tried_on: str = ""
+
+    surface = PYTHON  # a remedy is followed in the class that declares the corpus
 
     def __init__(self, feature_extractor: DareEegFeatureExtractor | None = None):
         self.feature_extractor = feature_extractor or DareEegFeatureExtractor()

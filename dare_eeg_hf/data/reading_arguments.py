@@ -40,6 +40,7 @@ def add_reading_arguments(parser: argparse.ArgumentParser, several: bool = False
     )
     group.add_argument(
         "--reader-option",
+        "--reader",
         dest="reader_options",
         type=_option,
         metavar="NAME=VALUE",
