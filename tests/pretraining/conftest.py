@@ -158,9 +158,11 @@ class Training:
         except BaseException:
             traceback.print_exc()
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
+            try:  # a test fills the disk; whatever cannot be written then, the child must not go on as a second pytest
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:
+                os._exit(status)
 
     def signal(self, number: int) -> None:
         """Send a signal to the launcher, or to every process."""

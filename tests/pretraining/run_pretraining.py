@@ -33,8 +33,9 @@ def main() -> None:
         if step == job.get("kill_at") and run.processes.rank == job.get("kill_rank", 0):
             os.kill(os.getpid(), signal.Signals[job["signal"]])
         if step == job.get("file_limit_at"):
-            # From here on no file may grow past a few bytes: the nearest to a full disk without owning one.
-            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+            # From here on no file may grow past what a traceback needs and a checkpoint does not fit into: the nearest
+            # to a full disk without owning one.
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 15, 1 << 15))
 
     pretraining.take_step = take_step_then_do_as_told
     torch.set_default_dtype(getattr(torch, job.get("dtype", "float32")))
