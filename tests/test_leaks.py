@@ -1,6 +1,5 @@
 """What must not be published is found, and what only looks like it is left alone."""
 
-import time
 import tracemalloc
 
 import numpy as np
@@ -184,16 +183,14 @@ def test_a_leak_across_pieces_of_a_large_file_is_found_on_its_line():
         assert leak.excerpt == LEAK
 
 
-def test_numbers_are_searched_fast_and_a_piece_at_a_time(tmp_path):
+def test_numbers_are_searched_a_piece_at_a_time(tmp_path):
     path = tmp_path / "weights.bin"
     np.random.default_rng(0).normal(0, 0.02, 12_000_000).astype("f4").tofile(path)
     tracemalloc.start()
-    start = time.perf_counter()
     assert find_leaks("weights.bin", path) == []
-    seconds, (_, peak) = time.perf_counter() - start, tracemalloc.get_traced_memory()
+    _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 40e6
-    assert seconds < 10  # 48 MB; about 1 s on one core
 
 
 def test_small_integers_are_no_text():

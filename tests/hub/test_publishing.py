@@ -19,15 +19,21 @@ from dare_eeg_hf.hub.publishing import main, publish_dataset, publish_model, pub
 from dare_eeg_hf.hub.transfer import PublishingError
 
 REPO = "org/dare-eeg-tiny"
-REMOTE_CODE = {
-    "configuration_dare_eeg.py",
-    "feature_extraction_dare_eeg.py",
-    "masking_dare_eeg.py",
-    "modeling_dare_eeg.py",
-    "argument_names.py",
-    "montage.py",
-    "pipeline_dare_eeg.py",
-    "signal_dare_eeg.py",
+REMOTE_CODE = {"argument_names.py", "montage.py"} | {
+    f"{name}_dare_eeg.py"
+    for name in (
+        "caps",
+        "configuration",
+        "coverage",
+        "feature_extraction",
+        "inputs",
+        "masking",
+        "modeling",
+        "pipeline",
+        "remedies",
+        "signal",
+        "usability",
+    )
 }
 
 
