@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from transformers import pipeline
+from transformers.utils import logging as transformers_logging
 
 from dare_eeg_hf import (
     DareEegConfig,
@@ -305,6 +306,7 @@ def test_a_file_without_eeg_or_without_sense_is_named(classify, tmp_path):
 
 
 def test_progress_bar_counts_windows(classify, eyes_recordings, capsys):
+    transformers_logging.enable_progress_bar()  # commands that were run in this process may have switched it off
     classify(eyes_recordings[0], progress=True)
     assert "16/16" in capsys.readouterr().err
     classify(eyes_recordings[0], progress=False)

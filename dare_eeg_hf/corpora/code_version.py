@@ -50,7 +50,9 @@ def sources(roots: set[Path]) -> set[Path]:
         file = waiting.pop()
         if file not in found:
             found.add(file)
-            waiting += [other for other in _imported(file) if PACKAGE / "data" / "corpus.py" not in _imported(other)]
+            waiting += [
+                other for other in _imported(file) if PACKAGE / "corpora" / "corpus.py" not in _imported(other)
+            ]
     return found
 
 
