@@ -45,7 +45,19 @@ HUM_FACTOR = 100.0
 HUM_REMAINDER = 0.5
 """Microvolts. Amplifier noise beside hum reaches this much; the quietest scalp EEG has more."""
 
-RAIL_RANGE = 500.0
+MAINS_FOOT = 42.0
+"""Hertz. Below it and above drifts hum leaves nothing, even where its strength changes within a block."""
+
+CONVERTER_CODES = 3
+"""So few different values in a block, changing from sample to sample as noise does, are a converter's last bit."""
+
+CONVERTER_NOISE = 0.35
+"""Of a converter's step: what rounding adds to a signal (0.29), and a little more. Less than this is not resolved."""
+
+COARSEST_STEP = 2.0
+"""Microvolts. Coarser converters round EEG itself, so that their steps say nothing about what is below them."""
+
+RAIL_RANGE = 100.0
 """Microvolts between two values of which one or the other takes up most of a block: an amplifier between its rails."""
 
 ABSURD_MICROVOLTS = 2000.0
@@ -60,8 +72,9 @@ REASONS = (
     "no signal above 0.05 uV",
     "mains hum alone",
     "an amplifier at its rails",
+    "nothing but the converter's last bit",
 )
-_MISSING, _ABSURD, _HELD, _QUIET, _HUM, _RAIL = range(1, len(REASONS))
+_MISSING, _ABSURD, _HELD, _QUIET, _HUM, _RAIL, _LAST_BIT = range(1, len(REASONS))
 
 
 @dataclass(frozen=True)
@@ -227,8 +240,9 @@ def is_broken(lost: np.ndarray) -> np.ndarray:
 def _quiet_blocks(values: np.ndarray, rate: float) -> Iterable[tuple[int, int, int]]:
     """Yield (reason, start, stop) of the blocks that are quiet, hum alone or between rails.
 
-    Sums over blocks, which are cheap, tell which ones are worth a look at their spectrum: those hardly above the flat
-    threshold, and those that vary from sample to sample as fast as mains does, which EEG never does.
+    Sums over blocks, which are cheap, tell which ones are worth a look at their spectrum: those that bend hardly more
+    within two periods of 80 Hz than the flat threshold lets noise do, however they drift, and those that vary from
+    sample to sample as fast as mains or noise does, which EEG alone never does.
     """
     length = min(len(values), max(FEWEST_SAMPLES, round(BLOCK_SECONDS * rate)))
     if length < FEWEST_SAMPLES:
@@ -241,8 +255,14 @@ def _quiet_blocks(values: np.ndarray, rate: float) -> Iterable[tuple[int, int, i
     variance = _trendless_variance(values, starts, length)
     changes = np.diff(values, prepend=values[:1])
     agility = _block_sums(changes * changes, starts, length) / length
-    quiet = variance < (2 * FLAT_MICROVOLTS) ** 2
-    hum = agility > 0.5 * variance * (2 * math.sin(math.pi * min(0.5, 50.0 / rate))) ** 2
+    lag = max(1, min(round(rate / 80), (length - 1) // 2))
+    bends = values[2 * lag :] - 2 * values[lag:-lag] + values[: -2 * lag]
+    bending = _block_sums(bends * bends, starts, length - 2 * lag) / (length - 2 * lag)
+    steps = np.abs(changes[changes != 0])
+    step = min(COARSEST_STEP, np.percentile(steps, 1)) if len(steps) else 0.0
+    flat = max(FLAT_MICROVOLTS, CONVERTER_NOISE * step)
+    quiet = bending < 6 * (2 * flat) ** 2
+    hum = agility > min(1.0, 0.5 * (2 * math.sin(math.pi * min(0.5, 50.0 / rate))) ** 2) * variance
     still = _block_sums(changes == 0, starts, length) > 0.4 * length
     starts = starts[quiet | hum | still]
     for first in range(0, len(starts), BLOCKS_AT_ONCE):
@@ -277,14 +297,21 @@ def _trendless_variance(values: np.ndarray, starts: np.ndarray, length: int) -> 
 def _judge_blocks(blocks: np.ndarray, rate: float) -> np.ndarray:
     """Say why blocks (B, samples) in microvolts hold no signal: (B,) indices of `REASONS`, 0 where one does."""
     railed = (_at_rails(blocks).mean(axis=1) > 0.5) & (np.ptp(blocks, axis=1) > RAIL_RANGE)
+    gaps = np.diff(np.sort(blocks, axis=1), axis=1)
+    noisy = (np.diff(blocks, axis=1) ** 2).mean(axis=1) > blocks.var(axis=1)
+    last_bit = noisy & ((gaps > 0).sum(axis=1) < CONVERTER_CODES)
+    step = np.min(np.where(gaps > 0, gaps, COARSEST_STEP), axis=1)
+    flat = np.maximum(FLAT_MICROVOLTS, CONVERTER_NOISE * np.minimum(step, COARSEST_STEP))
     blocks = blocks - blocks.mean(axis=1, keepdims=True)
     overall = blocks.std(axis=1)
     time = np.linspace(-1, 1, blocks.shape[1])
     slope = blocks @ time / (time @ time)
     around_line = np.sqrt(np.maximum(overall**2 - slope**2 * (time @ time) / len(time), 0.0))
-    remainder = _below_mains(blocks, rate)
-    hum = (remainder < FLAT_MICROVOLTS) | ((remainder < HUM_REMAINDER) & (overall > HUM_FACTOR * remainder))
-    return np.select([railed, around_line < FLAT_MICROVOLTS, hum], [_RAIL, _QUIET, _HUM])
+    remainder, above = _around_mains(blocks, rate)
+    hum = (remainder < flat) | ((remainder < HUM_REMAINDER) & (overall > HUM_FACTOR * remainder))
+    quiet = (around_line < FLAT_MICROVOLTS) | (np.maximum(remainder, above) < FLAT_MICROVOLTS)
+    last_bit |= (around_line < flat) | (np.maximum(remainder, above) < flat)
+    return np.select([railed, quiet, last_bit, hum], [_RAIL, _QUIET, _LAST_BIT, _HUM])
 
 
 def _at_rails(blocks: np.ndarray) -> np.ndarray:
@@ -295,21 +322,21 @@ def _at_rails(blocks: np.ndarray) -> np.ndarray:
     )
 
 
-def _below_mains(blocks: np.ndarray, rate: float) -> np.ndarray:
-    """Root mean square of blocks (B, samples) between drifts and mains: (B,), infinite where they are too short to
-    tell.
+def _around_mains(blocks: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
+    """Root mean squares of blocks (B, samples) between drifts and mains, and from there on: (B,) each.
 
-    A Blackman-Harris window keeps mains 92 dB out of all frequencies further than four bins away from it, and drifts
-    within the first four.
+    The first is infinite where the blocks are too short to tell. A Blackman-Harris window keeps mains 92 dB out of all
+    frequencies further than four bins away from it, and drifts within the first four; mains that swells and fades
+    reaches some further.
     """
     samples = blocks.shape[1]
-    first, last = 5, math.floor(50.0 * samples / rate - 4.5)
-    if last <= first or last > samples // 2:
-        return np.full(len(blocks), np.inf)
+    first, last = 5, min(math.floor(MAINS_FOOT * samples / rate), samples // 2)
+    if last <= first:
+        return np.full(len(blocks), np.inf), np.full(len(blocks), np.inf)
     phase = 2 * np.pi * np.arange(samples) / samples
     window = 0.35875 - 0.48829 * np.cos(phase) + 0.14128 * np.cos(2 * phase) - 0.01168 * np.cos(3 * phase)
-    power = np.abs(np.fft.rfft(blocks * window, axis=1)) ** 2
-    return np.sqrt(2 * power[:, first : last + 1].sum(axis=1) / (samples * (window @ window)))
+    power = 2 * np.abs(np.fft.rfft(blocks * window, axis=1)) ** 2 / (samples * (window @ window))
+    return np.sqrt(power[:, first : last + 1].sum(axis=1)), np.sqrt(power[:, last + 1 :].sum(axis=1))
 
 
 # ---- from samples to stretches, from stretches to a verdict ------------------------------------------------

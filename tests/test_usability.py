@@ -51,6 +51,14 @@ DAMAGE = {
     ),
     "NaN": lambda rng, x, t: np.full_like(x, np.nan),
     "infinite": lambda rng, x, t: np.full_like(x, np.inf),
+    "mains that swells and fades": lambda rng, x, t: np.tile(
+        40 * (1 + 0.6 * np.sin(2 * np.pi * 1.5 * t)) * np.sin(2 * np.pi * 50 * t), (len(x), 1)
+    ),
+    "a rail and the converter's last bit": lambda rng, x, t: 3276.7 - rng.integers(0, 2, x.shape),
+    "the converter's last bit on a drift": lambda rng, x, t: np.tile(np.round(100 * np.sin(0.3 * t)), (len(x), 1)),
+    "0.02 uV on a drift that bends": lambda rng, x, t: (
+        0.02 * rng.standard_normal(x.shape) + 400 * np.exp((20 - t) / 3) + 50 * np.sin(t)
+    ),
     "a slow drift": lambda rng, x, t: np.tile(np.linspace(0, 80, x.shape[1]), (len(x), 1)),
 }
 
@@ -432,6 +440,13 @@ def test_real_looking_signal_at_any_rate_is_not_lost():
     assert find_lost_samples(heavy_mains.astype(np.float32), 256) is None
     quiet = make_signal(rng, 256, 20) / 30  # half a microvolt
     assert find_lost_samples(quiet.astype(np.float32), 256) is None
+
+
+def test_a_coarse_converter_is_no_reason_to_lose_a_signal():
+    rng = np.random.default_rng(19)
+    for step in (0.1, 0.5, 1.0, 5.0):
+        coarse = np.round(make_signal(rng, 250, 20) / step) * step
+        assert find_lost_samples(coarse.astype(np.float32), 250) is None
 
 
 def test_stretches_name_channels_only_where_few_are_concerned():
