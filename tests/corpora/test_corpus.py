@@ -224,7 +224,7 @@ def scratch_package(tmp_path):
     def digest():
         for cached in (code_version._text, code_version._imported):
             cached.cache_clear()
-        return code_version.digest_of({tmp_path / "own_corpus.py", tmp_path / "dare_eeg_hf" / "data" / "corpus.py"})
+        return code_version.digest_of({tmp_path / "own_corpus.py", tmp_path / "dare_eeg_hf" / "corpora" / "corpus.py"})
 
     return tmp_path, digest
 
@@ -263,7 +263,10 @@ def test_the_code_that_makes_windows_is_part_of_a_corpus_version(scratch_package
 def test_what_normalisation_begins_to_import_becomes_part_of_the_version(scratch_package, monkeypatch):
     folder, digest = scratch_package
     monkeypatch.setattr(code_version, "PACKAGE", folder / "dare_eeg_hf")
-    added, user = folder / "dare_eeg_hf" / "data" / "added.py", folder / "dare_eeg_hf" / "data" / "normalization.py"
+    added, user = (
+        folder / "dare_eeg_hf" / "recordings" / "added.py",
+        folder / "dare_eeg_hf" / "recordings" / "normalization.py",
+    )
     added.write_text("GAIN = 1\n")
     user.write_text(
         user.read_text(encoding="utf-8") + "\n\ndef late():\n    from .added import GAIN\n", encoding="utf-8"
