@@ -1,13 +1,18 @@
-"""Which checkpoint a name means, said at once where it means none, and what stands for its weights."""
+"""Which checkpoint a name means, said at once where it means none; its pipeline, and what stands for its weights."""
 
 import difflib
+import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import hf_hub_download
+from transformers import pipeline
+from transformers.utils import cached_file
 
 from dare_eeg_hf.file_digest import file_digest
+from dare_eeg_hf.pipeline_dare_eeg import EegClassificationPipeline, EegFeatureExtractionPipeline
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
@@ -63,6 +68,34 @@ def _similar(folder: Path) -> str:
     names = [path.name for path in folder.parent.iterdir() if path.is_dir()]
     close = difflib.get_close_matches(folder.name, names, n=1)
     return f"; did you mean {folder.parent / close[0]}?" if close else ""
+
+
+def load_pipeline(name: str | os.PathLike, task: str | None = None, **options: Any):
+    """Load a model's pipeline.
+
+    Args:
+        name: A folder, or an id on the Hub.
+        task: "eeg-classification" or "eeg-feature-extraction"; by default the one that fits the model.
+        options: Passed to `transformers.pipeline`, such as `device` or `revision`.
+
+    Raises:
+        ValueError: If it is no DARE-EEG model.
+        OSError: If there is nothing to load under this name.
+    """
+    path = find_checkpoint(name, weights=False)
+    config_file = Path(cached_file(path, "config.json", revision=options.get("revision")))
+    config = json.loads(config_file.read_text(encoding="utf-8"))
+    if config.get("model_type") != "dare_eeg":
+        raise ValueError(f"{path} holds a model of type {config.get('model_type')!r}, not a DARE-EEG one.")
+    find_checkpoint(path)
+    if task is None:
+        classifies = any(head.endswith("ForSequenceClassification") for head in config.get("architectures") or [])
+        task = "eeg-classification" if classifies else "eeg-feature-extraction"
+    classes = {
+        "eeg-classification": EegClassificationPipeline,
+        "eeg-feature-extraction": EegFeatureExtractionPipeline,
+    }
+    return pipeline(task, model=path, pipeline_class=classes[task], **options)
 
 
 def digest_of_weights(checkpoint: Path, revision: str | None = None) -> str:

@@ -1,9 +1,13 @@
-"""What files hold, as a digest to compare: of downloads, checkpoints, and weights that results belong to."""
+"""What files hold, as a digest to compare, and the error of a download that is not what its publisher says it is."""
 
 import hashlib
 from pathlib import Path
 
 BLOCK = 1 << 20
+
+
+class DownloadError(OSError):
+    """Something could not be downloaded whole and unchanged; the message says what and what to do."""
 
 
 def file_digest(*paths: Path) -> str:

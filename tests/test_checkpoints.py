@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from dare_eeg_hf.checkpoints import find_checkpoint
+from dare_eeg_hf.checkpoints import find_checkpoint, load_pipeline
 from dare_eeg_hf.cli.main import main
 from dare_eeg_hf.corpora.loading import load_windows
 from dare_eeg_hf.evaluation import compare_invariance
 from dare_eeg_hf.evaluation.contestants import check_contestant
 from dare_eeg_hf.hub import export
-from dare_eeg_hf.hub.handler import load_pipeline
 from dare_eeg_hf.pretraining.pretraining import PretrainingArguments
 from dare_eeg_hf.pretraining.starting_point import starting_config
 

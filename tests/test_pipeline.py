@@ -21,7 +21,6 @@ from dare_eeg_hf import (
     DareEegForSequenceClassification,
     DareEegModel,
 )
-from dare_eeg_hf.pipeline_dare_eeg import cut_windows, open_recordings
 from dare_eeg_hf.predictions import (
     merge_predictions,
     save_annotations,
@@ -31,7 +30,9 @@ from dare_eeg_hf.predictions import (
 )
 from dare_eeg_hf.recordings.recordings import load_recording
 from dare_eeg_hf.recordings.simulation import simulate_recordings
-from dare_eeg_hf.usability_dare_eeg import uninterrupted, window_starts
+from dare_eeg_hf.sources_dare_eeg import open_sources
+from dare_eeg_hf.usability_dare_eeg import uninterrupted
+from dare_eeg_hf.windows_dare_eeg import read_windows, window_starts
 
 
 @pytest.fixture(scope="module")
@@ -138,16 +139,16 @@ def test_overlap_and_window_length(encode, eyes_recordings):
 
 def test_a_long_recording_read_in_pieces_agrees_with_the_whole(classify, eyes_recordings, monkeypatch):
     extractor = classify.feature_extractor
-    opened = open_recordings(eyes_recordings[1], extractor)[0]
+    opened = open_sources(eyes_recordings[1], extractor)[0]
     whole = opened.read(0, 60 * 256).values
 
-    monkeypatch.setattr("dare_eeg_hf.pipeline_dare_eeg.SEGMENT_SECONDS", 12.0)
+    monkeypatch.setattr("dare_eeg_hf.windows_dare_eeg.SEGMENT_SECONDS", 12.0)
     monkeypatch.setattr("dare_eeg_hf.recordings.pieces.SURVEY_SECONDS", 40.0)
-    opened = open_recordings(eyes_recordings[1], extractor)[0]
+    opened = open_sources(eyes_recordings[1], extractor)[0]
     lengths = []
     read = opened.read_source
     opened.read_source = lambda start, stop: lengths.append(stop - start) or read(start, stop)
-    windows = list(cut_windows(opened, [(start, 1024) for start in range(0, 60 * 256, 1024)], 1024))
+    windows = list(read_windows(opened, [(start, 1024) for start in range(0, 60 * 256, 1024)], 1024))
     assert len(lengths) == 5
     assert max(lengths) <= 160 * (12 + 2 * 15 + 1)
     pieces = torch.cat([piece.values for _, piece in windows], dim=1)
@@ -165,10 +166,10 @@ def test_memory_does_not_grow_with_the_recording(eyes_classifier, tmp_path):
 import sys
 from transformers import pipeline
 import dare_eeg_hf
-from dare_eeg_hf import pipeline_dare_eeg
+from dare_eeg_hf import windows_dare_eeg
 from dare_eeg_hf.recordings import pieces
 
-pipeline_dare_eeg.SEGMENT_SECONDS = pieces.SURVEY_SECONDS = 60.0
+windows_dare_eeg.SEGMENT_SECONDS = pieces.SURVEY_SECONDS = 60.0
 
 def peak_kilobytes():
     # Not getrusage: its peak starts with that of the process this one was forked from.

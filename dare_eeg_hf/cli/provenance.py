@@ -10,7 +10,7 @@ from dare_eeg_hf.atomic_files import write_json
 from dare_eeg_hf.checkpoints import digest_of_weights
 from dare_eeg_hf.file_digest import file_digest
 from dare_eeg_hf.recordings.bids import find_side_file
-from dare_eeg_hf.recordings.readers import detect_format, main_file
+from dare_eeg_hf.recordings.formats import detect_format, main_file
 from dare_eeg_hf.recordings.tables import TABLE_FORMATS, find_sidecar
 
 REPORT_SUFFIX = ".report.json"

@@ -45,14 +45,12 @@ def sources(roots: set[Path]) -> set[Path]:
 
     What itself imports `corpus.py` (the build, the command line) uses corpora and makes no windows: it stays out.
     """
-    found, waiting = set(), list(roots)
+    found, waiting, corpus = set(), list(roots), PACKAGE / "corpora" / "corpus.py"
     while waiting:
         file = waiting.pop()
         if file not in found:
             found.add(file)
-            waiting += [
-                other for other in _imported(file) if PACKAGE / "corpora" / "corpus.py" not in _imported(other)
-            ]
+            waiting += [other for other in _imported(file) if corpus not in _imported(other)]
     return found
 
 

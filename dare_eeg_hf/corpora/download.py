@@ -10,14 +10,10 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from dare_eeg_hf.file_digest import BLOCK, file_digest
+from dare_eeg_hf.file_digest import BLOCK, DownloadError, file_digest
 
 PHYSIONET = "https://physionet.org/files/"
 ATTEMPTS = 5
-
-
-class DownloadError(OSError):
-    """A file could not be had, or is not what its publisher says it is."""
 
 
 def download_physionet(

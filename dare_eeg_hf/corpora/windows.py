@@ -20,8 +20,8 @@ from dare_eeg_hf.usability_dare_eeg import (
     losses_from_annotations,
     uninterrupted,
     why_unusable,
-    window_starts,
 )
+from dare_eeg_hf.windows_dare_eeg import window_starts
 
 __all__ = [
     "Event",
@@ -140,7 +140,7 @@ def cut_windows(
     if length < 1:
         raise ValueError(f"a window of {length} samples holds nothing; lengthen it, or exchange tmin and tmax")
     events = None if events is None else [replace(event, label=event.label or label) for event in events]
-    starts, labels = _window_starts(raw, length, overlap, events, tmin, label)
+    starts, labels = _first_samples(raw, length, overlap, events, tmin, label)
     signal = raw.get_data().astype(np.float32) * np.float32(1e3)
 
     rejected: Counter = Counter()
@@ -164,7 +164,7 @@ def cut_windows(
     )
 
 
-def _window_starts(
+def _first_samples(
     raw: mne.io.BaseRaw,
     length: int,
     overlap: float,

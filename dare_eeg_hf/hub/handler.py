@@ -45,7 +45,14 @@ class EndpointHandler:
     """Answers requests with the model of a folder: labels if it is a classifier, features otherwise."""
 
     def __init__(self, path: str = "") -> None:
-        """Load the model, feature extractor and pipeline that lie in `path` (a folder or a Hub id)."""
+        """Load the model, feature extractor and pipeline that lie in `path` (a folder or a Hub id).
+
+        Where the package is installed its code runs, otherwise that of the repository.
+        """
+        try:
+            from dare_eeg_hf.checkpoints import load_pipeline
+        except ImportError:  # deployed alone, beside its own checkpoint
+            load_pipeline = load_own_pipeline
         self.pipeline = load_pipeline(path)
 
     def __call__(self, data: dict[str, Any] | bytes) -> dict[str, Any] | list[dict[str, Any]]:
@@ -91,13 +98,8 @@ class EndpointHandler:
                 raise RequestError(message_of(error).replace(f"{folder}{os.sep}", "")) from error
 
 
-def load_pipeline(path: str | os.PathLike, task: str | None = None, **options: Any):
-    """Load a model's pipeline, with the installed package's code or else with the repository's own.
-
-    Args:
-        path: A folder or a Hub id.
-        task: "eeg-classification" or "eeg-feature-extraction"; by default the one that fits the model.
-        options: Passed to `transformers.pipeline`, such as `device` or `revision`.
+def load_own_pipeline(path: str):
+    """Load a model's pipeline with the code of its repository: whoever deploys this file from there chose to run it.
 
     Raises:
         ValueError: If it is no DARE-EEG model.
@@ -106,31 +108,12 @@ def load_pipeline(path: str | os.PathLike, task: str | None = None, **options: A
     from transformers import pipeline
     from transformers.utils import cached_file
 
-    path = str(path)
-    try:
-        from dare_eeg_hf.checkpoints import find_checkpoint
-    except ImportError:  # deployed alone, beside its own checkpoint
-        find_checkpoint = None
-    if find_checkpoint is not None:
-        path = find_checkpoint(path, weights=False)
-    config_file = Path(cached_file(path, "config.json", revision=options.get("revision")))
-    config = json.loads(config_file.read_text(encoding="utf-8"))
+    config = json.loads(Path(cached_file(path, "config.json")).read_text(encoding="utf-8"))
     if config.get("model_type") != "dare_eeg":
         raise ValueError(f"{path} holds a model of type {config.get('model_type')!r}, not a DARE-EEG one.")
-    if find_checkpoint is not None:
-        find_checkpoint(path)
-    if task is None:
-        classifier = any(name.endswith("ForSequenceClassification") for name in config.get("architectures") or [])
-        task = "eeg-classification" if classifier else "eeg-feature-extraction"
-    try:
-        from dare_eeg_hf import EegClassificationPipeline, EegFeatureExtractionPipeline
-    except ImportError:
-        # Whoever deploys this file from a repository has chosen to run that repository's code.
-        options["trust_remote_code"] = True
-    else:
-        classes = (EegClassificationPipeline, EegFeatureExtractionPipeline)
-        options["pipeline_class"] = classes[task == "eeg-feature-extraction"]
-    return pipeline(task, model=path, **options)
+    classifies = any(name.endswith("ForSequenceClassification") for name in config.get("architectures") or [])
+    task = "eeg-classification" if classifies else "eeg-feature-extraction"
+    return pipeline(task, model=path, trust_remote_code=True)
 
 
 def message_of(error: Exception) -> str:

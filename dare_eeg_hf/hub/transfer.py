@@ -18,7 +18,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import sha
 
-from dare_eeg_hf.file_digest import file_digest
+from dare_eeg_hf.file_digest import DownloadError, file_digest
 
 RETRY_PAUSES = (2.0, 8.0)
 """Seconds before the second and the third attempt of a commit; single requests are retried by huggingface_hub."""
@@ -31,10 +31,6 @@ T = TypeVar("T")
 
 class PublishingError(RuntimeError):
     """Something could not be published; the message says what and what to do."""
-
-
-class DownloadError(OSError):
-    """A repository could not be downloaded whole and unchanged; the message says what and what to do."""
 
 
 def upload(

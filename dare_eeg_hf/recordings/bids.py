@@ -9,6 +9,7 @@ import pandas as pd
 
 from dare_eeg_hf.recordings.event_checks import guess_of_onsets
 from dare_eeg_hf.recordings.side_tables import is_missing, listed_lines, read_side_table, read_text_leniently, warn
+from dare_eeg_hf.usability_dare_eeg import is_mark
 
 _MNE_TYPES = {
     "EEG": "eeg",
@@ -136,7 +137,7 @@ def _apply_events(raw: mne.io.BaseRaw, path: Path) -> None:
             warn(f"{path}: {listed_lines(table.index[rows])} {reason} left out{guess}")
     usable = ~pd.concat(wrong, axis=1).any(axis=1)
     own = raw.annotations
-    marks = [i for i, text in enumerate(own.description) if text.lower().startswith(("bad", "edge", "boundary"))]
+    marks = [i for i, text in enumerate(own.description) if is_mark(text)]
     events = mne.Annotations(
         onset[usable] + raw.first_time, duration[usable], texts[usable], orig_time=raw.info["meas_date"]
     )

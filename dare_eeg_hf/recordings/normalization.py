@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -13,28 +12,23 @@ import numpy as np
 from dare_eeg_hf import signal_dare_eeg
 from dare_eeg_hf.caps_dare_eeg import ask_for_electrodes, names_given, numbered_channels, which_cap
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor, amplitude_statistics
+from dare_eeg_hf.lost_samples_dare_eeg import common_loss
 from dare_eeg_hf.montage import list_by_reason, match_channels
 from dare_eeg_hf.recordings.errors import RecordingError
-from dare_eeg_hf.recordings.quality import BROKEN_SHARE, find_bad_channels
-from dare_eeg_hf.recordings.readers import detect_format, main_file
+from dare_eeg_hf.recordings.formats import detect_format, main_file
+from dare_eeg_hf.recordings.losses import (
+    at_new_rate,
+    bridge_losses,
+    carried_losses,
+    describe_losses,
+    find_losses,
+    heard_samples,
+)
+from dare_eeg_hf.recordings.quality import find_bad_channels
 from dare_eeg_hf.recordings.report import RecordingReport
 from dare_eeg_hf.remedies_dare_eeg import about
 from dare_eeg_hf.signal_dare_eeg import MICROVOLTS, canonical_unit, check_amplitude, spread
-from dare_eeg_hf.usability_dare_eeg import (
-    NO_SIGNAL,
-    SHORTEST_LOSS,
-    Loss,
-    bridge,
-    common_loss,
-    dead_channels,
-    find_breaks,
-    find_lost_samples,
-    is_broken,
-    losses_from_annotations,
-    runs,
-    stretches,
-    uninterrupted,
-)
+from dare_eeg_hf.usability_dare_eeg import NO_SIGNAL, Loss, find_breaks, uninterrupted
 
 READ_AT_ONCE = 16_000_000
 """Values (channels times samples) that are held in double precision at once."""
@@ -108,9 +102,9 @@ def normalize_raw(
         signal = _scalp_signal(raw, extractor, given, canonical_unit(unit), report)
         again = raw.info["description"] == extractor.normalized_description
         breaks = find_breaks(raw)
-        lost = _find_losses(signal, breaks, verify, report) if not again else np.zeros(signal.shape, np.uint8)
-        heard = _heard(lost, breaks, report.sampling_rate)
-        repaired = _bridge(signal, lost, report)
+        lost = find_losses(signal, breaks, verify, report) if not again else np.zeros(signal.shape, np.uint8)
+        heard = heard_samples(lost, breaks, report.sampling_rate)
+        repaired = bridge_losses(signal, lost, report)
         _describe_amplitude(signal[:, heard], canonical_unit(unit), verify, report)
         if line_frequency == "contract":
             line_frequency = extractor.notch
@@ -124,10 +118,10 @@ def normalize_raw(
         signal = extractor.filter_pieces(
             signal, report.sampling_rate, report, breaks, filtered=not again, notch=report.line_frequency
         )
-        lost, heard = _at_new_rate(lost, signal.shape[1]), _at_new_rate(heard, signal.shape[1])
+        lost, heard = at_new_rate(lost, signal.shape[1]), at_new_rate(heard, signal.shape[1])
         bad = _bad_channels(signal[:, heard], bad_channels, raw.info["bads"], extractor, report)
         signal, lost = _leave_out(bad, signal, lost, report)
-        losses = _carried_losses(raw, report) if again else _describe_losses(lost, extractor.sampling_rate, report)
+        losses = carried_losses(raw, report) if again else describe_losses(lost, extractor.sampling_rate, report)
         signal, lost = _interpolate(signal, lost, list(interpolate), recorded, extractor, report)
         if extractor.reference == "average":
             extractor.rereference(signal, lost == 0 if lost.any() else np.ones(len(signal), bool), report)
@@ -229,72 +223,6 @@ def _match(
     if len(numbered := numbered_channels(unexplained)) > len(match.indices):
         report.warn(f"the {which_cap(numbered)}; say it with montage or rename, or they stay unused")
     return [raw.ch_names.index(usable[index]) for index in match.indices.values()]
-
-
-def _find_losses(
-    signal: np.ndarray, breaks: list[tuple[float, float]], verify: bool, report: RecordingReport
-) -> np.ndarray:
-    """Codes (channels, samples) of what carries no signal, 0 elsewhere; channels that hardly ever do are bad."""
-    lost = find_lost_samples(signal, report.sampling_rate)
-    if lost is None:
-        return np.zeros(signal.shape, np.uint8)
-    if not verify:
-        return lost
-    heard = _heard(lost, breaks, report.sampling_rate)
-    share = is_broken(lost[:, heard]).mean(axis=1)
-    for index in np.flatnonzero(share > BROKEN_SHARE):
-        report.bad[report.channels[index]] = f"{share[index]:.1%} of the samples are NaN, infinite or absurd"
-    if len(report.bad) == len(signal):
-        raise ValueError(f"no channel is usable: {list_by_reason(report.bad)}")
-    return lost
-
-
-def _heard(lost: np.ndarray, breaks: list[tuple[float, float]], rate: float) -> np.ndarray:
-    """Mark the samples (T,) from which something can be learned about the channels: all, if there is none."""
-    dead = dead_channels(lost)
-    heard = ~common_loss(lost[~dead]) if not dead.all() else np.ones(lost.shape[1], bool)
-    for begin, end in breaks:
-        heard[round(begin * rate) : round(end * rate)] = False
-    return heard if heard.any() else np.ones(lost.shape[1], bool)
-
-
-def _bridge(signal: np.ndarray, lost: np.ndarray, report: RecordingReport) -> list[tuple[int, int]]:
-    """Bridge lost samples in place; returns the short stretches [start, stop) in which a few broken ones were."""
-    if not lost.any():
-        return []
-    bridge(signal, lost)
-    short = np.zeros(lost.shape, bool)
-    for index, name in enumerate(report.channels):
-        for start, stop in runs(is_broken(lost[index])) if name not in report.bad else ():
-            short[index, start:stop] = stop - start < SHORTEST_LOSS * report.sampling_rate
-        if short[index].any():
-            report.repaired[name] = int(short[index].sum())
-    if report.repaired:
-        counts = ", ".join(f"{name} ({count})" for name, count in report.repaired.items())
-        report.warn(f"NaN, infinite or absurd samples were bridged and annotated BAD_repaired: {counts}")
-    return runs(short.any(axis=0))
-
-
-def _at_new_rate(mask: np.ndarray, samples: int) -> np.ndarray:
-    """Stretch a mask (..., samples) to another number of samples."""
-    if mask.shape[-1] == samples:
-        return mask
-    return mask[..., np.arange(samples) * mask.shape[-1] // samples]
-
-
-def _describe_losses(lost: np.ndarray, rate: float, report: RecordingReport) -> list[Loss]:
-    losses = stretches(lost, rate, report.channels)
-    report.no_signal = [asdict(loss) for loss in losses]
-    if losses:
-        listed = "; ".join(map(str, losses[:5])) + (f"; and {len(losses) - 5} more" if len(losses) > 5 else "")
-        report.warn(f"no signal from {listed}: windows there are unusable, and channels there left out")
-    return losses
-
-
-def _carried_losses(raw: mne.io.BaseRaw, report: RecordingReport) -> list[Loss]:
-    """The losses of a Raw that was normalised before: its annotations have them, so that none is to be added."""
-    report.no_signal = [asdict(loss) for loss in losses_from_annotations(raw.annotations, raw.first_time)]
-    return []
 
 
 def _describe_amplitude(signal: np.ndarray, unit: str, verify: bool, report: RecordingReport) -> None:

@@ -7,8 +7,8 @@ import mne
 import numpy as np
 
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
-from dare_eeg_hf.recordings.recordings import Recording, normalize_raw
-from dare_eeg_hf.usability_dare_eeg import common_loss, find_lost_samples
+from dare_eeg_hf.lost_samples_dare_eeg import common_loss, find_lost_samples
+from dare_eeg_hf.recordings.normalization import Recording, normalize_raw
 
 SURVEY_SECONDS = 300.0
 """Recordings up to this length are normalised whole; of longer ones, this much is looked at before the first piece."""

@@ -3,11 +3,9 @@
     raw, report = load_recording("S001R01.edf")
     print(report)
 
-From the command line: `python -m dare_eeg_hf.recordings.recordings FILE_OR_FOLDER`.
+From the command line: `dare-eeg inspect FILE_OR_FOLDER`.
 """
 
-import argparse
-import json
 import os
 import sys
 import tempfile
@@ -15,20 +13,15 @@ import warnings
 from pathlib import Path
 
 import mne
-from tqdm import tqdm
 
-from dare_eeg_hf.atomic_files import replacing
-from dare_eeg_hf.cli.reading_arguments import add_reading_arguments, reading_options
-from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
-from dare_eeg_hf.output_pipe import print_while_read
 from dare_eeg_hf.recordings.bids import is_bids_root
 from dare_eeg_hf.recordings.errors import RecordingError, RecordingWarning
+from dare_eeg_hf.recordings.formats import FORMATS, detect_format, main_file
 from dare_eeg_hf.recordings.normalization import Recording, normalize_raw
-from dare_eeg_hf.recordings.readers import FORMATS, detect_format, main_file, read_raw
+from dare_eeg_hf.recordings.readers import read_raw
 from dare_eeg_hf.recordings.report import RecordingReport
 from dare_eeg_hf.recordings.tables import TABLE_FORMATS, find_sidecar
-from dare_eeg_hf.remedies_dare_eeg import COMMAND_LINE, InputError
 
 __all__ = [
     "Recording",
@@ -138,100 +131,5 @@ def save_recording(raw: mne.io.BaseRaw, path: str | os.PathLike) -> Path:
     return path
 
 
-# ---- command line
-# -------------------------------------------------------------------------------------------------------
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The arguments of `python -m dare_eeg_hf.recordings.recordings`."""
-    parser = CommandParser(
-        prog="python -m dare_eeg_hf.recordings.recordings",
-        description="Open EEG files of any make, normalise them (electrode names, bad channels, filters, average "
-        "reference, 256 Hz) and report what was done. A broken file is reported and the rest goes on; the exit status "
-        "is then 1.",
-        epilog="examples:\n"
-        "  python -m dare_eeg_hf.recordings.recordings S001R01.edf\n"
-        "  python -m dare_eeg_hf.recordings.recordings recordings/ --json > report.json\n"
-        "  python -m dare_eeg_hf.recordings.recordings S001R01.edf --plot S001R01.png --output S001R01_raw.fif\n"
-        "  python -m dare_eeg_hf.recordings.recordings muse.csv --sidecar muse.json\n"
-        "where muse.json may say\n"
-        '  {"sampling_rate": 256, "unit": "uV", "channel_names": ["TP9", "AF7", "AF8", "TP10"]}\n'
-        "(all entries: the documentation of dare_eeg_hf.recordings.tables)",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "paths", nargs="+", metavar="FILE_OR_FOLDER", help="recordings, folders of them, or BIDS roots"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON list of reports instead of text")
-    parser.add_argument(
-        "--plot", metavar="PNG", help="figure of before and after (a folder if there are several files)"
-    )
-    parser.add_argument(
-        "--output", metavar="FIF_OR_EDF", help="write the normalised recording (a folder if there are several files)"
-    )
-    parser.add_argument(
-        "--interpolate", nargs="+", default=[], metavar="ELECTRODE", help="fill these by splines ('bad': bad channels)"
-    )
-    add_reading_arguments(parser, several=True)
-    return parser
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Normalise and report; returns the exit status: 0, or 1 where a file failed."""
-    parser = build_parser()
-    args = parser.parse_args(arguments)
-    files, failures, reports = [], {}, []
-    for path in args.paths:
-        try:
-            files += find_recordings(path, tables=args.sidecar is not None)
-        except RecordingError as error:
-            failures[path] = str(error)
-    if not files and not failures:
-        parser.error(f"no recordings in {', '.join(args.paths)} (tables such as CSV files need a sidecar: --sidecar)")
-    several = len(files) > 1
-    for name, value in (("--plot", args.plot), ("--output", args.output)):
-        if several and value and Path(value).suffix:
-            parser.error(f"{name}: there are {len(files)} recordings, so give a folder, not {value}")
-    try:
-        options = {**reading_options(args), "interpolate": args.interpolate}
-    except InputError as error:
-        parser.error(error.on(COMMAND_LINE))
-    for file in tqdm(files, unit="file", disable=not several or not sys.stderr.isatty()):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # they are in the report
-                recording = load_recording(file, **options)
-                _write(args, file, recording, single=not several)
-        except RecordingError as error:
-            failures[str(file)] = error.on(COMMAND_LINE)
-            continue
-        reports.append(recording.report)
-        if not args.json:
-            tqdm.write(f"{recording.report}\n")
-    if args.json:
-        failed = [{"file": file, "error": error} for file, error in failures.items()]
-        print(json.dumps([*(report.to_dict() for report in reports), *failed], indent=2, ensure_ascii=False))
-    for error in failures.values():
-        print(f"FAILED {error}", file=sys.stderr)
-    return 1 if failures else 0
-
-
-def _write(args: argparse.Namespace, file: Path, recording: Recording, single: bool) -> None:
-    """Write the outputs asked for, of one recording: to the file named, or into the folder named if there are
-    several."""
-    if args.output:
-        target = Path(args.output)
-        save_recording(recording.raw, target if single and target.suffix else target / f"{file.stem}_raw.fif")
-    if args.plot:
-        from dare_eeg_hf.recordings.overview import plot_recording
-
-        target = Path(args.plot)
-        target = target if single and target.suffix else target / f"{file.stem}.png"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        figure = plot_recording(read_raw(file, args.sidecar), recording.raw, file.name)
-        with replacing(target) as temporary:
-            figure.savefig(temporary, format=target.suffix[1:] or "png")
-
-
 if __name__ == "__main__":
-    sys.exit(print_while_read(main))
+    sys.exit("This command is now `dare-eeg inspect`.")

@@ -6,6 +6,7 @@ import mne
 import numpy as np
 
 from dare_eeg_hf.recordings.side_tables import warn
+from dare_eeg_hf.usability_dare_eeg import is_mark
 
 TRIGGER_BITS = 0xFFFF
 """Bits that hold the code; above them BioSemi keeps the state of the amplifier."""
@@ -27,7 +28,7 @@ def annotate_from_channel(raw: mne.io.BaseRaw, channel: str | None = None) -> mn
     Raises:
         ValueError: there is no such channel, or its values are no whole numbers.
     """
-    own = [text for text in raw.annotations.description if not text.lower().startswith(("bad", "edge", "boundary"))]
+    own = [text for text in raw.annotations.description if not is_mark(text)]
     if channel is None:
         holding = [name for name, codes in codes_of_stim_channels(raw).items() if codes]
         if own or len(holding) != 1:

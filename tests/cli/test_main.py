@@ -73,17 +73,6 @@ def test_embed_writes_features_that_numpy_reads(eyes_classifier, eyes_recordings
     assert features["partial"].tolist() == [False] * 6 + [True]
 
 
-def test_inspect_reports_draws_and_speaks_json(eyes_recordings, tmp_path, capsys):
-    path = str(eyes_recordings[0])
-    assert main(["inspect", path, "--figures", str(tmp_path)]) == 0
-    report = capsys.readouterr().out
-    assert "kept (19)" in report
-    assert "average reference over 19 channels" in report
-    assert {figure.name for figure in tmp_path.iterdir()} == {"S001R01_traces.png", "S001R01_spectrum.png"}
-    assert main(["inspect", path, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["sampling_rate"] == 160
-
-
 def test_a_broken_recording_does_not_stop_the_others(eyes_classifier, eyes_recordings, tmp_path, capsys):
     shutil.copy(eyes_recordings[0], tmp_path / "good.edf")
     (tmp_path / "broken.edf").write_bytes(eyes_recordings[0].read_bytes()[:500])
@@ -135,14 +124,6 @@ def test_remedies_are_options_of_the_command_that_names_them(
     assert run("--rename", str(tmp_path / "names.json"), *known)[0] == 0
     each = [word for old, new in names.items() for word in ("--rename", f"{old}={new}")]
     assert run(*each, *known)[0] == 0
-
-
-def test_inspect_says_what_became_of_a_cap(numbered_recording, capsys):
-    path, _ = numbered_recording
-    assert main(["inspect", str(path), "--montage", "biosemi16", "--unit", "uV", "--json"]) == 0
-    report = json.loads(capsys.readouterr().out)[0]
-    assert report["renamed"]["E1"] == "FP1"
-    assert any("cap biosemi16" in step for step in report["steps"])
 
 
 def test_tables_are_read_with_a_sidecar_given(eyes_classifier, eyes_recordings, tmp_path, capsys):
@@ -251,7 +232,6 @@ def test_a_bad_command_line_is_status_two(capsys):
         ["dare_eeg_hf.cli.main", "predict", "{model}", "{recording}"],
         ["dare_eeg_hf.cli.main", "inspect", "{recording}", "--json"],
         ["dare_eeg_hf.cli.main", "--help"],
-        ["dare_eeg_hf.recordings.recordings", "{recording}", "--json"],
     ],
 )
 def test_a_pipe_that_closes_early_is_no_error(eyes_classifier, eyes_recordings, arguments):

@@ -120,7 +120,7 @@ def test_a_result_never_lies_beside_the_report_of_another(
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dare_eeg_hf.predictions.save_predictions", stop)
+    monkeypatch.setattr("dare_eeg_hf.cli.predict.save_predictions", stop)
     command[1] = str(other_model)
     assert main([*command, "--overwrite"]) == 130
     assert not (tmp_path / "results" / "eyes.csv").exists()

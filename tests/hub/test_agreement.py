@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from dare_eeg_hf import DareEegForSequenceClassification
+from dare_eeg_hf.checkpoints import load_pipeline
 from dare_eeg_hf.cli.main import main
 from dare_eeg_hf.hub.export import export_checkpoint, run_onnx
-from dare_eeg_hf.hub.handler import EndpointHandler, load_pipeline
+from dare_eeg_hf.hub.handler import EndpointHandler
 from dare_eeg_hf.hub.space.app import Analysis
 from dare_eeg_hf.recordings.recordings import load_recording
 

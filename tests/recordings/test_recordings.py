@@ -15,6 +15,7 @@ import pytest
 import scipy.io
 from scipy.signal import welch
 
+from dare_eeg_hf.cli.main import main
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.recordings.pieces import PiecewiseNormalizer
 from dare_eeg_hf.recordings.recordings import (
@@ -22,7 +23,6 @@ from dare_eeg_hf.recordings.recordings import (
     RecordingWarning,
     find_recordings,
     load_recording,
-    main,
     normalize_raw,
     read_raw,
     save_recording,
@@ -567,7 +567,7 @@ def test_a_sidecar_of_the_folder_serves_all_its_tables(tmp_path):
     (tmp_path / "recordings.json").write_text(json.dumps(describe()))
     assert [path.name for path in find_recordings(tmp_path)] == ["a.csv", "b.csv"]
     (tmp_path / "recordings.json").rename(tmp_path / "described.json")
-    assert main([str(tmp_path), "--sidecar", str(tmp_path / "described.json")]) == 0
+    assert main(["inspect", str(tmp_path), "--sidecar", str(tmp_path / "described.json")]) == 0
     (tmp_path / "described.json").rename(tmp_path / "recordings.json")
     assert read_raw(tmp_path / "b.csv").ch_names == NAMES
 
@@ -815,38 +815,6 @@ def test_a_saved_fif_is_not_filtered_again_under_the_same_contract(recording, tm
     narrower = DareEegFeatureExtractor(lowpass=40.0)
     assert "low-pass 40 Hz" in load_recording(path, narrower).report.steps
     assert "low-pass 40 Hz" in narrower(read_raw(path)).reports[0].steps
-
-
-def test_command_reports_goes_on_past_broken_files_and_fails(edf, tmp_path, capsys):
-    (tmp_path / "good.edf").write_bytes(edf.read_bytes())
-    (tmp_path / "broken.edf").write_bytes(b"<html>")
-    assert main([str(tmp_path), "--json"]) == 1
-    output = capsys.readouterr()
-    reports = json.loads(output.out)
-    assert [Path(report["file"]).name for report in reports] == ["good.edf", "broken.edf"]
-    assert "web page" in reports[1]["error"]
-    assert "FAILED" in output.err
-    assert main([str(edf)]) == 0
-    assert "kept (19)" in capsys.readouterr().out
-
-
-def test_command_plots_and_writes(edf, tmp_path, capsys):
-    assert main([str(edf), "--plot", str(tmp_path / "x.png"), "--output", str(tmp_path / "x.edf")]) == 0
-    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.edf", "x.png"]
-    assert read_raw(tmp_path / "x.edf").info["sfreq"] == 256
-
-
-def test_command_passes_on_what_only_the_user_knows(tmp_path, capsys):
-    write_edf(tmp_path / "x.edf", make_eeg(), [f"ch{i}" for i in range(19)])
-    assert main([str(tmp_path / "x.edf")]) == 1
-    pairs = [f"ch{i}={name}" for i, name in enumerate(NAMES)]
-    arguments = ["--rename", *pairs, "--interpolate", "FC3", "--line-frequency", "60", "--json"]
-    capsys.readouterr()
-    assert main([str(tmp_path / "x.edf"), *arguments]) == 0
-    (report,) = json.loads(capsys.readouterr().out)
-    assert report["interpolated"] == ["FC3"]
-    assert report["line_frequency"] == 60
 
 
 def test_warnings_of_reading_are_in_the_report_and_not_printed(edf, tmp_path):

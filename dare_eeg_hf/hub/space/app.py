@@ -22,7 +22,8 @@ import gradio as gr
 import mne
 
 from dare_eeg_hf.caps_dare_eeg import known_caps
-from dare_eeg_hf.hub.handler import RequestError, file_suffix, load_pipeline
+from dare_eeg_hf.checkpoints import load_pipeline
+from dare_eeg_hf.hub.handler import RequestError, file_suffix
 from dare_eeg_hf.montage import CHANNEL_VOCABULARY, normalize_channel_name
 from dare_eeg_hf.predictions import save_annotations, save_predictions
 from dare_eeg_hf.recordings.recordings import RecordingReport, normalize_raw, read_raw
