@@ -20,8 +20,9 @@ import torch
 
 from dare_eeg_hf.corpora.windows import windows_table
 from dare_eeg_hf.montage import PRETRAINING_CHANNELS
-from dare_eeg_hf.pretraining import pretraining
-from dare_eeg_hf.pretraining.pretraining import PretrainingArguments, pretrain
+from dare_eeg_hf.pretraining import run as pretraining
+from dare_eeg_hf.pretraining.arguments import PretrainingArguments
+from dare_eeg_hf.pretraining.run import pretrain
 
 ALLOWED_GROWTH = 20 * 2**20  # bytes in 1,000 steps
 
@@ -43,14 +44,14 @@ def main() -> int:
     options = parser.parse_args()
 
     seen: list[int] = []
-    take_step = pretraining.take_step
+    advance = pretraining.advance
 
     def measured_step(run, batches) -> None:
-        take_step(run, batches)
+        advance(run, batches)
         on_gpu = run.accelerator.device.type == "cuda"
         seen.append(torch.cuda.memory_allocated() if on_gpu else psutil.Process().memory_info().rss)
 
-    pretraining.take_step = measured_step
+    pretraining.advance = measured_step
     with tempfile.TemporaryDirectory() as folder:
         arguments = PretrainingArguments(
             Path(folder) / "run",

@@ -19,8 +19,9 @@ import numpy as np
 
 from dare_eeg_hf.command_line import layer_settings
 from dare_eeg_hf.metrics_log import read_metrics
+from dare_eeg_hf.pretraining.arguments import PretrainingArguments
 from dare_eeg_hf.pretraining.data import open_windows, split_by_subject
-from dare_eeg_hf.pretraining.pretraining import PretrainingArguments, pretrain
+from dare_eeg_hf.pretraining.run import pretrain
 
 
 def main() -> int:

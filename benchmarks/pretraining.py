@@ -34,9 +34,9 @@ from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
 from dare_eeg_hf.evaluation.costs import peak_megabytes
 from dare_eeg_hf.launching import checkpoint_activations, compile_model
 from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining
+from dare_eeg_hf.optimization import parameter_groups
 from dare_eeg_hf.pretraining.estimate import StepShape, training_flops
-from dare_eeg_hf.pretraining.schedules import parameter_groups
-from dare_eeg_hf.pretraining.step_masks import step_masks
+from dare_eeg_hf.pretraining.step_inputs import step_masks
 from hardware import machine, matrix_peak, synchronize
 
 DEFAULT_BATCH_SIZE = {"nano": 64, "light": 32, "small": 16, "base": 16, "deep": 8}

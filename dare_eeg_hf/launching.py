@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator, PartialState
@@ -13,9 +13,6 @@ from accelerate.tracking import get_available_trackers
 from accelerate.utils import DistributedDataParallelKwargs, DistributedType, LoggerType
 from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
-
-if TYPE_CHECKING:
-    from dare_eeg_hf.pretraining.pretraining import PretrainingArguments
 
 logger = logging.getLogger(__name__)
 
@@ -28,26 +25,40 @@ class LaunchError(RuntimeError):
     """The launcher asked for something that did not come about."""
 
 
-def make_accelerator(arguments: "PretrainingArguments") -> Accelerator:
+def make_accelerator(
+    tracker_folder: Path,
+    *,
+    trackers: list[str] | None = None,
+    mixed_precision: str | None = None,
+    deterministic: bool = True,
+    cpu: bool = False,
+) -> Accelerator:
     """The Accelerator of a run: device, processes, precision, sharding and trackers.
+
+    Args:
+        tracker_folder: where trackers put their files.
+        trackers: by name; None is TensorBoard where it is installed.
+        mixed_precision: no, bf16 or fp16; None leaves it to the launcher.
+        deterministic: ask torch for algorithms that give the same bits each time.
+        cpu: compute on the CPU even if there is a GPU.
 
     Raises:
         LaunchError: when fewer processes run than were asked for, FSDP was asked for and is not in use, or a tracker
             is not installed.
     """
-    trackers = usable_trackers(arguments.trackers)
+    usable = usable_trackers(trackers)
     forget_earlier_runs()
-    if arguments.deterministic:
+    if deterministic:
         make_deterministic()
     accelerator = Accelerator(
-        cpu=arguments.cpu or not torch.accelerator.is_available(),
-        mixed_precision=arguments.mixed_precision,
-        log_with=trackers or None,
-        project_dir=str(arguments.output_dir / "trackers"),
+        cpu=cpu or not torch.accelerator.is_available(),
+        mixed_precision=mixed_precision,
+        log_with=usable or None,
+        project_dir=str(tracker_folder),
         kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
     )
     check_launch(accelerator)
-    if arguments.trackers is None and not trackers and accelerator.is_main_process:
+    if trackers is None and not usable and accelerator.is_main_process:
         logger.warning(
             "TensorBoard is not installed, so the curves are in metrics.jsonl only (pip install tensorboard)."
         )

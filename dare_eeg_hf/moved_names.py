@@ -10,7 +10,7 @@ from types import ModuleType
 ROOMS = {
     "recordings": "bids errors normalization overview pieces quality readers recordings report simulation tables",
     "corpora": "build card collator corpus download loading parts recordings_folder rows storage streaming windows",
-    "pretraining": "augmentation checkpointing estimate hub_push interruption pretraining report schedules validation",
+    "pretraining": "checkpointing estimate hub_push report",
     "adaptation": "classifier_setup encoder_features euclidean_alignment feature_statistics finetuning "
     "labelled_windows",
 }
@@ -26,13 +26,19 @@ MOVED = {
     "estimator": "adaptation.estimator",
     "evaluation.invariance": "pretraining.invariance",
     "hub.leaks": "leaks",
+    "pretraining.pretraining": "pretraining.run",
+    "training.augmentation": "pretraining.step_inputs",
     "training.command_line": "command_line",
+    "training.interruption": "pretraining.processes",
     "training.launching": "launching",
     "training.metrics_log": "metrics_log",
     "training.optimization": "optimization",
+    "training.pretraining": "pretraining.run",
     "training.pretraining_data": "pretraining.data",
-    "training.pretraining_run": "pretraining.run",
+    "training.pretraining_run": "pretraining.run_setup",
     "training.randomness": "randomness",
+    "training.schedules": "optimization",
+    "training.validation": "pretraining.step",
 }
 """Old name -> new name, both inside the package."""
 

@@ -31,7 +31,10 @@ from dare_eeg_hf.command_line import HelpFormatter, add_fields, fit_to_fields, p
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.corpora.people import REMEDY, are_known, statement
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
+from dare_eeg_hf.hub.cards import write_run_card
 from dare_eeg_hf.launching import LaunchError, main_process_first
+from dare_eeg_hf.pretraining.arguments import PretrainingArguments
+from dare_eeg_hf.pretraining.checkpointing import PretrainingError
 from dare_eeg_hf.pretraining.data import (
     describe,
     is_prepared,
@@ -41,7 +44,7 @@ from dare_eeg_hf.pretraining.data import (
     source_of_subjects,
     split_by_subject,
 )
-from dare_eeg_hf.pretraining.pretraining import PretrainingArguments, PretrainingError, pretrain
+from dare_eeg_hf.pretraining.run import pretrain
 from dare_eeg_hf.pretraining.starting_point import signal_contract
 
 
@@ -135,7 +138,7 @@ def main(argv: list[str] | None = None) -> int:
             train.append(windows)
             validation += [held_out] if held_out is not None and not data.validation_data else []
         arguments.corpora = arguments.corpora or describe(train)
-        result = pretrain(arguments, train, validation or None, extractor)
+        result = pretrain(arguments, train, validation or None, extractor, write_card=write_run_card)
     except (PretrainingError, LaunchError, StrictDataclassError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -13,7 +13,7 @@ from dare_eeg_hf.corpora.loading import load_windows
 from dare_eeg_hf.evaluation import compare_invariance
 from dare_eeg_hf.evaluation.contestants import check_contestant
 from dare_eeg_hf.hub import export
-from dare_eeg_hf.pretraining.pretraining import PretrainingArguments
+from dare_eeg_hf.pretraining.arguments import PretrainingArguments
 from dare_eeg_hf.pretraining.starting_point import starting_config
 
 ROOT = Path(__file__).parents[1]

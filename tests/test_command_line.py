@@ -8,7 +8,7 @@ import pytest
 from dare_eeg_hf.adaptation.finetuning import FinetuningArguments
 from dare_eeg_hf.command_line import fit_to_fields, layer_settings, parse_assignments, read_yaml
 from dare_eeg_hf.command_parser import CommandParser
-from dare_eeg_hf.pretraining.pretraining import PretrainingArguments
+from dare_eeg_hf.pretraining.arguments import PretrainingArguments
 
 
 def test_flags_go_before_the_file_and_the_file_before_defaults(tmp_path):

@@ -33,8 +33,10 @@ from dare_eeg_hf.evaluation.benchmark import Cell, evaluate_cell, prepare_tasks,
 from dare_eeg_hf.evaluation.benchmark_report import mean_text
 from dare_eeg_hf.evaluation.contestants import ENCODER_MODES
 from dare_eeg_hf.evaluation.tasks import TASKS
+from dare_eeg_hf.pretraining.arguments import PretrainingArguments
+from dare_eeg_hf.pretraining.checkpointing import PretrainingError
 from dare_eeg_hf.pretraining.data import is_prepared, open_windows, prepare_windows, split_by_subject
-from dare_eeg_hf.pretraining.pretraining import PretrainingArguments, PretrainingError, pretrain
+from dare_eeg_hf.pretraining.run import pretrain
 
 CASES: dict[str, dict[str, bool]] = {
     "all on": {},

@@ -29,7 +29,7 @@ from dare_eeg_hf.evaluation.benchmark_report import mean_text
 from dare_eeg_hf.evaluation.contestants import SEED, check_names, short_name
 from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining
 from dare_eeg_hf.pretraining.invariance import measure_invariance
-from dare_eeg_hf.pretraining.model_inputs import model_inputs
+from dare_eeg_hf.pretraining.step_inputs import model_inputs
 
 BATCH_SIZE = 32
 CURVES = ("similarity", "other_windows_similarity", "retrieval_accuracy")

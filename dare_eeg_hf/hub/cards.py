@@ -78,6 +78,20 @@ def write_model_card(
     return write_text(folder / "README.md", render_model_card(folder, facts, repo_id=repo_id))
 
 
+def write_run_card(folder: Path, facts: dict) -> list[Path]:
+    """Write the card of the model that a pre-training has just left in a folder: `write_card` of `pretrain`.
+
+    Args:
+        folder: the run's folder.
+        facts: what only the run knows, as `run` of `write_model_card`.
+
+    Returns:
+        The files of the card.
+    """
+    write_model_card(folder, run=facts)
+    return [folder / name for name in CARD_FILES if (folder / name).is_file()]
+
+
 def render_model_card(folder: Path, facts: dict | None = None, *, repo_id: str | None = None) -> str:
     """Return the card's text; `facts` defaults to those kept in the folder. Arguments as for `write_model_card`."""
     if not (folder / "config.json").is_file():

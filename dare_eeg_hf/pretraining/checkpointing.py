@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from dare_eeg_hf.atomic_files import replacing
 from dare_eeg_hf.file_digest import file_digest
 
 logger = logging.getLogger(__name__)
@@ -31,11 +32,16 @@ MANIFEST = "manifest.json"
 MODEL_FILE = "model.safetensors"
 OPTIMIZER_FILE = "optimizer.safetensors"
 STATE_FILE = "state.json"
+MODEL_FILES = ("config.json", "preprocessor_config.json", MODEL_FILE)
 STEP_FOLDER = re.compile(r"step-(\d{8,})")
 
 
 class CheckpointError(RuntimeError):
     """A checkpoint could not be written, or is not what was written."""
+
+
+class PretrainingError(RuntimeError):
+    """A run cannot go on; the message says why, which checkpoint is good, and what to do."""
 
 
 class CheckpointStore:
@@ -73,6 +79,13 @@ class CheckpointStore:
             else:
                 return self.path(step)
         return None
+
+    def advice(self) -> str:
+        """What to do after a failure: a sentence on the last good checkpoint."""
+        good = self.latest()
+        if good is None:
+            return "No checkpoint was saved yet."
+        return f"The last good checkpoint is {good}; once the reason is gone, the same command with --resume goes on."
 
     def write(self, step: int, fill: Callable[[Path], None], *, best_step: int | None = None) -> Path:
         """Write the checkpoint of a step and drop those no longer kept.
@@ -171,6 +184,19 @@ def verify(folder: Path) -> None:
             raise CheckpointError(f"{folder} is damaged: {name} is missing.")
         if file_digest(file) != expected:
             raise CheckpointError(f"{folder} is damaged: {name} is not what was written (its sha256 differs).")
+
+
+def export_model(checkpoint: Path, output_dir: Path) -> list[Path]:
+    """Copy a checkpoint's model, as `from_pretrained` loads it, into a run's folder: each file in one move.
+
+    Returns:
+        The copies.
+    """
+    for name in MODEL_FILES:
+        with replacing(output_dir / name) as temporary:
+            shutil.copyfile(checkpoint / name, temporary)
+            sync(temporary)
+    return [output_dir / name for name in MODEL_FILES]
 
 
 def sync(path: Path) -> None:

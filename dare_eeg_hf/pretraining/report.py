@@ -28,7 +28,7 @@ from dare_eeg_hf.masking_dare_eeg import draw_masks
 from dare_eeg_hf.metrics_log import FILE_NAME, read_metrics
 from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining, split_patches
 from dare_eeg_hf.pretraining.checkpointing import CheckpointStore
-from dare_eeg_hf.pretraining.model_inputs import model_inputs
+from dare_eeg_hf.pretraining.step_inputs import model_inputs
 from dare_eeg_hf.randomness import generator_for
 from dare_eeg_hf.visualization import plot_invariance, plot_loss_curves, plot_reconstruction, plot_scalp_map
 

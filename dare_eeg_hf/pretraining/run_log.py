@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -33,7 +32,6 @@ class RunLog:
         accelerator: knows the trackers.
         processes: who writes, and whose numbers are averaged.
         output_dir: the run's folder.
-        names: what the numbers of a step are called, in order; the last one is the norm of the gradient.
         windows_per_step: for the throughput.
     """
 
@@ -42,12 +40,12 @@ class RunLog:
         accelerator: Accelerator,
         processes: ProcessGroup,
         output_dir: Path,
-        names: Sequence[str],
         windows_per_step: int,
     ) -> None:
         self.accelerator = accelerator
         self.processes = processes
-        self.names = list(names)
+        self.names: list[str] = []
+        self.rates: dict[str, float] = {}
         self.windows_per_step = windows_per_step
         self.metrics = MetricsLog(output_dir / FILE_NAME if processes.is_main else None)
         self._recent: list[torch.Tensor] = []
@@ -76,9 +74,10 @@ class RunLog:
         """Measure throughput from here on."""
         self._clock, self._clock_step = time.monotonic(), step
 
-    def note_step(self, numbers: torch.Tensor) -> None:
+    def note_step(self, losses: dict[str, torch.Tensor], gradient_norm: torch.Tensor, rates: dict[str, float]) -> None:
         """Keep a step's numbers on the device; reading them here would make the device wait at every step."""
-        self._recent.append(numbers)
+        self.names, self.rates = [*losses, "gradient_norm"], rates
+        self._recent.append(torch.stack([*losses.values(), gradient_norm]))
         self._bar.update()
 
     def collect(self) -> list[list[float]]:
@@ -107,7 +106,7 @@ class RunLog:
         """Whether the gradient scaler skipped the step of this row."""
         return self.accelerator.scaler is not None and not math.isfinite(row[-1])
 
-    def write_training(self, step: int, epoch: int, rows: list[list[float]], rates: dict[str, float]) -> None:
+    def write_training(self, step: int, epoch: int, rows: list[list[float]]) -> None:
         """Write the mean of some steps' rows, and show it on the bar."""
         *losses, norms = torch.tensor(rows, dtype=torch.float64).unbind(1)
         taken = torch.tensor([not self.is_skipped(row) for row in rows])
@@ -118,7 +117,7 @@ class RunLog:
         elapsed = max(time.monotonic() - self._clock, 1e-9)
         speed = (step - self._clock_step) * self.windows_per_step / elapsed
         self.restart_clock(step)
-        record = {"step": step, "epoch": epoch, "split": "train", **values, **rates}
+        record = {"step": step, "epoch": epoch, "split": "train", **values, **self.rates}
         self.write({**record, "windows_per_second": speed})
         self._bar.set_postfix({"loss": f"{values['loss']:.4f}", "windows/s": f"{speed:.1f}"}, refresh=False)
 

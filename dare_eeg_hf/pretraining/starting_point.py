@@ -1,18 +1,16 @@
-"""What a pre-training starts from: random weights of a preset's size, or the weights of an earlier pre-training."""
+"""What a pre-training starts from: random weights of a preset's size, earlier weights, or its own checkpoint."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import torch
 
 from dare_eeg_hf.checkpoints import find_checkpoint
-from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
+from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
+from dare_eeg_hf.launching import checkpoint_activations
 from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining
-
-if TYPE_CHECKING:
-    from dare_eeg_hf.pretraining.pretraining import PretrainingArguments
+from dare_eeg_hf.pretraining.arguments import PretrainingArguments
+from dare_eeg_hf.pretraining.checkpointing import PretrainingError
 
 OBJECTIVE = (
     "pretraining_channel_names",
@@ -79,6 +77,46 @@ def starting_model(arguments: PretrainingArguments) -> DareEegForPreTraining:
             "there is nothing to go on with: an encoder or a classifier alone cannot be pre-trained further."
         )
     return network
+
+
+def build_network(arguments: PretrainingArguments, checkpoint: Path | None = None) -> DareEegForPreTraining:
+    """The model to train, on the CPU: of a checkpoint of this run, or what a run starts with.
+
+    Raises:
+        PretrainingError: the checkpoint holds another model than the one asked for.
+        ValueError: as of `starting_model`.
+    """
+    if checkpoint is not None:
+        network = DareEegForPreTraining.from_pretrained(checkpoint, dtype=torch.float32)
+        check_same_model(arguments, network.config, checkpoint)
+    else:
+        network = starting_model(arguments)
+    if not network.config.use_mask_alignment:
+        network.contrastive_projection.requires_grad_(False)  # nothing would give it a gradient
+    if arguments.gradient_checkpointing:
+        checkpoint_activations(network)
+    return network
+
+
+def check_same_model(arguments: PretrainingArguments, config: DareEegConfig, checkpoint: Path) -> None:
+    """Refuse to go on with another model than the one asked for: its results would pass for those.
+
+    Raises:
+        PretrainingError: a field that preset or config name has another value in the checkpoint.
+    """
+    preset = {} if arguments.initial_model else PRESETS[arguments.preset]
+    asked = {**preset, **arguments.config}
+    wanted = DareEegConfig(**asked)
+    changed = [
+        f"{name} is {getattr(config, name)} there and {getattr(wanted, name)} here"
+        for name in asked
+        if getattr(config, name) != getattr(wanted, name)
+    ]
+    if changed:
+        raise PretrainingError(
+            f"{checkpoint} holds another model: {'; '.join(changed)}. Choose another output folder for this one, or "
+            "ask for the same settings to go on with that one."
+        )
 
 
 def signal_contract(arguments: PretrainingArguments) -> DareEegFeatureExtractor:

@@ -10,8 +10,8 @@ import pytest
 from dare_eeg_hf import DareEegConfig
 from dare_eeg_hf.evaluation import ablations
 from dare_eeg_hf.evaluation.ablations import CASES, run_ablations
-from dare_eeg_hf.pretraining import pretraining
-from dare_eeg_hf.pretraining.pretraining import PretrainingError
+from dare_eeg_hf.pretraining import run as pretraining
+from dare_eeg_hf.pretraining.checkpointing import PretrainingError
 
 
 def test_cases_are_the_papers():
@@ -91,15 +91,15 @@ def test_what_leaves_nothing_to_measure_is_refused_before_anything_is_trained(
 
 
 def test_a_stopped_run_is_not_tested_and_the_same_command_goes_on(command, tmp_path, monkeypatch, capsys):
-    take_step = pretraining.take_step
+    advance = pretraining.advance
 
     def interrupted(run, batches):
-        take_step(run, batches)
+        advance(run, batches)
         if run.progress.step == 2:
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as stopping:
-        stopping.setattr(pretraining, "take_step", interrupted)
+        stopping.setattr(pretraining, "advance", interrupted)
         assert ablations.main(command) == 130
     assert (
         capsys.readouterr()
@@ -108,7 +108,7 @@ def test_a_stopped_run_is_not_tested_and_the_same_command_goes_on(command, tmp_p
     )
     assert not list(tmp_path.glob("all-on-*/ablation.json"))
     done = []
-    monkeypatch.setattr(pretraining, "take_step", lambda *given: done.append(take_step(*given)))
+    monkeypatch.setattr(pretraining, "advance", lambda *given: done.append(advance(*given)))
     assert ablations.main(command) == 0
     assert len(done) == 2
 

@@ -207,7 +207,7 @@ def training_process():
 
     Each process writes its world size, and how the run ended, into `result-RANK.json` of the run's folder.
     """
-    import dare_eeg_hf.pretraining.pretraining  # noqa: F401 - imported once, before forking
+    import dare_eeg_hf.pretraining.run  # noqa: F401 - imported once, before forking
 
     def start(arguments, *, train, validation=None, processes=1, wait=True, launcher=False, **options) -> Training:
         job = {

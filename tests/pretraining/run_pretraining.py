@@ -11,9 +11,10 @@ from pathlib import Path
 import datasets
 import torch
 
-from dare_eeg_hf.pretraining import pretraining
-from dare_eeg_hf.pretraining.pretraining import PretrainingArguments, pretrain
-from dare_eeg_hf.pretraining.run import PretrainingRun
+from dare_eeg_hf.pretraining import run as pretraining
+from dare_eeg_hf.pretraining.arguments import PretrainingArguments
+from dare_eeg_hf.pretraining.run import pretrain
+from dare_eeg_hf.pretraining.run_setup import PretrainingRun
 
 
 def main() -> None:
@@ -23,10 +24,10 @@ def main() -> None:
     def load(folder):
         return datasets.Dataset.from_parquet(str(Path(folder) / "train.parquet"))
 
-    take_step = pretraining.take_step
+    advance = pretraining.advance
 
     def take_step_then_do_as_told(run, batches):
-        take_step(run, batches)
+        advance(run, batches)
         step = run.progress.step
         if job.get("slow"):
             time.sleep(job["slow"])
@@ -37,11 +38,11 @@ def main() -> None:
             # to a full disk without owning one.
             resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 15, 1 << 15))
 
-    pretraining.take_step = take_step_then_do_as_told
+    pretraining.advance = take_step_then_do_as_told
     torch.set_default_dtype(getattr(torch, job.get("dtype", "float32")))
     if "batches_of_last_rank" in job and os.environ.get("RANK") == str(int(os.environ.get("WORLD_SIZE", "1")) - 1):
-        loader = PretrainingRun._loader
-        PretrainingRun._loader = lambda *where, **more: list(loader(*where, **more))[: job["batches_of_last_rank"]]
+        loader = PretrainingRun.loader
+        PretrainingRun.loader = lambda *where, **more: list(loader(*where, **more))[: job["batches_of_last_rank"]]
     validation = load(job["validation"]) if job["validation"] else None
     result = pretrain(arguments, [load(folder) for folder in job["train"]], validation)
     rank, world_size = os.environ.get("RANK", "0"), int(os.environ.get("WORLD_SIZE", "1"))

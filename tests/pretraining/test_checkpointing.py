@@ -9,9 +9,9 @@ from safetensors.torch import save_file
 
 from dare_eeg_hf import DareEegConfig, DareEegForPreTraining
 from dare_eeg_hf.file_digest import file_digest
+from dare_eeg_hf.optimization import parameter_groups
 from dare_eeg_hf.pretraining import checkpointing
 from dare_eeg_hf.pretraining.checkpointing import CheckpointError, CheckpointStore, verify
-from dare_eeg_hf.pretraining.schedules import parameter_groups
 
 
 def fill(folder):

@@ -2,17 +2,22 @@
 
 import importlib.util
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
-import torch
+from datasets import concatenate_datasets
 
 from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor
 from dare_eeg_hf.command_line import argument_help, parse_assignments
 from dare_eeg_hf.corpora.loading import load_windows
 from dare_eeg_hf.montage import CHANNEL_VOCABULARY
+from dare_eeg_hf.pretraining import run as pretraining
+from dare_eeg_hf.pretraining.arguments import PretrainingArguments
+from dare_eeg_hf.pretraining.checkpointing import PretrainingError
 from dare_eeg_hf.pretraining.data import (
+    check_trainable,
     content_digest,
     describe,
     is_prepared,
@@ -22,12 +27,11 @@ from dare_eeg_hf.pretraining.data import (
     source_of_subjects,
     split_by_subject,
 )
-from dare_eeg_hf.pretraining.model_inputs import model_inputs
-from dare_eeg_hf.pretraining.pretraining import PretrainingArguments, PretrainingError
-from dare_eeg_hf.pretraining.step_masks import step_masks
+from dare_eeg_hf.pretraining.run import pretrain
 from dare_eeg_hf.recordings.simulation import simulate_recordings
 
 ROOT = Path(__file__).resolve().parents[2]
+FRONTAL = ("AF7", "AF8")
 
 
 @pytest.fixture(scope="module")
@@ -257,7 +261,7 @@ def test_example_validates_on_the_validation_split_of_the_data_given(
     other = with_splits(tmp_path / "other", windows_folder, train=2, validation=3)
     used = []
 
-    def remember(_, train_datasets, validation_datasets, __):
+    def remember(_, train_datasets, validation_datasets, *__, **___):
         used.extend(set(windows["subject"]) for windows in [*train_datasets, *validation_datasets])
         raise PretrainingError("far enough")
 
@@ -312,44 +316,82 @@ def test_every_argument_is_explained():
         parse_assignments(["mask_scope"])
 
 
-def batch(names, config, masked=()):
-    ids = torch.tensor([config.channel_names.index(name) for name in names]).expand(3, -1)
-    mask = torch.ones(3, len(names), dtype=torch.bool)
-    for window, channel in masked:
-        mask[window, channel] = False
-    values = torch.randn(3, len(names), 128)
-    return {"input_values": values, "channel_ids": ids, "channel_mask": mask, "patch_mask": torch.ones(3, 8).bool()}
+@pytest.fixture
+def arguments(common_arguments):
+    defaults = {"max_steps": 2, "invariance_windows": 0}
+    return lambda **changes: PretrainingArguments(**{**common_arguments, **defaults, **changes})
 
 
-def test_only_channels_of_the_pretraining_montage_reach_the_model():
-    config = DareEegConfig.from_preset("nano")
-    found = model_inputs(batch(["C3", "AF7", "CZ", "PO5"], config), config)
-    assert [config.channel_names[number] for number in found["channel_ids"]] == ["C3", "CZ"]
-    assert found["input_values"].shape == (3, 2, 128)
-    assert found.keys() == {"input_values", "channel_ids"}, "masks that mask nothing are left out"
-    padded = batch(["C3", "CZ", "C4"], config, masked=[(1, 2)])
-    found = model_inputs(padded, config)
-    assert found["channel_mask"].tolist()[1] == [True, True, False]
-    assert found["input_values"][1, 2].abs().max() == 0
-    with pytest.raises(ValueError, match="pretraining_channel_names"):
-        model_inputs(batch(["AF7", "AF8"], config), config)
+@pytest.fixture
+def started(monkeypatch):
+    """Steps that were begun."""
+    steps, advance = [], pretraining.advance
+    monkeypatch.setattr(pretraining, "advance", lambda run, batches: (steps.append(1), advance(run, batches)))
+    return steps
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("where", ["training", "a mixture", "validation"])
+def test_a_montage_outside_that_of_pretraining_is_named_before_training(
+    arguments, windows, started, tiny_config, where, streamed
+):
+    outside = windows(8, seed=1, channels=FRONTAL)
+    outside = outside.to_iterable_dataset() if streamed else outside
+    data = {"training": ([outside], None), "a mixture": ([windows(8), outside], None)}.get(
+        where, ([windows(8)], outside)
+    )
+    with pytest.raises(
+        ValueError, match=r"corpus noise \(the first in recording 1\) .*AF7, AF8.*names=all"
+    ) as refusal:
+        pretrain(arguments(), *data)
+    assert not started
+    # What the message offers is what helps.
+    [setting] = re.findall(r"--set (\S+=all)", str(refusal.value))
+    name, value = setting.split("=")
+    assert pretrain(arguments(config={**tiny_config, name: value}), *data).step == 2
+
+
+def test_channels_that_are_left_out_are_told_once(arguments, windows, tiny_config, capsys):
+    data = windows(8, channels=("C3", "CZ", *FRONTAL))
+    pretrain(arguments(), data)
+    assert capsys.readouterr().out.count("noise: AF7, AF8 of its channels are not in the pre-training montage") == 1
+    whole = {**tiny_config, "pretraining_channel_names": "all"}
+    pretrain(arguments(output_dir=arguments().output_dir / "all", config=whole), data)
+    assert "left out" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("scope", ["batch", "sample"])
-@pytest.mark.parametrize("shares", [(12, 12), (6,) * 4, (1,) * 24], ids=["two", "four", "twenty-four"])
-def test_a_windows_mask_does_not_depend_on_how_windows_are_shared(scope, shares):
-    config = DareEegConfig.from_preset("nano", mask_scope=scope)
-    where = {"seed": 1, "purpose": "training", "step": 7}
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_window_of_one_patch_and_one_channel_is_named_before_training(
+    arguments, windows, started, tiny_config, scope, streamed
+):
+    small = windows(8, seed=4, channels=("OZ",))
+    config = {**tiny_config, "mask_scope": scope, "patch_size": 128}
+    data = [windows(8), small.to_iterable_dataset() if streamed else small]
+    with pytest.raises(
+        ValueError, match=r"corpus noise \(the first in recording 4\) \(channels OZ\): .*two patches.*longer windows"
+    ):
+        pretrain(arguments(config=config), data)
+    with pytest.raises(ValueError, match=r"recording 4.*two patches.* Raise crop_patches"):
+        pretrain(arguments(config={**tiny_config, "mask_scope": scope}, crop_patches=1), data)
+    assert not started
+    assert pretrain(arguments(config={**tiny_config, "mask_scope": scope}, crop_patches=2), data).step == 2
 
-    def masks(count, rank):
-        return step_masks(config, {"input_values": torch.zeros(count, 20, 1024)}, rank=rank, **where)
 
-    whole = masks(24, 0)
-    parts = [masks(count, rank) for rank, count in enumerate(shares)]
-    for name in ("context_mask", "second_context_mask", "target_mask"):
-        joined = torch.cat([getattr(part, name).expand(shares[0], -1, -1) for part in parts])
-        assert torch.equal(joined, getattr(whole, name).expand(24, -1, -1))
-    where["step"] = 8
-    assert not torch.equal(masks(24, 0).context_mask, whole.context_mask)
-    if scope == "sample":
-        assert len(torch.unique(whole.context_mask, dim=0)) == 24
+def test_windows_of_another_rate_or_of_unknown_channels_are_named(windows, tiny_config):
+    with pytest.raises(
+        ValueError, match=r"corpus noise \(the first in recording 0\) are stored at 256 Hz.* works at 200 Hz"
+    ):
+        check_trainable([windows(8)], DareEegConfig(**tiny_config, sampling_rate=200))
+    few = DareEegConfig(**tiny_config, channel_names=["C3", "C4"])
+    with pytest.raises(ValueError, match=r"recording 2\) have channels outside the model's vocabulary: OZ"):
+        check_trainable([windows(8, channels=("C3",)), windows(8, seed=2, channels=("C4", "OZ"))], few)
+
+
+def test_every_montage_of_a_data_set_is_looked_at_and_a_selection_only_for_its_own_rows(windows, tiny_config):
+    mixed = concatenate_datasets([windows(8), windows(8, seed=1, channels=FRONTAL)])
+    config = DareEegConfig(**tiny_config)
+    with pytest.raises(ValueError, match=r"8 windows of the corpus noise \(the first in recording 1\)"):
+        check_trainable([mixed.shuffle(seed=0)], config)
+    assert check_trainable([mixed.select(range(8))], config) == []
+    assert check_trainable([mixed.select([])], config) == []

@@ -16,9 +16,11 @@ from dare_eeg_hf import DareEegConfig, launching
 from dare_eeg_hf.adaptation import finetuning
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.metrics_log import read_metrics
-from dare_eeg_hf.pretraining import pretraining
-from dare_eeg_hf.pretraining import run as pretraining_run
-from dare_eeg_hf.pretraining.pretraining import PretrainingArguments, PretrainingError, pretrain
+from dare_eeg_hf.pretraining import run as pretraining
+from dare_eeg_hf.pretraining import run_setup
+from dare_eeg_hf.pretraining.arguments import PretrainingArguments
+from dare_eeg_hf.pretraining.checkpointing import PretrainingError
+from dare_eeg_hf.pretraining.run import pretrain
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def scaled(monkeypatch):
 
             return make_with_scaler
 
-        monkeypatch.setattr(pretraining_run, "make_accelerator", with_scaler(launching.make_accelerator))
+        monkeypatch.setattr(run_setup, "make_accelerator", with_scaler(launching.make_accelerator))
         monkeypatch.setattr(finetuning, "Accelerator", with_scaler(Accelerator))
 
     return use
@@ -86,14 +88,14 @@ def test_steps_are_counted_whose_gradient_was_skipped(arguments, windows, scaled
 
 
 def test_a_gradient_that_overflows_without_any_factor_ends_the_run(arguments, windows, scaled, monkeypatch):
-    take_step = pretraining.take_step
+    advance = pretraining.advance
 
     def take_step_with_a_broken_gradient(run, batches):
         if run.progress.step == 12:
             next(run.network.predictor.parameters()).register_hook(lambda gradient: gradient * torch.inf)
-        take_step(run, batches)
+        advance(run, batches)
 
-    monkeypatch.setattr(pretraining, "take_step", take_step_with_a_broken_gradient)
+    monkeypatch.setattr(pretraining, "advance", take_step_with_a_broken_gradient)
     scaled(init_scale=8.0)
     # Steps 13 to 16 are skipped at 8, 4, 2 and 1.
     with pytest.raises(PretrainingError, match=r"not a number at step 16 .*bf16.*last good checkpoint.*step-00000010"):
@@ -101,14 +103,14 @@ def test_a_gradient_that_overflows_without_any_factor_ends_the_run(arguments, wi
 
 
 def test_a_loss_that_is_not_a_number_still_ends_the_run_at_once(arguments, windows, scaled, monkeypatch):
-    take_step = pretraining.take_step
+    advance = pretraining.advance
 
     def take_step_with_nan(run, batches):
         if run.progress.step == 3:
             batches = [{**batch, "input_values": batch["input_values"] * torch.nan} for batch in batches]
-        take_step(run, batches)
+        advance(run, batches)
 
-    monkeypatch.setattr(pretraining, "take_step", take_step_with_nan)
+    monkeypatch.setattr(pretraining, "advance", take_step_with_nan)
     scaled(init_scale=8.0)
     with pytest.raises(PretrainingError, match="stopped being a number in step 4 "):
         pretrain(arguments(), windows(24))

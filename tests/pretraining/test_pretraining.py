@@ -12,8 +12,10 @@ from safetensors.torch import load_file
 from transformers import AutoFeatureExtractor, AutoModel, AutoModelForPreTraining
 
 from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor
+from dare_eeg_hf.hub.cards import write_run_card
 from dare_eeg_hf.metrics_log import read_metrics
-from dare_eeg_hf.pretraining.pretraining import PretrainingArguments, pretrain
+from dare_eeg_hf.pretraining.arguments import PretrainingArguments
+from dare_eeg_hf.pretraining.run import pretrain
 
 TIMING = ("windows_per_second",)
 
@@ -44,12 +46,12 @@ def arguments(common_arguments):
     return lambda **changes: {**common_arguments, **defaults, **changes}
 
 
-def run(arguments: dict, *data):
-    return pretrain(PretrainingArguments(**arguments), *data)
+def run(arguments: dict, *data, **more):
+    return pretrain(PretrainingArguments(**arguments), *data, **more)
 
 
 def test_leaves_a_complete_checkpoint_that_transformers_loads(arguments, windows):
-    result = run(arguments(trackers=None), windows(24), windows(8, seed=1))
+    result = run(arguments(trackers=None), windows(24), windows(8, seed=1), write_card=write_run_card)
     folder = result.output_dir
     for name in ("config.json", "model.safetensors", "preprocessor_config.json", "README.md", "metrics.jsonl"):
         assert (folder / name).is_file(), name

@@ -20,12 +20,15 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from dare_eeg_hf import launching
 from dare_eeg_hf.file_digest import file_digest
+from dare_eeg_hf.hub.cards import write_run_card
 from dare_eeg_hf.launching import LaunchError
 from dare_eeg_hf.metrics_log import read_metrics
-from dare_eeg_hf.pretraining import hub_push, pretraining
-from dare_eeg_hf.pretraining import run as pretraining_run
-from dare_eeg_hf.pretraining.interruption import is_dead_worker, start_reading
-from dare_eeg_hf.pretraining.pretraining import PretrainingArguments, PretrainingError, pretrain
+from dare_eeg_hf.pretraining import hub_push, run_setup
+from dare_eeg_hf.pretraining import run as pretraining
+from dare_eeg_hf.pretraining.arguments import PretrainingArguments
+from dare_eeg_hf.pretraining.checkpointing import PretrainingError
+from dare_eeg_hf.pretraining.processes import is_dead_worker, start_reading
+from dare_eeg_hf.pretraining.run import pretrain
 
 
 @pytest.fixture
@@ -36,14 +39,14 @@ def arguments(common_arguments):
 
 def poison(monkeypatch, at_step: int, *, weights: bool = False):
     """Make the loss NaN at a step, through the data or through the weights."""
-    take_step = pretraining.take_step
+    advance = pretraining.advance
 
     def poisoned(run, batches):
         if run.progress.step == at_step:
             batches = [{**batch, "input_values": batch["input_values"] * torch.nan} for batch in batches]
-        take_step(run, batches)
+        advance(run, batches)
 
-    monkeypatch.setattr(pretraining, "take_step", poisoned)
+    monkeypatch.setattr(pretraining, "advance", poisoned)
 
 
 @pytest.mark.parametrize("log_every", [1, 4])
@@ -80,15 +83,15 @@ def test_full_disk(arguments, windows_folder, training_process, tmp_path):
 
 def train_until_the_log_is_full(rank, arguments, train):
     """One of two processes; the first finds no room for its log in step 3."""
-    take_step = pretraining.take_step
+    advance = pretraining.advance
 
     def take_step_and_fill_the_disk(run, batches):
-        take_step(run, batches)
+        advance(run, batches)
         if rank == 0 and run.progress.step == 3:
             run.log.metrics.file.unlink()
             run.log.metrics.file.symlink_to("/dev/full")  # opens like a file; every write says that the disk is full
 
-    pretraining.take_step = take_step_and_fill_the_disk
+    pretraining.advance = take_step_and_fill_the_disk
     reason = "be written to .*No space left on device" if rank == 0 else "be written by another process"
     with pytest.raises(PretrainingError, match=rf"The log of step 3 could not {reason}.*step-00000002.*--resume"):
         pretrain(PretrainingArguments(**arguments), train)
@@ -102,17 +105,17 @@ def test_no_room_for_the_log_ends_all_processes_and_names_the_last_good_checkpoi
 
 def test_no_room_for_a_tracker_ends_like_no_room_for_the_log(arguments, windows, monkeypatch, capsys):
     """TensorBoard fails when it is told a number, and again when it is closed."""
-    take_step = pretraining.take_step
+    advance = pretraining.advance
 
     def refuse(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     def take_step_and_fill_the_disk(run, batches):
-        take_step(run, batches)
+        advance(run, batches)
         if run.progress.step == 3:
             monkeypatch.setattr(RecordWriter, "flush", refuse)
 
-    monkeypatch.setattr(pretraining, "take_step", take_step_and_fill_the_disk)
+    monkeypatch.setattr(pretraining, "advance", take_step_and_fill_the_disk)
     with pytest.raises(PretrainingError, match=r"The log of step 3 could not .*No space left.*step-00000002"):
         pretrain(PretrainingArguments(**arguments(trackers=["tensorboard"])), windows(16))
     assert "trackers may lack the last steps" in capsys.readouterr().out
@@ -240,7 +243,7 @@ def test_changed_settings_are_named_when_resuming(arguments, windows, caplog):
     ("name", "value"), [("gradient_checkpointing", True), ("deterministic", False), ("compile", "regional")]
 )
 def test_changed_arithmetic_is_named_when_resuming(arguments, windows, caplog, monkeypatch, name, value):
-    monkeypatch.setattr(pretraining_run, "compile_model", lambda network, how: None)  # takes minutes
+    monkeypatch.setattr(run_setup, "compile_model", lambda network, how: None)  # takes minutes
     pretrain(PretrainingArguments(**arguments(max_steps=2)), windows(16))
     pretrain(PretrainingArguments(**arguments(max_steps=2, resume=True, **{name: value})), windows(16))
     assert f"Resuming with {name} = {value}, which was " in caplog.text
@@ -293,7 +296,7 @@ def test_streamed_data_need_max_steps(arguments, windows):
 
 def test_early_stop_keeps_the_best_checkpoint(arguments, windows, monkeypatch):
     found = iter([{"loss": value} for value in (3.0, 1.0, 2.0, 1.5, 1.2, 1.1)])
-    monkeypatch.setattr(pretraining, "validate", lambda run: next(found))
+    monkeypatch.setattr(pretraining, "measure", lambda run: next(found))
     few = arguments(validate_every=1, checkpoint_every=100, patience=2, keep_last=1)
     result = pretrain(PretrainingArguments(**few), windows(16), windows(8, seed=1))
     assert (result.stopped_by, result.step, result.best_step) == ("patience", 4, 2)
@@ -339,7 +342,8 @@ def test_a_hub_that_fails_never_stops_training(arguments, windows, monkeypatch, 
     monkeypatch.setattr(hub_push, "HfApi", lambda: api)
     monkeypatch.setattr(hub_push, "FIRST_PAUSE", 0.05)
     BrokenHub.asked = 0
-    result = pretrain(PretrainingArguments(**arguments(push_to_hub="someone/eeg")), windows(16))
+    options = PretrainingArguments(**arguments(push_to_hub="someone/eeg"))
+    result = pretrain(options, windows(16), write_card=write_run_card)
     assert result.step == 8
     assert (result.output_dir / "model.safetensors").is_file()
     assert "push to someone/eeg failed" in caplog.text
@@ -356,7 +360,8 @@ def test_checkpoints_reach_the_hub_while_training_and_the_model_at_the_end(
     monkeypatch.setattr(hub_push, "HfApi", lambda: api)
     monkeypatch.setattr(hub_push, "FIRST_PAUSE", 0.05)
     hub_server.faults.fail_commits = 1
-    result = pretrain(PretrainingArguments(**arguments(push_to_hub="someone/eeg")), windows(16))
+    options = PretrainingArguments(**arguments(push_to_hub="someone/eeg"))
+    result = pretrain(options, windows(16), write_card=write_run_card)
     there = set(api.list_repo_files("someone/eeg"))
     assert {"config.json", "model.safetensors", "preprocessor_config.json", "README.md", "metrics.jsonl"} <= there
     assert not any("optimizer" in name or "checkpoints" in name for name in there)
@@ -370,7 +375,7 @@ def test_a_secret_in_the_files_is_not_pushed_and_does_not_stop_training(
     monkeypatch.setattr(hub_push, "HfApi", lambda: api)
     secret = "hf_" + "aB3" * 11
     options = arguments(push_to_hub="someone/eeg", corpora=[{"name": f"read with {secret}"}])
-    result = pretrain(PretrainingArguments(**options), windows(16))
+    result = pretrain(PretrainingArguments(**options), windows(16), write_card=write_run_card)
     assert result.step == 8
     assert "Nothing was pushed to someone/eeg" in caplog.text
     assert "a Hugging Face token" in caplog.text
@@ -388,7 +393,7 @@ def test_other_files_in_the_folder_of_the_run_are_neither_pushed_nor_in_the_way(
     options["output_dir"].mkdir()
     (options["output_dir"] / "slurm-17.out").write_text("HF_TOKEN=hf_" + "aB3" * 11)
     (options["output_dir"] / "patients.csv").write_text("name,diagnosis\n")
-    pretrain(PretrainingArguments(**options), windows(16))
+    pretrain(PretrainingArguments(**options), windows(16), write_card=write_run_card)
     there = set(api.list_repo_files("someone/eeg")) - {".gitattributes"}
     model = {"config.json", "model.safetensors", "preprocessor_config.json"}
     assert there == model | {"README.md", "model_card.json", "training_curve.png", "metrics.jsonl"}
@@ -487,13 +492,13 @@ def test_without_tensorboard_the_default_is_no_tracker_which_is_told(
 def test_memory_does_not_grow(arguments, windows, tiny_config, monkeypatch):
     """Resident memory after 100 and after 300 steps; `benchmarks/memory_growth.py` takes 2,000 of nano."""
     seen = {}
-    take_step = pretraining.take_step
+    advance = pretraining.advance
 
     def measure(run, batches):
-        take_step(run, batches)
+        advance(run, batches)
         seen[run.progress.step] = psutil.Process(os.getpid()).memory_info().rss
 
-    monkeypatch.setattr(pretraining, "take_step", measure)
+    monkeypatch.setattr(pretraining, "advance", measure)
     pretrain(PretrainingArguments(**arguments(max_steps=300, checkpoint_every=1000, log_every=10)), windows(64))
     before, after = (
         np.mean([seen[step] for step in range(100, 150)]),

@@ -9,7 +9,8 @@ import shutil
 import pytest
 
 from dare_eeg_hf.pretraining import report
-from dare_eeg_hf.pretraining.pretraining import PretrainingArguments, pretrain
+from dare_eeg_hf.pretraining.arguments import PretrainingArguments
+from dare_eeg_hf.pretraining.run import pretrain
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,11 @@ from dare_eeg_hf import modeling_dare_eeg
 from dare_eeg_hf.corpora.loading import WindowCollator
 from dare_eeg_hf.launching import cpu_threads
 from dare_eeg_hf.metrics_log import read_metrics
-from dare_eeg_hf.pretraining.pretraining import PretrainingArguments, PretrainingError, pretrain
-from dare_eeg_hf.pretraining.run import PretrainingRun
-from dare_eeg_hf.pretraining.validation import validate, validation_batches
+from dare_eeg_hf.pretraining.arguments import PretrainingArguments
+from dare_eeg_hf.pretraining.checkpointing import PretrainingError
+from dare_eeg_hf.pretraining.run import measure, pretrain
+from dare_eeg_hf.pretraining.run_setup import set_up
+from dare_eeg_hf.pretraining.step_inputs import validation_batches
 
 
 @pytest.fixture
@@ -49,13 +51,13 @@ def validate_sharded(rank, arguments, train, validation, result):
 
     Accelerator.prepare = lambda self, *objects: objects  # would wrap the model for DDP
     modeling_dare_eeg.runs_in_cache = never_in_parts
-    run = PretrainingRun(PretrainingArguments(**arguments), train, validation, None)
+    run = set_up(PretrainingArguments(**arguments), train, validation, None)
     assert run.processes.world_size == 2
     for module in run.network.modules():
         if type(module).__name__ == "DareEegLayer":
             fully_shard(module)
     fully_shard(run.network)
-    metrics = validate(run)
+    metrics = measure(run)
     if rank == 0:
         result.write_text(json.dumps(metrics))
 
@@ -69,7 +71,7 @@ def test_a_sharded_model_is_validated_where_the_batches_cannot_be_shared_out_equ
     sharded = json.loads((tmp_path / "sharded.json").read_text())
     monkeypatch.setattr(modeling_dare_eeg, "runs_in_cache", never_in_parts)
     with cpu_threads(1):
-        whole = validate(PretrainingRun(PretrainingArguments(**arguments()), train, validation, None))
+        whole = measure(set_up(PretrainingArguments(**arguments()), train, validation, None))
     assert sharded.keys() == whole.keys()
     for name in whole.keys() - {"invariance"}:
         # The same operations on the same batches; only the double-precision sum over batches has another order.

@@ -1,31 +1,11 @@
-"""Pre-training: the recipe, its arguments and its result.
+"""How to pre-train: every setting of a run, with the published recipe as its default."""
 
-    >>> from dare_eeg_hf.pretraining.pretraining import PretrainingArguments, pretrain
-    >>> arguments = PretrainingArguments("runs/nano", preset="nano", epochs=20)
-    >>> result = pretrain(arguments, train_windows, validation_windows)
-
-The same call runs in one process or in many; how many is the launcher's business (`accelerate launch`,
-`python -m torch.distributed.run`). Batch sizes are per process. All that is random derives from (seed, step, rank).
-"""
-
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import torch
 
 from dare_eeg_hf.argument_names import refuse_unknown_names
 from dare_eeg_hf.command_line import refuse_unknown_fields
 from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
-from dare_eeg_hf.launching import cpu_threads
-from dare_eeg_hf.pretraining.augmentation import augment
-from dare_eeg_hf.pretraining.interruption import StopRequest
-from dare_eeg_hf.pretraining.run import PretrainingError, PretrainingRun
-from dare_eeg_hf.pretraining.schedules import momentum_at, one_cycle_learning_rate
-from dare_eeg_hf.pretraining.step_masks import step_masks
-from dare_eeg_hf.pretraining.validation import validate
-
-__all__ = ["PretrainingArguments", "PretrainingError", "PretrainingResult", "pretrain"]
 
 
 @refuse_unknown_fields
@@ -120,116 +100,3 @@ class PretrainingArguments:
             raise ValueError(f"amplitude_spread must not be negative, but it is {self.amplitude_spread}")
         if self.compile not in ("none", "regional", "full"):
             raise ValueError(f"compile must be none, regional or full, not {self.compile!r}")
-
-
-@dataclass
-class PretrainingResult:
-    """What a run left behind.
-
-    Attributes:
-        output_dir: the run's folder; once completed it is itself a checkpoint that `from_pretrained` loads. What a
-            signal stopped is in its checkpoints only.
-        metrics: the last validation's losses (and invariance), or the last training losses without validation data.
-        best_step: the step whose weights were kept: the lowest validation loss, or the last step.
-        step: optimiser steps done.
-        stopped_by: the signal (or "patience") that ended the run early; None when it ran to its end.
-    """
-
-    output_dir: Path
-    metrics: dict[str, float]
-    best_step: int
-    step: int
-    stopped_by: str | None = None
-
-
-def pretrain(arguments: PretrainingArguments, train_datasets, validation_dataset=None, feature_extractor=None):
-    """Pre-train a model, or go on with a run that was interrupted.
-
-    Args:
-        arguments: how.
-        train_datasets: data set of windows, or a list of them (a mixture); map-style or streaming.
-        validation_dataset: windows of other subjects; picks the checkpoint. Without it the last step is kept.
-        feature_extractor: its signal contract is saved beside the weights; the one the model's configuration
-            implies when None.
-
-    Returns:
-        A `PretrainingResult`.
-
-    Raises:
-        PretrainingError: NaN loss, full disk, dead loader worker, damaged or foreign checkpoints; the message names
-            the last good checkpoint and the remedy.
-    """
-    with cpu_threads(arguments.threads):
-        run = PretrainingRun(arguments, train_datasets, validation_dataset, feature_extractor)
-        metrics, best_step = complete(run)
-    return PretrainingResult(arguments.output_dir, metrics, best_step, run.progress.step, run.stopped_by)
-
-
-def complete(run: PretrainingRun) -> tuple[dict[str, float], int]:
-    """Take step after step to the run's end, or to a signal; return the last metrics and the step that was kept."""
-    with StopRequest() as stop, run:
-        if run.patience_is_over():  # early stopping had ended the run that is resumed
-            run.stopped_by = "patience"
-        else:
-            take_steps(run, stop)
-        return run.finish()
-
-
-def take_steps(run: PretrainingRun, stop: StopRequest) -> None:
-    """Train, log, validate and save until the run is complete, its patience is over, or a signal arrives."""
-    for batches in run.batches_of_each_step():
-        take_step(run, batches)
-        run.log_when_due()
-        if run.validation_is_due():
-            run.note_validation(validate(run))
-        [interrupted] = run.processes.any(stop)
-        if interrupted or run.checkpoint_is_due():
-            run.save_checkpoint()
-        if interrupted or run.patience_is_over():
-            run.stopped_by = (stop.signal_name or "a signal to another process") if interrupted else "patience"
-            return
-
-
-def take_step(run: PretrainingRun, batches: list[dict[str, torch.Tensor]]) -> None:
-    """One optimiser step over the accumulated batches, and one of the momentum encoder."""
-    arguments, config, step = run.arguments, run.network.config, run.progress.step
-    learning_rate = one_cycle_learning_rate(step, run.total_steps, run.peak_learning_rate)
-    momentum = momentum_at(step, run.total_steps, config.momentum_start, config.momentum_end)
-    for group in run.optimizer.param_groups:
-        group["lr"] = learning_rate
-
-    run.seed_step(step)
-    run.model.train()
-    losses = []
-    for number, batch in enumerate(batches):
-        batch = augment(
-            batch,
-            patch_size=config.patch_size,
-            crop_patches=arguments.crop_patches,
-            amplitude_spread=arguments.amplitude_spread,
-            seed=arguments.seed,
-            step=step,
-            micro_batch=number,
-            rank=run.processes.rank,
-            world_size=run.processes.world_size,
-        )
-        masks = step_masks(
-            config,
-            batch,
-            seed=arguments.seed,
-            purpose="training",
-            step=step,
-            micro_batch=number,
-            rank=run.processes.rank,
-        )
-        is_last = number == len(batches) - 1
-        with nullcontext() if is_last else run.accelerator.no_sync(run.model):
-            output = run.forward(run.model, batch, masks)
-            run.accelerator.backward(output.loss / len(batches))
-        losses.append(run.losses_of(output))
-
-    gradient_norm = run.clip_gradients()
-    run.optimizer.step()
-    run.optimizer.zero_grad(set_to_none=True)
-    run.network.update_momentum_encoder(momentum)
-    run.note_step(torch.stack(losses).mean(0), gradient_norm, learning_rate, momentum)

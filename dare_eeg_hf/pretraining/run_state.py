@@ -1,0 +1,116 @@
+"""What a run saves with every checkpoint, and takes up again as if it had never stopped."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
+from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining
+from dare_eeg_hf.pretraining import checkpointing
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Progress:
+    """Where a run stands.
+
+    Attributes:
+        step: optimiser steps done.
+        epoch: the current pass over the data.
+        batch: batches of this epoch already used, per process.
+        best_step: step with the lowest validation loss; None before the first validation.
+        best_loss: that loss.
+        validations_since_best: for early stopping.
+        last_validation: what the newest validation found.
+        unlogged: losses of steps that metrics.jsonl does not hold yet, one row a step.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    best_step: int | None = None
+    best_loss: float | None = None
+    validations_since_best: int = 0
+    last_validation: dict[str, object] = field(default_factory=dict)
+    unlogged: list[list[float]] = field(default_factory=list)
+
+    def note_validation(self, metrics: dict[str, object]) -> None:
+        """Remember what a validation found, and whether it is the best so far."""
+        self.last_validation = metrics
+        if self.best_loss is None or metrics["loss"] < self.best_loss:
+            self.best_step, self.best_loss, self.validations_since_best = self.step, metrics["loss"], 0
+        else:
+            self.validations_since_best += 1
+
+
+@dataclass
+class RunState:
+    """All that decides how a run goes on. Nothing random is among it: that derives from (seed, step, rank).
+
+    Attributes:
+        network: the model, unwrapped.
+        optimizer: torch's own.
+        scaler: of fp16's gradients; None in other precisions.
+        feature_extractor: the signal contract, saved beside the weights.
+        setup: what must stay the same for a resumed run to be the run that was interrupted.
+        progress: where the run stands.
+    """
+
+    network: DareEegForPreTraining
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler | None
+    feature_extractor: DareEegFeatureExtractor
+    setup: dict[str, object]
+    progress: Progress = field(default_factory=Progress)
+
+    def gathered(self) -> Callable[[Path], None]:
+        """Bring the state, whole, to the CPU of every process; all must ask.
+
+        Returns:
+            A function that writes it into a folder: everything that a checkpoint holds.
+        """
+        weights = checkpointing.model_tensors(self.network)
+        moments = checkpointing.optimizer_tensors(self.network, self.optimizer)
+        state = {"progress": asdict(self.progress), "setup": self.setup}
+        if self.scaler is not None:
+            state["scaler"] = self.scaler.state_dict()
+
+        def write(folder: Path) -> None:
+            self.network.config.architectures = [type(self.network).__name__]
+            self.network.config.save_pretrained(folder)
+            self.feature_extractor.save_pretrained(folder)
+            save_file(weights, folder / checkpointing.MODEL_FILE, metadata={"format": "pt"})
+            checkpointing.save_training_state(folder, moments, state)
+
+        return write
+
+    def restore(self, checkpoint: Path) -> None:
+        """Take up the state of a checkpoint; settings that have changed since are named in warnings.
+
+        Raises:
+            CheckpointError: it belongs to a model with other parameters.
+        """
+        state = checkpointing.load_state(checkpoint)
+        checkpointing.restore(checkpoint, self.network, self.optimizer)
+        self.progress = Progress(**state["progress"])
+        if self.scaler is not None and "scaler" in state:
+            self.scaler.load_state_dict(state["scaler"])
+        before = state["setup"]
+        changed = {
+            name: value
+            for name, value in self.setup.items()
+            if name in before and before[name] != value  # an older version may not have told it
+        }
+        if changed:
+            # The place in the epoch, where batches have another size than when it was saved.
+            seen = self.progress.batch * before["batch_size"] * before["processes"]
+            self.progress.batch = seen // (self.setup["batch_size"] * self.setup["processes"])
+        for name, now in changed.items():
+            logger.warning(
+                "Resuming with %s = %s, which was %s: the run goes on, but not bit for bit.", name, now, before[name]
+            )
