@@ -28,7 +28,6 @@ from transformers.utils import logging
 
 from .argument_names import suggest
 from .coverage_dare_eeg import ElectrodeCoverage, Features, Predictions
-from .feature_extraction_dare_eeg import EegWarning
 from .inputs_dare_eeg import (
     DESCRIPTION,
     ReadingOptions,
@@ -48,6 +47,7 @@ from .inputs_dare_eeg import (
 from .montage import match_channels, normalize_channel_name
 from .remedies_dare_eeg import InputError, about
 from .signal_dare_eeg import MICROVOLTS, canonical_unit, line_frequency
+from .signal_reports_dare_eeg import EegWarning
 from .usability_dare_eeg import (
     SHORTEST_LOSS,
     Loss,
@@ -297,8 +297,7 @@ class EegPipeline(Pipeline):
     @property
     def window_samples(self) -> int:
         """Samples of one window at the feature extractor's rate."""
-        config = self.model.config
-        return config.electrode_window_size if self._is_adapted else config.window_size
+        return self.model.config.window_size
 
     @property
     def _best_batch_size(self) -> int:

@@ -14,9 +14,10 @@ from scipy.signal import welch
 from transformers import AutoFeatureExtractor
 
 import dare_eeg_hf  # noqa: F401  registers the classes
-from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor, EegWarning
+from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.montage import CHANNEL_VOCABULARY, PRETRAINING_CHANNELS
 from dare_eeg_hf.signal_dare_eeg import filter_and_resample, line_frequency
+from dare_eeg_hf.signal_reports_dare_eeg import EegWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore:the average of only")
 

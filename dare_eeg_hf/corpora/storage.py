@@ -18,9 +18,9 @@ import pyarrow as pa
 import torch
 from datasets import ClassLabel, Features, List, Value
 
+from dare_eeg_hf.signal_dare_eeg import MICROVOLTS
+
 SIGNAL_DTYPE = "float16"
-MILLIVOLTS = {"V": 1e3, "mV": 1.0, "uV": 1e-3}
-"""How many millivolts one unit is."""
 
 
 def window_features(label_names: Sequence[str] = ()) -> Features:
@@ -120,8 +120,8 @@ def windows_table(
             f"{recording}: signals of shape {np.shape(signals)} do not fit {len(channel_names)} channel names and "
             f"{len(onsets)} onsets"
         )
-    if unit not in MILLIVOLTS:
-        raise ValueError(f"{recording}: unit {unit!r} is none of {', '.join(MILLIVOLTS)}")
+    if unit not in MICROVOLTS:
+        raise ValueError(f"{recording}: unit {unit!r} is none of {', '.join(MICROVOLTS)}")
     columns: dict[str, Any] = {
         "signal": [encode_signal(window) for window in signals],
         "signal_dtype": [SIGNAL_DTYPE] * n_windows,

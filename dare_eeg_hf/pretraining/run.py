@@ -30,7 +30,12 @@ from dare_eeg_hf.pretraining.model_inputs import model_inputs
 from dare_eeg_hf.pretraining.processes import ProcessGroup
 from dare_eeg_hf.pretraining.run_log import NotFiniteError, RunLog
 from dare_eeg_hf.pretraining.schedules import parameter_groups, scaled_learning_rate
-from dare_eeg_hf.pretraining.starting_point import check_contract, signal_contract, starting_model
+from dare_eeg_hf.pretraining.starting_point import (
+    check_contract,
+    settings_asked_for,
+    signal_contract,
+    starting_model,
+)
 from dare_eeg_hf.pretraining.trainable_windows import check_trainable
 from dare_eeg_hf.pretraining.validation import validation_batches
 from dare_eeg_hf.randomness import derive_seed
@@ -136,8 +141,9 @@ class PretrainingRun:
             self._check_same_model(network.config, checkpoint)
         else:
             network = starting_model(arguments)
-        if not network.config.use_mask_alignment:
-            network.contrastive_projection.requires_grad_(False)  # nothing would give it a gradient
+        # Without mask alignment nothing would give the projection a gradient.
+        trained = arguments.train_contrastive_projection and network.config.use_mask_alignment
+        network.contrastive_projection.requires_grad_(trained)
         if arguments.gradient_checkpointing:
             checkpoint_activations(network)
         network.to(self.accelerator.device)
@@ -159,11 +165,10 @@ class PretrainingRun:
         arguments = self.arguments
         preset = {} if arguments.initial_model else PRESETS[arguments.preset]
         asked = {**preset, **arguments.config}
-        wanted = DareEegConfig(**asked)
+        wanted = settings_asked_for(DareEegConfig(**asked), asked)
+        there = settings_asked_for(config, asked)
         changed = [
-            f"{name} is {getattr(config, name)} there and {getattr(wanted, name)} here"
-            for name in asked
-            if getattr(config, name) != getattr(wanted, name)
+            f"{name} is {there[name]} there and {wanted[name]} here" for name in wanted if there[name] != wanted[name]
         ]
         if changed:
             raise PretrainingError(
@@ -225,6 +230,10 @@ class PretrainingRun:
             "learning_rate": arguments.learning_rate,
             "learning_rate_scaling": arguments.learning_rate_scaling,
             "weight_decay": arguments.weight_decay,
+            "momentum_start": arguments.momentum_start,
+            "momentum_end": arguments.momentum_end,
+            "gather_negatives": arguments.gather_negatives,
+            "train_contrastive_projection": arguments.train_contrastive_projection,
             "max_gradient_norm": arguments.max_gradient_norm,
             "mixed_precision": self.accelerator.mixed_precision,
             "compile": arguments.compile,
@@ -361,7 +370,13 @@ class PretrainingRun:
         # Every process initialises the same model.
         torch.manual_seed(derive_seed(self.arguments.seed, "step", step, 0 if isinstance(step, str) else rank))
 
-    def forward(self, model: torch.nn.Module, batch: dict[str, torch.Tensor], masks: PretrainingMasks):
+    def forward(
+        self,
+        model: torch.nn.Module,
+        batch: dict[str, torch.Tensor],
+        masks: PretrainingMasks,
+        gather_negatives: bool,
+    ):
         """The model's output under the run's precision. Masks stay on the CPU, where their shapes are known."""
         with self.accelerator.autocast():
             return model(
@@ -369,6 +384,7 @@ class PretrainingRun:
                 context_mask=masks.context_mask,
                 second_context_mask=masks.second_context_mask,
                 target_mask=masks.target_mask,
+                gather_negatives=gather_negatives,
                 return_dict=True,
             )
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -58,10 +57,9 @@ def validate(run: "PretrainingRun") -> dict[str, float]:
         where there are windows to compare and the features are numbers.
     """
     run.network.eval()
-    with negatives_from_own_process(run.network):
-        metrics = mean_losses(run)
-        if run.arguments.invariance_windows and math.isfinite(metrics["loss"]):
-            metrics |= invariance(run)
+    metrics = mean_losses(run)
+    if run.arguments.invariance_windows and math.isfinite(metrics["loss"]):
+        metrics |= invariance(run)
     return metrics
 
 
@@ -80,7 +78,8 @@ def mean_losses(run: "PretrainingRun") -> dict[str, float]:
         batch = run.to_device(model_inputs(rows, config))
         batch = crop_centre(batch, patch_size=config.patch_size, crop_patches=arguments.crop_patches)
         masks = step_masks(config, batch, seed=arguments.seed, purpose="validation", step=number, rank=0)
-        losses = run.losses_of(run.forward(run.network, batch, masks))
+        # A batch's losses must not depend on what the other processes have.
+        losses = run.losses_of(run.forward(run.network, batch, masks, gather_negatives=False))
         if counts:
             totals += losses.double().cpu() * len(batch["input_values"])
             windows += len(batch["input_values"])
@@ -100,14 +99,3 @@ def invariance(run: "PretrainingRun") -> dict[str, object]:
         )
         return {}
     return measure_invariance(run.network, batches, seed=run.arguments.seed, autocast=run.accelerator.autocast)
-
-
-@contextmanager
-def negatives_from_own_process(network: torch.nn.Module) -> Iterator[None]:
-    """Keep InfoNCE inside the process: a batch's losses must not depend on what the other processes have."""
-    gathered = network.config.gather_negatives
-    network.config.gather_negatives = False
-    try:
-        yield
-    finally:
-        network.config.gather_negatives = gathered
