@@ -269,12 +269,21 @@ def test_example_validates_on_the_validation_split_of_the_data_given(
 
 def test_flags_go_before_the_file_and_the_file_before_the_defaults(example, tmp_path):
     file = tmp_path / "settings.yaml"
-    file.write_text("preset: light\nbatch-size: 5\nseed: 3\ndata: [a/b]\nconfig:\n  mask_scope: sample\n")
-    command = ["--config", str(file), "--seed", "4", "--output", str(tmp_path), "--set", "target_probability=0.3"]
+    file.write_text("preset: light\nbatch-size: 5\nseed: 3\ndata: [a/b]\nconfig:\n  masking: {scope: sample}\n")
+    command = [
+        "--config",
+        str(file),
+        "--seed",
+        "4",
+        "--output",
+        str(tmp_path),
+        "--set",
+        "masking.target_probability=0.3",
+    ]
     data, arguments = example.parse(command)
     assert data.data == ["a/b"]
     assert (arguments.preset, arguments.batch_size, arguments.seed, arguments.epochs) == ("light", 5, 4, 200)
-    assert arguments.config == {"mask_scope": "sample", "target_probability": 0.3}
+    assert arguments.config == {"masking": {"scope": "sample", "target_probability": 0.3}}
 
 
 @pytest.mark.parametrize(
@@ -303,13 +312,13 @@ def test_settings_files_are_understood(example, file, tmp_path):
 def test_the_variant_file_changes_what_it_says_and_no_more(example, tmp_path):
     file = ROOT / "examples" / "configs" / "variants.yaml"
     _, arguments = example.parse(["--config", str(file), "--data", "a/b", "--output", str(tmp_path)])
-    assert (arguments.preset, arguments.config) == ("base", {"mask_scope": "sample"})
+    assert (arguments.preset, arguments.config) == ("base", {"masking": {"scope": "sample"}})
 
 
 def test_every_argument_is_explained():
     assert set(argument_help(PretrainingArguments)) == set(PretrainingArguments.__dataclass_fields__)
     with pytest.raises(ValueError, match="FIELD=VALUE"):
-        parse_assignments(["mask_scope"])
+        parse_assignments(["hidden_size"])
 
 
 def batch(names, config, masked=()):
@@ -338,7 +347,7 @@ def test_only_channels_of_the_pretraining_montage_reach_the_model():
 @pytest.mark.parametrize("scope", ["batch", "sample"])
 @pytest.mark.parametrize("shares", [(12, 12), (6,) * 4, (1,) * 24], ids=["two", "four", "twenty-four"])
 def test_a_windows_mask_does_not_depend_on_how_windows_are_shared(scope, shares):
-    config = DareEegConfig.from_preset("nano", mask_scope=scope)
+    config = DareEegConfig.from_preset("nano", masking={"scope": scope})
     where = {"seed": 1, "purpose": "training", "step": 7}
 
     def masks(count, rank):

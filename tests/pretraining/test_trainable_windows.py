@@ -66,16 +66,16 @@ def test_a_window_of_one_patch_and_one_channel_is_named_before_training(
     arguments, windows, started, tiny_config, scope, streamed
 ):
     small = windows(8, seed=4, channels=("OZ",))
-    config = {**tiny_config, "mask_scope": scope, "patch_size": 128}
+    config = {**tiny_config, "masking": {"scope": scope}, "patch_size": 128}
     data = [windows(8), small.to_iterable_dataset() if streamed else small]
     with pytest.raises(
         ValueError, match=r"corpus noise \(the first in recording 4\) \(channels OZ\): .*two patches.*longer windows"
     ):
         pretrain(arguments(config=config), data)
     with pytest.raises(ValueError, match=r"recording 4.*two patches.* Raise crop_patches"):
-        pretrain(arguments(config={**tiny_config, "mask_scope": scope}, crop_patches=1), data)
+        pretrain(arguments(config={**tiny_config, "masking": {"scope": scope}}, crop_patches=1), data)
     assert not started
-    assert pretrain(arguments(config={**tiny_config, "mask_scope": scope}, crop_patches=2), data).step == 2
+    assert pretrain(arguments(config={**tiny_config, "masking": {"scope": scope}}, crop_patches=2), data).step == 2
 
 
 def test_windows_of_another_rate_or_of_unknown_channels_are_named(windows, tiny_config):
