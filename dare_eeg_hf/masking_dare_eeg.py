@@ -224,7 +224,7 @@ def check_that_masks_can_be_drawn(settings: MaskSettings, num_patches: int, num_
     if not drops_patches and not hides_channels:
         raise ValueError(
             f"Nothing of a window of {num_patches} time patch(es) and {num_channels} channel(s) would ever be hidden "
-            f"with patch_drop_probability {settings.patch_drop_probability}, visible_channel_ratio "
+            f"with masking.patch_drop_probability {settings.patch_drop_probability}, visible_channel_ratio "
             f"{settings.visible_channel_ratio} and target_probability {settings.target_probability}. Raise the first "
             "(windows of one channel need it, and several time patches), or lower the second and raise the third."
         )

@@ -43,7 +43,10 @@ REMOVED_FIELDS: dict[str, str] = {
     "freeze_encoder": "is a method of the classifier: model.freeze_encoder() and model.unfreeze_encoder()",
     "electrode_sampling_rate": "is gone: windows are resampled to sampling_rate before the model, by "
     "DareEegFeatureExtractor",
-    **{old: f"is part of masking: masking.{new}=..., or masking={{'{new}': ...}}" for old, new in _MASKING.items()},
+    **{
+        old: f"is part of masking: --set masking.{new}=..., or masking={{'{new}': ...}}"
+        for old, new in _MASKING.items()
+    },
     **{name: f"is a constant now, the published {value:g}" for name, value in _CONSTANTS.items()},
 }
 """Name of each field that was removed, and what replaces it."""

@@ -153,7 +153,7 @@ def test_a_file_that_would_be_computed_wrongly_is_refused(tmp_path, change, mess
         ("gather_negatives", "is an argument of pre-training: --gather-negatives"),
         ("label_smoothing", "is an argument of fine-tuning: --label-smoothing"),
         ("freeze_encoder", "is a method of the classifier: model.freeze_encoder"),
-        ("mask_scope", "is part of masking: masking.scope=..."),
+        ("mask_scope", "is part of masking: --set masking.scope=..."),
         ("electrode_sampling_rate", "is gone: windows are resampled"),
         ("spatial_max_norm", "is a constant now, the published 1"),
     ],

@@ -107,7 +107,7 @@ def windows_table(
         session: which session of the subject, where there are several.
         subject_source: how the subject is known, or that it is assumed; see `corpora.people`.
         sampling_rate: hertz.
-        unit: `"mV"`, `"uV"` or `"V"`.
+        unit: `"mV"`, or another one of `MICROVOLTS`.
         labels: W names out of `label_names`; needed where there are label names.
         label_names: the classes, in the order of their integers.
 
