@@ -139,14 +139,25 @@ def layer_settings(
 
 
 def parse_assignments(assignments: list[str]) -> dict[str, Any]:
-    """`["mask_scope=sample", "hidden_size=32"]` as a dictionary, values read as YAML."""
-    parsed = {}
+    """`["masking.scope=sample", "hidden_size=32"]` as a dictionary, values read as YAML; a dot leads into a field."""
+    parsed: dict[str, Any] = {}
     for assignment in assignments:
         name, separator, value = assignment.partition("=")
         if not separator:
             raise ValueError(f"Write model settings as FIELD=VALUE, not {assignment!r}.")
-        parsed[name.strip().replace("-", "_")] = yaml.load(value, SettingsLoader)
+        field, _, part = name.strip().replace("-", "_").partition(".")
+        setting = yaml.load(value, SettingsLoader)
+        parsed = merge_settings(parsed, {field: {part: setting} if part else setting})
     return parsed
+
+
+def merge_settings(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Settings of two sources, `above` before `below`; where both hold a dictionary, entry by entry."""
+    merged = {**below, **above}
+    for name in below.keys() & above.keys():
+        if isinstance(below[name], dict) and isinstance(above[name], dict):
+            merged[name] = {**below[name], **above[name]}
+    return merged
 
 
 def _plain_type(hint: Any) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Iterable
+from dataclasses import asdict, fields
 from typing import Any
 
 from huggingface_hub.dataclasses import strict, validated_field
@@ -11,7 +11,10 @@ from transformers import PreTrainedConfig
 from transformers.utils import logging
 
 from .argument_names import refuse_misspelt_names, refuse_unknown_names, suggest
+from .class_labels_dare_eeg import require_distinct_labels, shared_labels, tell_labels_apart
+from .mask_settings_dare_eeg import MaskSettings
 from .montage import CHANNEL_VOCABULARY, PRETRAINING_CHANNELS
+from .removed_fields_dare_eeg import refuse_removed_fields, without_removed_fields
 
 logger = logging.get_logger(__name__)
 
@@ -34,96 +37,21 @@ PRESETS: dict[str, dict[str, int]] = {
 }
 """Width, summary tokens, blocks of encoder, predictor and reconstructor, and heads of the published sizes."""
 
-_POSITIVE_INTEGERS = (
-    "hidden_size",
-    "num_summary_tokens",
-    "num_hidden_layers",
-    "predictor_num_hidden_layers",
-    "reconstructor_num_hidden_layers",
-    "num_attention_heads",
-    "patch_size",
-    "sampling_rate",
-    "window_size",
-    "contrastive_hidden_size",
-    "contrastive_projection_size",
-    "spectral_kernel_size",
-    "probe_hidden_size",
-)
-_POSITIVE_NUMBERS = (
-    "mlp_ratio",
-    "layer_norm_eps",
-    "initializer_range",
-    "rotary_theta",
-    "rotary_interpolation_factor",
-    "contrastive_temperature",
-    "spatial_max_norm",
-    "spectral_max_norm",
-    "probe_max_norm",
-    "classifier_max_norm",
-)
+_POSITIVE = (
+    "hidden_size num_summary_tokens num_hidden_layers predictor_num_hidden_layers reconstructor_num_hidden_layers "
+    "num_attention_heads patch_size sampling_rate window_size contrastive_hidden_size contrastive_projection_size "
+    "spectral_kernel_size probe_hidden_size mlp_ratio layer_norm_eps initializer_range rotary_theta "
+    "rotary_interpolation_factor contrastive_temperature"
+).split()
 _LOSS_WEIGHTS = (
-    "reconstruction_loss_weight",
-    "anchor_loss_weight",
-    "mask_alignment_loss_weight",
-    "activation_loss_weight",
-)
-_FRACTIONS = (
-    "patch_drop_probability",
-    "visible_channel_ratio",
-    "target_probability",
-    "min_view_overlap",
-    "max_view_overlap",
-    "momentum_start",
-    "momentum_end",
-    "probe_dropout",
-    "label_smoothing",
-)
-_CHOICES = {"mask_scope": ("batch", "sample"), "second_view_patches": ("same", "reference")}
+    "reconstruction_loss_weight anchor_loss_weight mask_alignment_loss_weight activation_loss_weight"
+).split()
 _NAMES_OF_TRANSFORMERS = frozenset(
-    {
-        "attn_implementation",
-        "auto_map",
-        "custom_pipelines",
-        "experts_implementation",
-        "model_type",
-        "name_or_path",
-        "num_labels",
-        "output_attentions",
-        "per_layer_config",
-        "quantization_config",
-        "tie_last_hidden_states",
-        "tie_word_embeddings",
-        "torch_dtype",
-        "use_cache",
-    }
+    "attn_implementation auto_map custom_pipelines experts_implementation model_type name_or_path num_labels "
+    "output_attentions per_layer_config quantization_config tie_last_hidden_states tie_word_embeddings torch_dtype "
+    "use_cache".split()
 )
 """What Transformers gives a configuration, or stores in its file, besides the fields of the class."""
-
-
-def require_distinct_labels(id2label: Mapping[Any, str] | None) -> None:
-    """Refuse labels that several classes share: in a table of probabilities by label all but one would be lost.
-
-    Raises:
-        ValueError: With the labels and their classes.
-    """
-    shared = _shared_labels(id2label or {})
-    if shared:
-        classes = "; ".join(f"{label!r} is the label of classes {', '.join(ids)}" for label, ids in shared.items())
-        raise ValueError(f"id2label: {classes}. Give each class a label of its own.")
-
-
-def _shared_labels(id2label: Mapping[Any, str]) -> dict[str, list[str]]:
-    """Label -> classes, for labels of several classes."""
-    classes: dict[str, list[str]] = {}
-    for index, label in id2label.items():
-        classes.setdefault(label, []).append(str(index))
-    return {label: ids for label, ids in classes.items() if len(ids) > 1}
-
-
-def _tell_labels_apart(id2label: Mapping[Any, str]) -> dict[Any, str]:
-    """Labels that several classes share, followed by the number of their class."""
-    shared = _shared_labels(id2label)
-    return {index: f"{label} ({index})" if label in shared else label for index, label in id2label.items()}
 
 
 @strict
@@ -154,10 +82,6 @@ class DareEegConfig(PreTrainedConfig):
             Epsilon of the layer normalisations that have parameters.
         initializer_range (`float`, *optional*, defaults to 0.02):
             Standard deviation of the (truncated) normal initialisation.
-        patch_initializer_range (`float`, *optional*):
-            Standard deviation of the patch projection's initialisation; `initializer_range` where it is not given, as
-            published. EEG in millivolts is so small that its tokens then start at a tenth of the channel embeddings,
-            and on small data sets the encoder may learn to ignore the signal; 0.5 makes both start alike.
         rotary_theta (`float`, *optional*, defaults to 10000.0):
             Base of the rotary position embedding on time (predictor and reconstructor).
         rotary_interpolation_factor (`float`, *optional*, defaults to 2.0):
@@ -175,21 +99,9 @@ class DareEegConfig(PreTrainedConfig):
         pretraining_channel_names (`list[str]` or `"all"`, *optional*):
             Montage of pre-training: other channels of a window are left out. Defaults to the 58 names of
             `montage.PRETRAINING_CHANNELS`; `"all"` stands for the whole vocabulary.
-        patch_drop_probability (`float`, *optional*, defaults to 0.5):
-            Probability that a time patch is hidden whole; all its channels are then reconstructed.
-        visible_channel_ratio (`float`, *optional*, defaults to 12/58):
-            Share of a kept time patch's channels that stays visible (12 of the 58 of the pre-training montage).
-        target_probability (`float`, *optional*, defaults to 0.2):
-            Probability that a hidden channel of a kept time patch is reconstructed.
-        mask_scope (`str`, *optional*, defaults to `"batch"`):
-            `"batch"`: all windows of a batch share one mask. `"sample"`: every window has its own; half of the time
-            patches and `target_probability` of the hidden channels are then taken as exact counts.
-        min_view_overlap, max_view_overlap (`float`, *optional*, default to 0.2 and 0.8):
-            Range of the overlap (intersection over union) of the channels visible in the two views.
-        second_view_patches (`str`, *optional*, defaults to `"same"`):
-            `"same"`: the second view's new channels come from the time patch of the first view's, as the paper
-            describes. `"reference"`: the public implementation's indexing, which takes them from the time patch whose
-            index is the row number among the kept patches.
+        masking (`dict`, *optional*):
+            Settings of [`MaskSettings`] that differ from the published ones, such as `{"scope": "sample"}`: how the
+            masks of pre-training are drawn. The attribute holds them all.
         use_anchor_alignment (`bool`, *optional*, defaults to `True`):
             Align the predictor's output with the momentum encoder's features.
         normalize_targets (`bool`, *optional*, defaults to `True`):
@@ -204,17 +116,9 @@ class DareEegConfig(PreTrainedConfig):
             Temperature of InfoNCE.
         contrastive_hidden_size, contrastive_projection_size (`int`, *optional*, default to 512 and 256):
             Widths of the two layers that project S*D features before InfoNCE.
-        train_contrastive_projection (`bool`, *optional*, defaults to `True`):
-            Whether that projection is trained. `False` keeps it random, as the public implementation does.
-        gather_negatives (`bool`, *optional*, defaults to `True`):
-            Take InfoNCE's negatives from all processes, with gradient, rather than from the own one.
-        momentum_start, momentum_end (`float`, *optional*, default to 0.996 and 1.0):
-            The momentum encoder's momentum at the first and at the last step; it rises linearly.
         electrode_names (`list[str]`, *optional*):
             Electrodes of the data set a classifier was adapted to, in the order of its input rows. Needed by the
             adapter; any names will do for the spatial projection.
-        electrode_sampling_rate (`int`, *optional*):
-            Samples per second of that data set; where it differs from `sampling_rate`, the adapter resamples.
         projected_channel_names (`list[str]`, *optional*):
             Positions of the vocabulary the spatial projection maps to. Defaults to the electrodes, where all of them
             are in the vocabulary, and to the 19 positions of the 10-20 system otherwise.
@@ -226,8 +130,6 @@ class DareEegConfig(PreTrainedConfig):
             Widths of hidden layers of the spatial projection, each followed by batch normalisation and GELU.
         spectral_kernel_size (`int`, *optional*, defaults to 15):
             Samples of the temporal filters; odd, so that they do not shift the signal.
-        spatial_max_norm, spectral_max_norm, probe_max_norm, classifier_max_norm (`float`, *optional*, default to 1.0,
-            1.0, 1.0 and 0.25): Largest L2 norm of each output's weights in the respective layer.
         probe_hidden_size (`int`, *optional*, defaults to 16):
             Features the probe makes of each time patch.
         normalize_probe_features (`bool`, *optional*, defaults to `False`):
@@ -236,10 +138,6 @@ class DareEegConfig(PreTrainedConfig):
             features that vary little beside their mean are learned very slowly.
         probe_dropout (`float`, *optional*, defaults to 0.5):
             Dropout on the encoder's features.
-        freeze_encoder (`bool`, *optional*, defaults to `True`):
-            Whether a classifier is built with a frozen encoder.
-        label_smoothing (`float`, *optional*, defaults to 0.0):
-            Label smoothing of the single-label classification loss.
 
     Example:
 
@@ -264,7 +162,6 @@ class DareEegConfig(PreTrainedConfig):
     hidden_act: str = "gelu"
     layer_norm_eps: float | int = 1e-6
     initializer_range: float | int = 0.02
-    patch_initializer_range: float | int | None = None
     rotary_theta: float | int = 10000.0
     rotary_interpolation_factor: float | int = 2.0
 
@@ -274,14 +171,7 @@ class DareEegConfig(PreTrainedConfig):
     channel_names: list[str] | tuple[str, ...] | None = None
     pretraining_channel_names: list[str] | tuple[str, ...] | str | None = None
 
-    patch_drop_probability: float | int = 0.5
-    visible_channel_ratio: float | int = 12 / 58
-    target_probability: float | int = 0.2
-    mask_scope: str = "batch"
-    min_view_overlap: float | int = 0.2
-    max_view_overlap: float | int = 0.8
-    second_view_patches: str = "same"
-
+    masking: dict[str, Any] | None = None
     use_anchor_alignment: bool = True
     normalize_targets: bool = True
     use_skip_connection: bool = True
@@ -293,32 +183,23 @@ class DareEegConfig(PreTrainedConfig):
     contrastive_temperature: float | int = 0.1
     contrastive_hidden_size: int = 512
     contrastive_projection_size: int = 256
-    train_contrastive_projection: bool = True
-    gather_negatives: bool = True
-    momentum_start: float | int = 0.996
-    momentum_end: float | int = 1.0
 
     electrode_names: list[str] | tuple[str, ...] | None = None
-    electrode_sampling_rate: int | None = None
     projected_channel_names: list[str] | tuple[str, ...] | None = None
     use_spatial_projection: bool = False
     use_spectral_projection: bool = False
     spatial_projection_channels: list[int] | tuple[int, ...] = ()
     spectral_kernel_size: int = 15
-    spatial_max_norm: float | int = 1.0
-    spectral_max_norm: float | int = 1.0
-    probe_max_norm: float | int = 1.0
-    classifier_max_norm: float | int = 0.25
     probe_hidden_size: int = 16
     normalize_probe_features: bool = False
     probe_dropout: float | int = 0.5
-    freeze_encoder: bool = True
-    label_smoothing: float | int = 0.0
     id2label: dict[int, str] | dict[str, str] | None = validated_field(require_distinct_labels, default=None)
 
     def __post_init__(self, **kwargs):
         public = [name for name in kwargs if not name.startswith("_")]  # the others are bookkeeping of Transformers
-        refuse_unknown_names(public, self.known_names(), "DareEegConfig")
+        self.refuse_names_without_field(public)
+        refuse_unknown_names(self.masking or {}, [field.name for field in fields(MaskSettings)], "masking")
+        self.masking = asdict(MaskSettings()) | (self.masking or {})
         if self.channel_names is None:
             self.channel_names = list(CHANNEL_VOCABULARY)
         if self.pretraining_channel_names is None:
@@ -366,26 +247,43 @@ class DareEegConfig(PreTrainedConfig):
         return {field.name for field in fields(cls)} | _NAMES_OF_TRANSFORMERS
 
     @classmethod
+    def refuse_names_without_field(cls, given: Iterable[str]) -> None:
+        """Refuse names that the constructor does not take; where a field went is said.
+
+        Raises:
+            UnknownNameError: With the nearest field, or with what replaces one that was removed.
+        """
+        given = list(given)
+        refuse_removed_fields(given)
+        refuse_unknown_names(given, cls.known_names(), "DareEegConfig")
+
+    @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs) -> DareEegConfig:
         """Build a configuration from a dictionary, such as a file holds, and overrides, which are validated together.
 
-        A file may come from another version: names that this one does not know are kept, with a warning, and labels
-        that several classes share are told apart by the number of the class.
+        A file may come from another version: fields that were removed since are read as `removed_fields_dare_eeg`
+        tells, names that this version does not know are kept, with a warning, and labels that several classes share
+        are told apart by the number of the class. Overrides of `masking` change the file's, one by one.
 
         Raises:
-            UnknownNameError: If an override is a field's name misspelt.
+            UnknownNameError: If an override is a field's name misspelt, or was removed.
+            ValueError: If the file asks for what this version cannot compute.
         """
         names = cls.known_names()
+        refuse_removed_fields(kwargs)
         refuse_misspelt_names(kwargs, names, "DareEegConfig")
         overrides = {field.name: kwargs.pop(field.name) for field in fields(cls) if field.name in kwargs}
+        config_dict = without_removed_fields(config_dict)
+        if overrides.get("masking"):
+            overrides["masking"] = (config_dict.get("masking") or {}) | overrides["masking"]
         unknown = {n: v for n, v in config_dict.items() if n not in names and not n.startswith("_")}
         if unknown:
             listed = ", ".join(suggest(name, names) for name in unknown)
             logger.warning(f"The configuration holds {listed}, which DareEegConfig does not know and does not use.")
         stored = {name: value for name, value in config_dict.items() if name not in unknown}
         labels = stored.get("id2label")
-        if labels and "id2label" not in overrides and _shared_labels(labels):
-            stored["id2label"] = _tell_labels_apart(labels)
+        if labels and "id2label" not in overrides and shared_labels(labels):
+            stored["id2label"] = tell_labels_apart(labels)
             stored["label2id"] = {label: int(index) for index, label in stored["id2label"].items()}
             logger.warning(f"Several classes share a label; they are told apart as {stored['id2label']}.")
         loaded = super().from_dict({**stored, **overrides}, **kwargs)
@@ -400,10 +298,9 @@ class DareEegConfig(PreTrainedConfig):
         return self.window_size // self.patch_size
 
     @property
-    def electrode_window_size(self) -> int:
-        """Samples of one window at the rate of the data set a classifier was adapted to."""
-        rate = self.electrode_sampling_rate or self.sampling_rate
-        return round(self.window_size * rate / self.sampling_rate)
+    def mask_settings(self) -> MaskSettings:
+        """How the masks of pre-training are drawn."""
+        return MaskSettings(**(self.masking or {}))
 
     def get_channel_ids(self, channel_names: list[str] | tuple[str, ...]) -> list[int]:
         """Return the rows of the channel vocabulary that belong to these names.
@@ -417,7 +314,7 @@ class DareEegConfig(PreTrainedConfig):
 
     def validate_sizes(self):
         """Check that numbers lie in their ranges, widths divide and windows hold whole patches."""
-        for name in _POSITIVE_INTEGERS + _POSITIVE_NUMBERS:
+        for name in _POSITIVE:
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or value <= 0:
                 raise ValueError(f"{name} must be a positive number, got {value!r}.")
@@ -438,32 +335,15 @@ class DareEegConfig(PreTrainedConfig):
                 f"the nearest are {self.window_size // self.patch_size * self.patch_size} and "
                 f"{(self.window_size // self.patch_size + 1) * self.patch_size}."
             )
-        for name in ("electrode_sampling_rate", "patch_initializer_range"):
-            if getattr(self, name) is not None and getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}.")
 
     def validate_objective(self):
-        """Check probabilities, loss weights and choices."""
-        for name in _FRACTIONS:
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must lie between 0 and 1, got {getattr(self, name)}.")
+        """Check masks, loss weights and the probe's dropout."""
         for name in _LOSS_WEIGHTS:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}.")
-        if self.visible_channel_ratio == 0:
-            raise ValueError("visible_channel_ratio must be above 0: a kept time patch needs a visible channel.")
-        if self.probe_dropout == 1 or self.label_smoothing == 1:
-            raise ValueError("probe_dropout and label_smoothing must be below 1.")
-        if self.min_view_overlap > self.max_view_overlap:
-            raise ValueError(
-                f"min_view_overlap ({self.min_view_overlap}) must not exceed max_view_overlap "
-                f"({self.max_view_overlap})."
-            )
-        if self.second_view_patches == "reference" and self.mask_scope == "sample":
-            raise ValueError('second_view_patches="reference" is defined for mask_scope="batch" only.')
+        if not 0 <= self.probe_dropout < 1:
+            raise ValueError(f"probe_dropout must be at least 0 and below 1, got {self.probe_dropout}.")
+        MaskSettings(**(self.masking or {}))
 
     def validate_channels(self):
         """Check that channel lists name known, distinct channels."""

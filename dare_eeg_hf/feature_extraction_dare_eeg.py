@@ -2,49 +2,37 @@
 
 `DareEegFeatureExtractor` is the only place that turns a recorded signal into a model's input. Its attributes are the
 signal contract; they are saved in `preprocessor_config.json` beside the weights. Whole files
-(`recordings/recordings.py`) go through the same steps as arrays. MNE objects are recognised by what they offer: MNE is
-never imported.
+(`recordings/recordings.py`) go through the same steps as arrays. `given_signals_dare_eeg` reads what the
+user gave.
 """
 
 import inspect
-import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from transformers.feature_extraction_utils import BatchFeature, FeatureExtractionMixin
+from transformers.feature_extraction_utils import FeatureExtractionMixin
 
 from .argument_names import refuse_misspelt_names, refuse_unknown_names, suggest
-from .caps_dare_eeg import ask_for_electrodes
 from .configuration_dare_eeg import DareEegConfig
-from .inputs_dare_eeg import (
-    as_array,
-    as_rate,
-    check_axes,
-    columns_as_channels,
-    electrodes_named,
-    is_mne,
-    is_table,
-    refuse_what_is_no_signal,
-    several_recordings,
-)
-from .montage import CHANNEL_VOCABULARY, list_by_reason, match_channels, normalize_channel_name
-from .remedies_dare_eeg import InputError
+from .given_signals_dare_eeg import SignalInput, check_amplitudes, pick_channels, read_inputs, select_channels
+from .montage import CHANNEL_VOCABULARY
+from .signal_batches_dare_eeg import EegBatchFeature, collate_signals
 from .signal_dare_eeg import (
     FLAT_MICROVOLTS,
     MICROVOLTS,
-    PLAUSIBLE_MICROVOLTS,
     average_reference,
     canonical_unit,
-    check_amplitude,
     filter_and_resample,
     line_frequency,
     spread,
 )
-from .usability_dare_eeg import find_breaks, uninterrupted
+from .signal_reports_dare_eeg import EegWarning, SignalReport, amplitude_statistics
+from .usability_dare_eeg import uninterrupted
+
+__all__ = ["DareEegFeatureExtractor", "EegBatchFeature", "EegWarning", "SignalReport"]
 
 MIN_FILTER_SECONDS = 4.0
 """High-pass and notch need some seconds of signal to act; shorter signals have their mean removed instead."""
@@ -54,82 +42,6 @@ _NAMES_OF_TRANSFORMERS = ("auto_map", "feature_extractor_type", "name_or_path", 
 
 NORMALIZED_MARK = "normalised by dare_eeg_hf"
 """Begins `info["description"]` of a Raw that already fulfils the contract; such a Raw is not filtered again."""
-
-
-class EegWarning(UserWarning):
-    """Something about a signal that the user should know, with the channels it concerns."""
-
-
-@dataclass
-class SignalReport:
-    """What was done to one input, and what was not there.
-
-    `dropped` maps a recorded name to the reason; `missing` are channels of the vocabulary that the input does not have
-    (they stay missing); `amplitude_uv` holds the median, smallest and largest spread (standard deviation in
-    microvolts) over the channels kept.
-    """
-
-    channels: list[str] = field(default_factory=list)
-    renamed: dict[str, str] = field(default_factory=dict)
-    dropped: dict[str, str] = field(default_factory=dict)
-    flat: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    steps: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    amplitude_uv: dict[str, float] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report as a dictionary that JSON can hold."""
-        return asdict(self)
-
-    def warn(self, message: str) -> None:
-        """Keep a warning in the report and issue it as an `EegWarning`."""
-        if message not in self.warnings:
-            self.warnings.append(message)
-            warnings.warn(message, EegWarning, stacklevel=3)
-
-
-def amplitude_statistics(spreads_uv: np.ndarray) -> dict[str, float]:
-    """Median, smallest and largest of the channels' standard deviations (channels,) in microvolts."""
-    return {
-        "median": float(np.median(spreads_uv)),
-        "smallest": float(spreads_uv.min()),
-        "largest": float(spreads_uv.max()),
-    }
-
-
-class EegBatchFeature(BatchFeature):
-    """A batch of model inputs; `reports` holds one `SignalReport` per input."""
-
-    def __init__(self, data: dict, tensor_type: str | None = None, reports: Sequence[SignalReport] = ()):
-        self.reports = list(reports)
-        super().__init__(data, tensor_type=tensor_type)
-
-    def __getstate__(self) -> dict:
-        return {**super().__getstate__(), "reports": self.reports}
-
-    def __setstate__(self, state: dict) -> None:
-        super().__setstate__(state)
-        self.reports = state["reports"]
-
-
-@dataclass
-class _Input:
-    """One signal (channels, samples) on its way through the steps, with what is known about it."""
-
-    signal: np.ndarray
-    names: list[str]
-    rate: float
-    unit: str
-    excluded: dict[str, str] = field(default_factory=dict)
-    """Recorded name -> reason, for channels that the source itself rules out (MNE's channel types and `bads`)."""
-    continuous: bool = False
-    batch: int = 0
-    """Inputs that came as one array share this number, and are checked for their amplitude together."""
-    verified: bool = False
-    """The amplitude was checked already, on the whole recording."""
-    breaks: list[tuple[float, float]] = field(default_factory=list)
-    """Breaks in time (start, stop), in seconds: filters do not run across them."""
 
 
 class DareEegFeatureExtractor(FeatureExtractionMixin):
@@ -284,7 +196,7 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
                 an amplitude that the unit cannot explain, less than one patch. The message names the channel and the
                 remedy.
         """
-        inputs = self._read_inputs(signal, channel_names, sampling_rate, unit)
+        inputs = read_inputs(signal, channel_names, sampling_rate, unit, self.normalized_description)
         for item in inputs:
             item.breaks += breaks
         matches: dict[tuple, tuple] = {}
@@ -292,140 +204,21 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
         for item in inputs:
             key = (tuple(item.names), tuple(item.excluded.items()))
             if key not in matches:
-                matches[key] = self._select_channels(item, rename, montage)
+                matches[key] = select_channels(item, self.channel_names, self.electrode_names, rename, montage)
             report = SignalReport(**{name: type(value)(value) for name, value in matches[key][1].items()})
-            prepared.append(self._pick(item, matches[key][0], report))
+            prepared.append(pick_channels(item, matches[key][0], self.unit, report))
             spreads.append(tuple(value * MICROVOLTS[self.unit] for value in spread(prepared[-1], item.rate)))
             reports.append(report)
-        self._check_amplitudes(inputs, spreads, reports)
+        check_amplitudes(inputs, spreads, reports)
         for index, (item, report) in enumerate(zip(inputs, reports, strict=True)):
             wanted = item.continuous if filter is None else filter
             prepared[index] = self._prepare(prepared[index], item, spreads[index][0], wanted, report)
-        return self._collate(prepared, reports, padding, return_tensors)
-
-    # -- reading what the user gave
-
-    def _read_inputs(self, signal, channel_names, sampling_rate, unit) -> list[_Input]:
-        several = several_recordings(signal)
-        if several is not None and not (signals := list(several)):
-            raise InputError("there is no signal in what was given: it is empty")
-        many = several is not None
-        signals = signals if many else [signal]
-        if many and channel_names is not None and not isinstance(channel_names[0], str):
-            if len(channel_names) != len(signals):
-                raise ValueError(f"{len(signals)} signals but {len(channel_names)} lists of channel names")
-            names = channel_names
-        else:
-            names = [channel_names] * len(signals)
-        rates = list(sampling_rate) if isinstance(sampling_rate, list | tuple) else [sampling_rate] * len(signals)
-        if len(rates) != len(signals):
-            raise ValueError(f"{len(signals)} signals but {len(rates)} sampling rates")
-        inputs = []
-        for batch, (one, own_names, rate) in enumerate(zip(signals, names, rates, strict=True)):
-            refuse_what_is_no_signal(one)
-            if is_mne(one):
-                inputs += _read_mne(one, own_names, rate, unit, batch, self.normalized_description)
-            else:
-                inputs += _read_array(one, own_names, rate, unit, batch)
-        return inputs
-
-    def _select_channels(
-        self, item: _Input, rename: Mapping[str, str] | None, montage: str | None
-    ) -> tuple[list[int], dict[str, Any]]:
-        """Choose the rows to keep; also the first entries of the report."""
-        named = electrodes_named(item.names, self.channel_names, rename, montage)
-        usable = [name for name in item.names if name not in item.excluded]
-        if self.electrode_names is not None:
-            names = [named.get(name) or name for name in item.names]
-            excluded = {named.get(name) or name: reason for name, reason in item.excluded.items()}
-            indices, dropped, renamed = self._select_electrodes(names, excluded)
-            return indices, {
-                "channels": list(self.electrode_names),
-                "dropped": item.excluded | dropped,
-                "renamed": renamed,
-            }
-        match = match_channels(usable, self.channel_names, named)
-        if match.duplicates:
-            clashes = "; ".join(f"{target}: {', '.join(names)}" for target, names in match.duplicates.items())
-            raise ValueError(
-                f"several channels claim the same electrode ({clashes}): rename them or leave all but one out"
-            )
-        if not match.indices:
-            reasons = list_by_reason(item.excluded | match.dropped)
-            raise ask_for_electrodes(
-                usable, f"none of the {len(item.names)} channels is an electrode of the model's vocabulary: {reasons}"
-            )
-        position = {name: index for index, name in enumerate(item.names)}
-        indices = [position[usable[index]] for index in match.indices.values()]
-        return indices, {
-            "channels": list(match.indices),
-            "renamed": match.renamed,
-            "dropped": item.excluded | match.dropped,
-            "missing": [name for name in self.channel_names if name not in match.indices],
-        }
-
-    def _select_electrodes(self, names: list[str], excluded: dict[str, str]) -> tuple[list[int], dict, dict]:
-        """Find `electrode_names` among the recorded names: under exactly that name, otherwise under the same
-        normalised one."""
-        indices, renamed = [], {}
-        for wanted in self.electrode_names:
-            found = [i for i, name in enumerate(names) if name == wanted and name not in excluded] or [
-                i
-                for i, name in enumerate(names)
-                if normalize_channel_name(name) == normalize_channel_name(wanted) and name not in excluded
-            ]
-            if not found:
-                reason = f" ({excluded[wanted]})" if wanted in excluded else ""
-                raise ValueError(
-                    f"the electrode {wanted!r}{reason} is missing: got {names}, wanted {self.electrode_names}"
-                )
-            if len(found) > 1:
-                raise ValueError(f"several channels claim the electrode {wanted!r}: {[names[i] for i in found]}")
-            indices.append(found[0])
-            if names[found[0]] != wanted:
-                renamed[names[found[0]]] = wanted
-        dropped = {name: "not among the electrodes of this model" for i, name in enumerate(names) if i not in indices}
-        return indices, {name: reason for name, reason in dropped.items() if name not in excluded}, renamed
+        return collate_signals(self, prepared, reports, padding, return_tensors)
 
     # -- the steps
 
-    def _pick(self, item: _Input, indices: list[int], report: SignalReport) -> np.ndarray:
-        """Rows of the chosen channels as float32 in the contract's unit."""
-        rows = item.signal[indices]
-        signal = np.empty(rows.shape, np.float32)
-        np.multiply(rows, MICROVOLTS[item.unit] / MICROVOLTS[self.unit], out=signal, casting="unsafe")
-        finite = np.isfinite(signal).all(axis=-1)
-        if not finite.all():
-            broken = [report.channels[i] for i in np.flatnonzero(~finite)]
-            count = int((~np.isfinite(signal)).sum())
-            raise ValueError(
-                f"{count} samples are NaN or infinite, in {', '.join(broken)}: "
-                "interpolate or cut them out, or drop the channel"
-            )
-        if item.unit != self.unit:
-            report.steps.append(f"unit {item.unit} to {self.unit}")
-        if report.dropped:
-            report.warn(f"dropped {list_by_reason(report.dropped)}")
-        return signal
-
-    def _check_amplitudes(self, inputs: list[_Input], spreads: list[tuple], reports: list[SignalReport]) -> None:
-        for batch in {item.batch for item in inputs}:
-            members = [i for i, item in enumerate(inputs) if item.batch == batch]
-            if inputs[members[0]].verified:
-                continue
-            overall = np.concatenate([spreads[i][0] for i in members])
-            alive = overall > 0
-            if not alive.any():
-                raise ValueError("every channel is flat: there is no signal")
-            local = np.concatenate([spreads[i][1] for i in members])
-            check_amplitude(overall[alive], local[alive], inputs[members[0]].unit)
-            for i in members:
-                high = float(np.median(spreads[i][1]))
-                if high > PLAUSIBLE_MICROVOLTS[1]:
-                    reports[i].warn(f"window {i} has a median standard deviation of {high:.0f} uV: an artefact?")
-
     def _prepare(
-        self, signal: np.ndarray, item: _Input, overall_uv: np.ndarray, filtered: bool, report: SignalReport
+        self, signal: np.ndarray, item: SignalInput, overall_uv: np.ndarray, filtered: bool, report: SignalReport
     ) -> np.ndarray:
         """Filters, rate, reference: from (channels, samples) as recorded to the contract."""
         report.amplitude_uv = amplitude_statistics(overall_uv)
@@ -552,82 +345,3 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
             )
         report.steps.append(f"average reference over {count} channels")
         return average_reference(signal, valid)
-
-    # -- the batch
-
-    def _collate(
-        self, signals: list[np.ndarray], reports: list[SignalReport], padding: bool, return_tensors
-    ) -> EegBatchFeature:
-        shapes = {signal.shape for signal in signals}
-        if len(shapes) > 1 and not padding:
-            raise ValueError(f"the inputs differ in channels or samples {sorted(shapes)}: pass padding=True")
-        shortest = min(shape[1] for shape in shapes)
-        if shortest < self.patch_size:
-            raise ValueError(
-                f"a signal of {shortest / self.sampling_rate:.3f} s is too short: "
-                f"one patch takes {self.patch_size / self.sampling_rate:g} s"
-            )
-        channels = max(shape[0] for shape in shapes)
-        patches = max(math.ceil(shape[1] / self.patch_size) for shape in shapes)
-        values = np.zeros((len(signals), channels, patches * self.patch_size), np.float32)
-        ids = np.zeros((len(signals), channels), np.int64)
-        channel_mask = np.zeros((len(signals), channels), bool)
-        patch_mask = np.zeros((len(signals), patches), bool)
-        position = {name: index for index, name in enumerate(self.channel_names)}
-        for row, (signal, report) in enumerate(zip(signals, reports, strict=True)):
-            whole, rest = divmod(signal.shape[1], self.patch_size)
-            values[row, : len(signal), : whole * self.patch_size] = signal[:, : whole * self.patch_size]
-            patch_mask[row, :whole] = True
-            if rest:
-                report.steps.append(f"the last {rest} samples fill no patch and are left out")
-            channel_mask[row, : len(signal)] = True
-            if self.electrode_names is None:
-                ids[row, : len(signal)] = [position[name] for name in report.channels]
-                channel_mask[row, [report.channels.index(name) for name in report.flat]] = False
-        data = {"input_values": values, "channel_ids": ids, "channel_mask": channel_mask, "patch_mask": patch_mask}
-        return EegBatchFeature(data, return_tensors, reports)
-
-
-def _read_mne(instance: Any, channel_names, sampling_rate, unit, batch: int, description: str) -> list[_Input]:
-    """An MNE Raw (one input) or Epochs (one per epoch); with this `description` it fulfils the contract already."""
-    if channel_names is not None or sampling_rate is not None:
-        raise InputError("an MNE object brings its own channel names and sampling rate: do not pass them")
-    types = dict(zip(instance.ch_names, instance.get_channel_types(), strict=True))
-    excluded = {name: f"channel type {kind}" for name, kind in types.items() if kind != "eeg"}
-    excluded |= dict.fromkeys(instance.info["bads"], "marked bad")
-    data = instance.get_data()
-    normalised = instance.info.get("description") == description
-    continuous = data.ndim == 2 and not normalised
-    signals = data[None] if data.ndim == 2 else data
-    rate = float(instance.info["sfreq"])
-    names = list(instance.ch_names)
-    breaks = find_breaks(instance) if data.ndim == 2 else []
-    unit = canonical_unit(unit or "V")
-    return [_Input(one, names, rate, unit, excluded, continuous, batch, normalised, list(breaks)) for one in signals]
-
-
-def _read_array(signal: Any, channel_names, sampling_rate, unit, batch: int) -> list[_Input]:
-    """An array (channels, samples), or (batch, channels, samples), with its description checked."""
-    array = as_array(signal)
-    if channel_names is None and is_table(signal):
-        channel_names = columns_as_channels(signal)
-    if array.ndim not in (2, 3):
-        raise ValueError(
-            f"the signal must be (channels, samples) or (batch, channels, samples), got shape {array.shape}"
-        )
-    if channel_names is None:
-        raise ValueError(f"channel_names is missing: name the {array.shape[-2]} channels, such as ['Fp1', 'Cz', ...]")
-    if sampling_rate is None:
-        raise ValueError("sampling_rate is missing: give the signal's rate in hertz")
-    rate = as_rate(sampling_rate)
-    if unit is None:
-        raise ValueError("unit is missing: say in which unit the numbers are, 'V', 'mV' or 'uV'")
-    names = [str(name) for name in channel_names]
-    check_axes(array.shape, names)
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"duplicate channel names: {', '.join(repeated)}")
-    if array.shape[-1] == 0 or array.shape[0] == 0:
-        raise ValueError(f"the signal is empty: shape {array.shape}")
-    array = array.astype(np.float32) if array.dtype.kind != "f" or array.dtype.itemsize < 4 else array
-    signals = array[None] if array.ndim == 2 else array
-    return [_Input(one, names, rate, canonical_unit(unit), batch=batch) for one in signals]

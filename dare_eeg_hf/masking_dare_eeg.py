@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from .configuration_dare_eeg import DareEegConfig
+from .mask_settings_dare_eeg import MaskSettings
 
 
 @dataclass
@@ -58,7 +58,7 @@ class PatchSelection:
 
 
 def draw_masks(
-    config: DareEegConfig,
+    settings: MaskSettings,
     num_patches: int,
     num_channels: int,
     *,
@@ -75,11 +75,11 @@ def draw_masks(
     where r, the overlap, is uniform between `min_view_overlap` and `max_view_overlap`.
     A draw without a visible patch or without a target is drawn again.
 
-    With `mask_scope="sample"`, or where windows of a batch have different channels or lengths, each window has its own
+    With `scope="sample"`, or where windows of a batch have different channels or lengths, each window has its own
     mask; the numbers of kept time patches and of targets are then exact shares, so that windows stay comparable.
 
     Args:
-        config: The model's configuration.
+        settings: Shares, scope and overlaps.
         num_patches: N.
         num_channels: C.
         batch_size: B, used where each window has its own mask.
@@ -97,16 +97,16 @@ def draw_masks(
     _check_that_patches_can_be_hidden(num_patches, num_channels)
     channels = _valid(channel_mask, batch_size, num_channels)
     patches = _valid(patch_mask, batch_size, num_patches)
-    if config.mask_scope == "sample" or channels is not None or patches is not None:
+    if settings.scope == "sample" or channels is not None or patches is not None:
         whole = torch.ones(batch_size, 1, dtype=torch.bool)
         channels = whole.expand(-1, num_channels) if channels is None else channels
         patches = whole.expand(-1, num_patches) if patches is None else patches
         smallest = int((patches.sum(-1) * channels.sum(-1)).argmin())
         _check_that_patches_can_be_hidden(int(patches[smallest].sum()), int(channels[smallest].sum()))
-        return _draw_sample_masks(config, channels, patches, generator)
-    check_that_masks_can_be_drawn(config, num_patches, num_channels)
+        return _draw_sample_masks(settings, channels, patches, generator)
+    check_that_masks_can_be_drawn(settings, num_patches, num_channels)
     while True:
-        masks = _draw_batch_masks(config, num_patches, num_channels, generator)
+        masks = _draw_batch_masks(settings, num_patches, num_channels, generator)
         if masks.context_mask.any() and masks.target_mask.any():
             return masks
 
@@ -190,9 +190,9 @@ def _shared_channels(num_visible, overlap):
     return num_visible * 2 * overlap / (1 + overlap)
 
 
-def _num_visible(config: DareEegConfig, num_channels: int) -> int:
+def _num_visible(settings: MaskSettings, num_channels: int) -> int:
     """Channels that a kept time patch shows where all windows share a mask."""
-    return min(max(round(num_channels * config.visible_channel_ratio), 1), num_channels)
+    return min(max(round(num_channels * settings.visible_channel_ratio), 1), num_channels)
 
 
 def _check_that_patches_can_be_hidden(num_patches: int, num_channels: int) -> None:
@@ -203,11 +203,11 @@ def _check_that_patches_can_be_hidden(num_patches: int, num_channels: int) -> No
         )
 
 
-def check_that_masks_can_be_drawn(config: DareEegConfig, num_patches: int, num_channels: int) -> None:
+def check_that_masks_can_be_drawn(settings: MaskSettings, num_patches: int, num_channels: int) -> None:
     """Refuse windows that are too small to hide anything, and settings with which one would draw for ever.
 
     Args:
-        config: The model's configuration.
+        settings: Shares, scope and overlaps.
         num_patches: N, without padding.
         num_channels: C, without padding.
 
@@ -215,31 +215,31 @@ def check_that_masks_can_be_drawn(config: DareEegConfig, num_patches: int, num_c
         ValueError: with the settings to change.
     """
     _check_that_patches_can_be_hidden(num_patches, num_channels)
-    if config.mask_scope == "sample":  # exact shares always leave something visible and something hidden
+    if settings.scope == "sample":  # exact shares always leave something visible and something hidden
         return
-    if config.patch_drop_probability == 1:
+    if settings.patch_drop_probability == 1:
         raise ValueError("With patch_drop_probability 1 no time patch is ever visible; set it below 1.")
-    drops_patches = config.patch_drop_probability > 0 and num_patches > 1
-    hides_channels = config.target_probability > 0 and _num_visible(config, num_channels) < num_channels
+    drops_patches = settings.patch_drop_probability > 0 and num_patches > 1
+    hides_channels = settings.target_probability > 0 and _num_visible(settings, num_channels) < num_channels
     if not drops_patches and not hides_channels:
         raise ValueError(
             f"Nothing of a window of {num_patches} time patch(es) and {num_channels} channel(s) would ever be hidden "
-            f"with patch_drop_probability {config.patch_drop_probability}, visible_channel_ratio "
-            f"{config.visible_channel_ratio} and target_probability {config.target_probability}. Raise the first "
+            f"with masking.patch_drop_probability {settings.patch_drop_probability}, visible_channel_ratio "
+            f"{settings.visible_channel_ratio} and target_probability {settings.target_probability}. Raise the first "
             "(windows of one channel need it, and several time patches), or lower the second and raise the third."
         )
 
 
 def _draw_batch_masks(
-    config: DareEegConfig, num_patches: int, num_channels: int, generator: torch.Generator | None
+    settings: MaskSettings, num_patches: int, num_channels: int, generator: torch.Generator | None
 ) -> PretrainingMasks:
     """One mask for all windows, with time patches and targets drawn independently."""
-    num_visible = _num_visible(config, num_channels)
-    kept = torch.rand(num_patches, generator=generator) >= config.patch_drop_probability
+    num_visible = _num_visible(settings, num_channels)
+    kept = torch.rand(num_patches, generator=generator) >= settings.patch_drop_probability
     order = torch.rand(num_patches, num_channels, generator=generator).argsort(-1)
-    chosen = torch.rand(num_patches, num_channels, generator=generator) < config.target_probability
-    spread = config.max_view_overlap - config.min_view_overlap
-    overlap = config.min_view_overlap + spread * torch.rand((), generator=generator).item()
+    chosen = torch.rand(num_patches, num_channels, generator=generator) < settings.target_probability
+    spread = settings.max_view_overlap - settings.min_view_overlap
+    overlap = settings.min_view_overlap + spread * torch.rand((), generator=generator).item()
 
     ranks = order.argsort(-1)
     visible = kept[:, None] & (ranks < num_visible)
@@ -247,7 +247,7 @@ def _draw_batch_masks(
     num_shared = max(
         min(round(_shared_channels(num_visible, overlap)), num_visible), num_visible - (num_channels - num_visible)
     )
-    if config.second_view_patches == "reference":
+    if settings.second_view_patches == "reference":
         second = _reference_second_view(kept, order, num_visible, num_shared, generator)
     else:
         new = (ranks >= num_visible) & (ranks < 2 * num_visible - num_shared)
@@ -270,7 +270,7 @@ def _reference_second_view(
 
 
 def _draw_sample_masks(
-    config: DareEegConfig, channels: torch.Tensor, patches: torch.Tensor, generator: torch.Generator | None
+    settings: MaskSettings, channels: torch.Tensor, patches: torch.Tensor, generator: torch.Generator | None
 ) -> PretrainingMasks:
     """A mask for each window, with exact shares of its valid time patches and channels."""
     batch_size, num_channels = channels.shape
@@ -281,22 +281,22 @@ def _draw_sample_masks(
     channel_scores = torch.rand(batch_size, num_patches, num_channels, generator=generator)
     channel_ranks = _ranks(channel_scores.masked_fill(~channels[:, None], 2.0))
     target_scores = torch.rand(batch_size, num_patches, num_channels, generator=generator)
-    spread = config.max_view_overlap - config.min_view_overlap
-    overlap = config.min_view_overlap + spread * torch.rand(batch_size, generator=generator)
+    spread = settings.max_view_overlap - settings.min_view_overlap
+    overlap = settings.min_view_overlap + spread * torch.rand(batch_size, generator=generator)
 
-    num_kept = (num_valid_patches * (1 - config.patch_drop_probability)).round().clamp(min=1).long()
+    num_kept = (num_valid_patches * (1 - settings.patch_drop_probability)).round().clamp(min=1).long()
     # A single channel has nothing to hide but time patches.
     most_kept = torch.where(num_valid_channels == 1, num_valid_patches - 1, num_valid_patches).clamp(min=1)
     num_kept = torch.minimum(num_kept, most_kept)
     kept = _ranks(time_scores) < num_kept[:, None]
-    num_visible = (num_valid_channels * config.visible_channel_ratio).round().clamp(min=1).long()
+    num_visible = (num_valid_channels * settings.visible_channel_ratio).round().clamp(min=1).long()
     # A window whose time patches are all kept still needs something to reconstruct.
     all_visible = (num_kept == num_valid_patches) & (num_visible == num_valid_channels)
     num_visible = torch.where(all_visible, (num_visible - 1).clamp(min=1), num_visible)
     num_hidden = num_valid_channels - num_visible
     num_shared = torch.minimum(_shared_channels(num_visible, overlap).round().long(), num_visible)
     num_shared = torch.maximum(num_shared, num_visible - num_hidden)
-    num_targets = (num_hidden * config.target_probability).round().long()
+    num_targets = (num_hidden * settings.target_probability).round().long()
     num_targets = torch.where(num_kept == num_valid_patches, num_targets.clamp(min=1), num_targets)
 
     valid = patches[..., None] & channels[:, None]

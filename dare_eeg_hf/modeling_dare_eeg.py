@@ -280,15 +280,21 @@ class DareEegBlocks(nn.ModuleList):
 
 
 class PatchProjection(nn.Linear):
-    """Linear map from a patch's samples to its token; a class of its own because it has its own initialisation."""
+    """Linear map from a patch's samples to its token; its weights start with a standard deviation of their own."""
+
+    def __init__(self, patch_size: int, hidden_size: int, initializer_range: float):
+        super().__init__(patch_size, hidden_size)
+        self.initializer_range = initializer_range
 
 
 class DareEegEmbeddings(nn.Module):
     """Tokens of single-channel patches, followed by the learned summary tokens."""
 
-    def __init__(self, config: DareEegConfig):
+    def __init__(self, config: DareEegConfig, patch_initializer_range: float | None = None):
         super().__init__()
-        self.patch_projection = PatchProjection(config.patch_size, config.hidden_size)
+        self.patch_projection = PatchProjection(
+            config.patch_size, config.hidden_size, patch_initializer_range or config.initializer_range
+        )
         self.channel_embeddings = nn.Embedding(len(config.channel_names), config.hidden_size)
         self.summary_tokens = nn.Parameter(torch.empty(config.num_summary_tokens, config.hidden_size))
 
@@ -365,15 +371,14 @@ class DareEegPreTrainedModel(PreTrainedModel):
         return loaded
 
     def freeze(self) -> None:
-        """Exclude from training what this model never trains, or not as it is configured."""
+        """Exclude from training what this class does not train as it is built or loaded."""
 
     @property
     def dummy_inputs(self) -> dict[str, torch.Tensor]:
         """Two windows of zeros, for tools that need to call the model once."""
         names = self.config.electrode_names or self.config.pretraining_channel_names
-        num_samples = self.config.electrode_window_size if self.config.electrode_names else self.config.window_size
         return {
-            "input_values": torch.zeros(2, len(names), num_samples),
+            "input_values": torch.zeros(2, len(names), self.config.window_size),
             "channel_ids": torch.arange(len(names)) % len(self.config.channel_names),
         }
 
@@ -389,7 +394,7 @@ class DareEegPreTrainedModel(PreTrainedModel):
             # The probe is no part of the pre-trained networks and starts as a plain linear layer does.
             init.kaiming_uniform_(module.weight, a=5**0.5)
         elif isinstance(module, PatchProjection):
-            init.trunc_normal_(module.weight, std=self.config.patch_initializer_range or std, a=-2.0, b=2.0)
+            init.trunc_normal_(module.weight, std=module.initializer_range, a=-2.0, b=2.0)
         elif isinstance(module, (nn.Linear, nn.Conv1d)):
             init.trunc_normal_(module.weight, std=std, a=-2.0, b=2.0)
         elif isinstance(module, DareEegEmbeddings):
@@ -423,14 +428,21 @@ class DareEegModel(DareEegPreTrainedModel):
     Attention runs inside one time patch, over its channels and the summary tokens, so any subset of the channel
     vocabulary in any order and any number of time patches will do. From a pre-training checkpoint this class loads the
     momentum encoder, from a classifier's checkpoint its encoder.
+
+    Args:
+        config: The model's configuration.
+        patch_initializer_range: Standard deviation of the patch projection's initialisation; `initializer_range` where
+            it is not given, as published. EEG in millivolts is so small that its tokens then start at a tenth of the
+            channel embeddings, and on small data sets the encoder may learn to ignore the signal; 0.5 makes both start
+            alike.
     """
 
     _can_compile_fullgraph = True
     _can_record_outputs = {"hidden_states": DareEegLayer, "attentions": DareEegAttention}
 
-    def __init__(self, config: DareEegConfig):
+    def __init__(self, config: DareEegConfig, patch_initializer_range: float | None = None):
         super().__init__(config)
-        self.embeddings = DareEegEmbeddings(config)
+        self.embeddings = DareEegEmbeddings(config, patch_initializer_range)
         self.layers = DareEegBlocks(config, config.num_hidden_layers)
         self.layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.post_init()
@@ -733,12 +745,16 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
 
     `dare_eeg`, the base model, is the momentum encoder: it is outside the optimiser, follows `online_encoder` through
     [`~DareEegForPreTraining.update_momentum_encoder`], and is what `AutoModel.from_pretrained` loads afterwards.
+
+    Args:
+        config: The model's configuration.
+        patch_initializer_range: As for [`DareEegModel`].
     """
 
-    def __init__(self, config: DareEegConfig):
+    def __init__(self, config: DareEegConfig, patch_initializer_range: float | None = None):
         super().__init__(config)
-        self.online_encoder = DareEegModel(config)
-        self.dare_eeg = DareEegModel(config)
+        self.online_encoder = DareEegModel(config, patch_initializer_range)
+        self.dare_eeg = DareEegModel(config, patch_initializer_range)
         self.predictor = DareEegPredictor(config)
         self.reconstructor = DareEegReconstructor(config)
         self.contrastive_projection = DareEegContrastiveProjection(config)
@@ -747,9 +763,8 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
         self.freeze()
 
     def freeze(self) -> None:
-        """Exclude the momentum encoder from training and, where configured, InfoNCE's projection."""
+        """Exclude the momentum encoder from training."""
         self.dare_eeg.requires_grad_(False)
-        self.contrastive_projection.requires_grad_(self.config.train_contrastive_projection)
 
     @torch.no_grad()
     def update_momentum_encoder(self, momentum: float) -> None:
@@ -785,6 +800,8 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
         second_context_mask: torch.Tensor | None = None,
         target_mask: torch.Tensor | None = None,
         generator: torch.Generator | None = None,
+        gather_negatives: bool = True,
+        views_only: bool = False,
         **kwargs: Unpack[TransformersKwargs],
     ) -> DareEegForPreTrainingOutput:
         r"""Compute the pre-training objective.
@@ -801,6 +818,10 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
             target_mask (`torch.BoolTensor` of shape `(B or 1, N, C)`, *optional*): True where a patch is to be
                 reconstructed.
             generator (`torch.Generator`, *optional*): Source of the masks that are not given, on the CPU.
+            gather_negatives (`bool`, *optional*, defaults to `True`): Take InfoNCE's negatives from all processes,
+                with gradient, rather than from the own one.
+            views_only (`bool`, *optional*, defaults to `False`): Encode the two views, whatever the objective, and
+                return their features alone; no target is needed.
 
         Returns:
             [`DareEegForPreTrainingOutput`].
@@ -811,12 +832,20 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
         channel_ids = check_channel_ids(channel_ids, batch_size, num_channels)
         channel_mask = check_mask(channel_mask, (batch_size, num_channels), "channel_mask")
         patch_mask = check_mask(patch_mask, (batch_size, num_patches), "patch_mask")
+        masks = (context_mask, second_context_mask, target_mask)
         first, second, targets, targets_valid = self._select(
-            patches, channel_mask, patch_mask, context_mask, second_context_mask, target_mask, generator
+            patches, channel_mask, patch_mask, masks, generator, views_only
         )
 
         encoded, second_features = self._encode_views(patches, channel_ids, first, second, **kwargs)
         first_features = encoded.last_hidden_state
+        if views_only:
+            return DareEegForPreTrainingOutput(
+                first_view_features=first_features,
+                second_view_features=second_features,
+                hidden_states=encoded.hidden_states,
+                attentions=encoded.attentions,
+            )
         predicted = self.predictor(first_features, first.time_patches, num_patches, patch_mask)
         combined = (
             place_in_time(first_features, first.time_patches, predicted) if config.use_skip_connection else predicted
@@ -846,7 +875,7 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
             first_embedding = self.contrastive_projection(first_features, first.kept)
             second_embedding = self.contrastive_projection(second_features, second.kept)
             loss_mask_alignment = info_nce(
-                first_embedding, second_embedding, config.contrastive_temperature, config.gather_negatives
+                first_embedding, second_embedding, config.contrastive_temperature, gather_negatives
             )
             loss = loss + config.mask_alignment_loss_weight * loss_mask_alignment
         loss = loss + config.activation_loss_weight * loss_activation
@@ -871,16 +900,41 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
 
     @torch.compiler.disable
     def _select(
-        self, patches, channel_mask, patch_mask, context_mask, second_context_mask, target_mask, generator
-    ) -> tuple[PatchSelection, PatchSelection | None, torch.Tensor, torch.Tensor | None]:
-        """Draw the masks that are not given and gather the positions they mark, on the device of the patches."""
-        batch_size, num_patches, num_channels, _ = patches.shape
-        needs_second = self.config.use_mask_alignment
+        self, patches, channel_mask, patch_mask, masks, generator, views_only: bool
+    ) -> tuple[PatchSelection, PatchSelection | None, torch.Tensor | None, torch.Tensor | None]:
+        """Gather the positions that the masks mark, on the patches' device: views, targets, their padding."""
+        context_mask, second_context_mask, target_mask = self._complete_masks(
+            patches.shape[:3], channel_mask, patch_mask, *masks, generator, views_only
+        )
+        num_channels, device = patches.shape[2], patches.device
+        needs_second = views_only or self.config.use_mask_alignment
+        first = select_visible(context_mask, num_channels).to(device)
+        second = select_visible(second_context_mask, num_channels).to(device) if needs_second else None
+        if views_only:
+            return first, second, None, None
+        targets, targets_valid = select_targets(target_mask)
+        if targets_valid is not None:
+            targets_valid = targets_valid.to(device, non_blocking=True)
+        return first, second, targets.to(device, non_blocking=True), targets_valid
+
+    def _complete_masks(
+        self,
+        shape: tuple[int, int, int],
+        channel_mask: torch.Tensor | None,
+        patch_mask: torch.Tensor | None,
+        context_mask: torch.Tensor | None,
+        second_context_mask: torch.Tensor | None,
+        target_mask: torch.Tensor | None,
+        generator: torch.Generator | None,
+        views_only: bool,
+    ) -> tuple[torch.Tensor | None, ...]:
+        """The three masks for patches of the shape `(B, N, C)`: drawn where none is given, else without padding."""
+        batch_size, num_patches, num_channels = shape
         if context_mask is None:
             if second_context_mask is not None or target_mask is not None:
                 raise ValueError("context_mask is needed beside second_context_mask and target_mask.")
             masks = draw_masks(
-                self.config,
+                self.config.mask_settings,
                 num_patches,
                 num_channels,
                 batch_size=batch_size,
@@ -888,32 +942,18 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
                 patch_mask=patch_mask,
                 generator=generator,
             )
-            context_mask, second_context_mask = masks.context_mask, masks.second_context_mask
-            target_mask = masks.target_mask
-        else:
-            if target_mask is None:
-                raise ValueError("target_mask is needed beside context_mask: what is to be reconstructed?")
-            if second_context_mask is None and needs_second:
-                raise ValueError(
-                    "second_context_mask is needed beside context_mask, or set config.use_mask_alignment=False."
-                )
-            valid = grid_of_valid_patches(channel_mask, patch_mask, num_patches, num_channels)
-            context_mask, second_context_mask, target_mask = (
-                check_grid(mask, (batch_size, num_patches, num_channels), valid, name)
-                for mask, name in (
-                    (context_mask, "context_mask"),
-                    (second_context_mask, "second_context_mask"),
-                    (target_mask, "target_mask"),
-                )
+            return masks.context_mask, masks.second_context_mask, masks.target_mask
+        if target_mask is None and not views_only:
+            raise ValueError("target_mask is needed beside context_mask: what is to be reconstructed?")
+        if second_context_mask is None and views_only:
+            raise ValueError("second_context_mask is needed beside context_mask: views_only compares two views.")
+        if second_context_mask is None and self.config.use_mask_alignment:
+            raise ValueError(
+                "second_context_mask is needed beside context_mask, or set config.use_mask_alignment=False."
             )
-        device = patches.device
-        first = select_visible(context_mask, num_channels).to(device)
-        second = select_visible(second_context_mask, num_channels).to(device) if needs_second else None
-        targets, targets_valid = select_targets(target_mask)
-        targets = targets.to(device, non_blocking=True)
-        if targets_valid is not None:
-            targets_valid = targets_valid.to(device, non_blocking=True)
-        return first, second, targets, targets_valid
+        valid = grid_of_valid_patches(channel_mask, patch_mask, num_patches, num_channels)
+        named = {"context_mask": context_mask, "second_context_mask": second_context_mask, "target_mask": target_mask}
+        return tuple(check_grid(mask, shape, valid, name) for name, mask in named.items())
 
     def _encode_views(
         self,
@@ -1015,6 +1055,10 @@ def gather_channel_ids(channel_ids: torch.Tensor, channels: torch.Tensor) -> tor
     )
 
 
+PROJECTION_MAX_NORM, PROBE_MAX_NORM, CLASSIFIER_MAX_NORM = 1.0, 1.0, 0.25
+"""Largest L2 norm of each output's weights, as published: in the adapter's projections and the probe's two layers."""
+
+
 def limit_norm(weight: torch.Tensor, max_norm: float) -> torch.Tensor:
     """Scale each output's weights, a row of `weight`, to an L2 norm of at most `max_norm`."""
     norms = weight.flatten(1).norm(dim=1).clamp(min=max_norm)
@@ -1050,8 +1094,7 @@ class DareEegAdapter(nn.Module):
     """Conv-linear-probing's learned projections in front of the encoder (METHOD.md, "Conv-linear-probing").
 
     The spatial projection maps the data set's electrodes to positions of the channel vocabulary, the spectral one
-    filters each (projected) channel in time; they are decoupled, and each can be off. Where the data set's rate
-    differs from the encoder's, the window is then interpolated to the encoder's number of samples.
+    filters each (projected) channel in time; they are decoupled, and each can be off.
     """
 
     def __init__(self, config: DareEegConfig):
@@ -1059,7 +1102,6 @@ class DareEegAdapter(nn.Module):
         electrodes, projected = config.electrode_names or [], config.projected_channel_names or []
         positions = projected if config.use_spatial_projection else electrodes
         self.electrode_names = electrodes
-        self.num_samples = config.electrode_window_size
         self.window_size = config.window_size
         self.is_active = config.use_spatial_projection or config.use_spectral_projection
         self.spatial = nn.Sequential()
@@ -1067,14 +1109,14 @@ class DareEegAdapter(nn.Module):
         if config.use_spatial_projection:
             width = len(electrodes)
             for hidden_width in config.spatial_projection_channels:
-                self.spatial.append(MaxNormConv1d(width, hidden_width, 1, config.spatial_max_norm))
+                self.spatial.append(MaxNormConv1d(width, hidden_width, 1, PROJECTION_MAX_NORM))
                 self.spatial.append(nn.BatchNorm1d(hidden_width))
                 self.spatial.append(nn.GELU())
                 width = hidden_width
-            self.spatial.append(MaxNormConv1d(width, len(positions), 1, config.spatial_max_norm))
+            self.spatial.append(MaxNormConv1d(width, len(positions), 1, PROJECTION_MAX_NORM))
         if config.use_spectral_projection:
             size, kernel_size = len(positions), config.spectral_kernel_size
-            self.spectral.append(MaxNormConv1d(size, size, kernel_size, config.spectral_max_norm, groups=size))
+            self.spectral.append(MaxNormConv1d(size, size, kernel_size, PROJECTION_MAX_NORM, groups=size))
             self.spectral.append(nn.BatchNorm1d(size))
             self.spectral.append(nn.GELU())
         channel_ids = config.get_channel_ids(positions) if self.is_active else []
@@ -1128,17 +1170,14 @@ class DareEegAdapter(nn.Module):
         Raises:
             ValueError: If the windows are not of the electrodes or the length the adapter was built for.
         """
-        expected = (len(self.electrode_names), self.num_samples)
+        expected = (len(self.electrode_names), self.window_size)
         if input_values.shape[1:] != expected:
             names = ", ".join(self.electrode_names)
             raise ValueError(
                 f"This classifier was adapted to windows of {expected[1]} samples of {expected[0]} electrodes "
                 f"({names}), but input_values has shape {tuple(input_values.shape)}."
             )
-        projected = self.spectral(self.spatial(input_values))
-        if self.num_samples == self.window_size:
-            return projected
-        return F.interpolate(projected, size=self.window_size, mode="linear", align_corners=False)
+        return self.spectral(self.spatial(input_values))
 
 
 class FeatureStandardization(nn.Module):
@@ -1194,10 +1233,8 @@ class DareEegProbe(nn.Module):
         features = config.num_summary_tokens * config.hidden_size
         self.standardization = FeatureStandardization(features) if config.normalize_probe_features else None
         self.dropout = ProbeDropout(config.probe_dropout)
-        self.fc1 = MaxNormLinear(features, config.probe_hidden_size, config.probe_max_norm)
-        self.fc2 = MaxNormLinear(
-            config.num_patches * config.probe_hidden_size, config.num_labels, config.classifier_max_norm
-        )
+        self.fc1 = MaxNormLinear(features, config.probe_hidden_size, PROBE_MAX_NORM)
+        self.fc2 = MaxNormLinear(config.num_patches * config.probe_hidden_size, config.num_labels, CLASSIFIER_MAX_NORM)
 
     def forward(self, features: torch.Tensor, patch_mask: torch.Tensor | None = None) -> torch.Tensor:
         """Map features `(B, N, S * D)` to logits `(B, num_labels)`; time patches that are padding count as zeros.
@@ -1221,8 +1258,8 @@ class DareEegProbe(nn.Module):
 class DareEegForSequenceClassification(DareEegPreTrainedModel):
     """The encoder with conv-linear-probing: an adapter in front of it and a linear probe behind it.
 
-    The encoder is frozen where `config.freeze_encoder` says so; [`unfreeze_encoder`] lifts that. `config.problem_type`
-    chooses single-label, multi-label or regression losses, as elsewhere in Transformers.
+    As it is built or loaded, the encoder is frozen: only adapter and probe learn. [`unfreeze_encoder`] includes it.
+    `config.problem_type` chooses single-label, multi-label or regression losses, as elsewhere in Transformers.
     """
 
     _can_compile_fullgraph = True
@@ -1270,18 +1307,16 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
             )
 
     def freeze(self) -> None:
-        """Exclude the encoder from training where `config.freeze_encoder` says so."""
-        self.dare_eeg.requires_grad_(not self.config.freeze_encoder)
+        """Exclude the encoder from training."""
+        self.freeze_encoder()
 
     def freeze_encoder(self) -> None:
-        """Exclude the encoder from training; the checkpoint remembers it."""
-        self.config.freeze_encoder = True
-        self.freeze()
+        """Exclude the encoder from training."""
+        self.dare_eeg.requires_grad_(False)
 
     def unfreeze_encoder(self) -> None:
-        """Include the encoder in training; the checkpoint remembers it."""
-        self.config.freeze_encoder = False
-        self.freeze()
+        """Include the encoder in training; a classifier that was saved and loaded is frozen again."""
+        self.dare_eeg.requires_grad_(True)
 
     def extract_features(
         self,
@@ -1346,7 +1381,7 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
 
         Args:
             input_values (`torch.FloatTensor` of shape `(B, C, T)`): EEG, as for [`DareEegModel`]. With an adapter, C
-                are the electrodes of `config.electrode_names`, in that order, and T is `config.electrode_window_size`.
+                are the electrodes of `config.electrode_names`, in that order, and T is `config.window_size`.
             channel_ids (`torch.LongTensor` of shape `(B, C)` or `(C,)`, *optional*): Row of each channel in the
                 vocabulary. With a spectral projection alone, channels may come in any order and some may be absent;
                 with a spatial one it is not used.
@@ -1364,8 +1399,6 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
         loss = None
         if labels is not None:
             loss = self.loss_function(labels=labels, pooled_logits=logits, config=self.config)
-            if self.config.label_smoothing and self.config.problem_type == "single_label_classification":
-                loss = F.cross_entropy(logits, labels.view(-1), label_smoothing=self.config.label_smoothing)
         return SequenceClassifierOutput(
             loss=loss, logits=logits, hidden_states=outputs.hidden_states, attentions=outputs.attentions
         )

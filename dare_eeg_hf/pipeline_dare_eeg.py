@@ -23,8 +23,8 @@ from transformers.utils import logging
 
 from .argument_names import suggest
 from .coverage_dare_eeg import ElectrodeCoverage, Features, Predictions
-from .feature_extraction_dare_eeg import EegWarning
 from .inputs_dare_eeg import DESCRIPTION, ReadingOptions, as_array, is_nested_numbers, several_recordings
+from .signal_reports_dare_eeg import EegWarning
 from .sources_dare_eeg import open_sources
 from .windows_dare_eeg import Window, collate_windows, read_windows, warn_of_losses, window_starts
 
@@ -122,8 +122,7 @@ class EegPipeline(Pipeline):
     @property
     def window_samples(self) -> int:
         """Samples of one window at the feature extractor's rate."""
-        config = self.model.config
-        return config.electrode_window_size if self._is_adapted else config.window_size
+        return self.model.config.window_size
 
     @property
     def _best_batch_size(self) -> int:

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from .feature_extraction_dare_eeg import EegWarning
 from .inputs_dare_eeg import (
     DESCRIPTION,
     ReadingOptions,
@@ -37,6 +36,7 @@ from .lost_samples_dare_eeg import alive_channels, bridge, find_lost_samples
 from .montage import match_channels, normalize_channel_name
 from .remedies_dare_eeg import InputError
 from .signal_dare_eeg import MICROVOLTS, canonical_unit, line_frequency
+from .signal_reports_dare_eeg import EegWarning
 from .usability_dare_eeg import Loss, find_breaks, is_break, losses_from_annotations, stretches
 from .windows_dare_eeg import SEGMENT_SECONDS, Source
 

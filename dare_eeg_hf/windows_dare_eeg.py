@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from .feature_extraction_dare_eeg import EegWarning
 from .lost_samples_dare_eeg import SHORTEST_LOSS
 from .remedies_dare_eeg import about
+from .signal_reports_dare_eeg import EegWarning
 from .usability_dare_eeg import Loss, lost_channels, lost_seconds, uninterrupted, why_unusable
 
 SEGMENT_SECONDS = 300.0

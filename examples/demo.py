@@ -92,7 +92,7 @@ def run_fold(fold: Fold, pretraining_steps: int, seed: int) -> dict[str, float]:
         *("--validate-every", max(1, pretraining_steps // 4), "--resume"),
         # A run of minutes, not of days: 19 electrodes, tokens that carry the signal from the start, and a heavier
         # weight on telling windows apart.
-        *("--set", "patch_initializer_range=2.0", "mask_alignment_loss_weight=0.5"),
+        *("--patch-initializer-range", 2.0, "--set", "mask_alignment_loss_weight=0.5"),
         f"pretraining_channel_names=[{', '.join(normalize_channel_name(name) for name in TEN_TWENTY)}]",
     )
     run_python(

@@ -27,7 +27,14 @@ from pathlib import Path
 from datasets import Dataset
 from huggingface_hub.errors import StrictDataclassError
 
-from dare_eeg_hf.command_line import HelpFormatter, add_fields, fit_to_fields, parse_assignments, read_yaml
+from dare_eeg_hf.command_line import (
+    HelpFormatter,
+    add_fields,
+    fit_to_fields,
+    merge_settings,
+    parse_assignments,
+    read_yaml,
+)
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.corpora.people import REMEDY, are_known, statement
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
@@ -76,7 +83,7 @@ def parse(argv: list[str] | None = None) -> tuple[argparse.Namespace, Pretrainin
     own = {"data", "validation_data", "validation_fraction", "subject_pattern", "streaming", "num_proc", "output"}
     try:
         chosen = read_yaml(options.pop("config"), names | own)
-        model = {**(chosen.pop("config", None) or {}), **parse_assignments(options.pop("set"))}
+        model = merge_settings(chosen.pop("config", None) or {}, parse_assignments(options.pop("set")))
         chosen = fit_to_fields(PretrainingArguments, chosen)
         chosen |= {name: value for name, value in options.items() if value is not None}
         for name in ("data", "output"):

@@ -101,12 +101,12 @@ def eyes_classifier(tmp_path_factory, eyes_recordings):
         num_summary_tokens=2,
         num_hidden_layers=2,
         num_attention_heads=4,
-        freeze_encoder=False,
         probe_dropout=0.1,
         id2label={0: "eyes open", 1: "eyes closed"},
         label2id={"eyes open": 0, "eyes closed": 1},
     )
     model = DareEegForSequenceClassification(config)
+    model.unfreeze_encoder()
     with torch.no_grad():
         # Signals are hundredths of a millivolt; from its usual start the encoder would need an epoch to notice them.
         model.dare_eeg.embeddings.patch_projection.weight.mul_(300)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dare_eeg_hf.adaptation.finetuning import FinetuningArguments
-from dare_eeg_hf.command_line import fit_to_fields, layer_settings, parse_assignments, read_yaml
+from dare_eeg_hf.command_line import fit_to_fields, layer_settings, merge_settings, parse_assignments, read_yaml
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.pretraining.arguments import PretrainingArguments
 
@@ -33,6 +33,19 @@ def test_numbers_with_an_exponent_are_numbers(tmp_path):
         "name": "5e-4x",
     }
     assert parse_assignments(["activation_loss_weight=1e-3"]) == {"activation_loss_weight": 1e-3}
+
+
+def test_a_dot_leads_into_a_field():
+    given = ["masking.scope=sample", "hidden_size=32", "masking.visible-channel-ratio=0.3"]
+    assert parse_assignments(given) == {
+        "masking": {"scope": "sample", "visible_channel_ratio": 0.3},
+        "hidden_size": 32,
+    }
+    below = {"hidden_size": 64, "masking": {"scope": "batch", "target_probability": 0.1}}
+    assert merge_settings(below, parse_assignments(given)) == {
+        "hidden_size": 32,
+        "masking": {"scope": "sample", "visible_channel_ratio": 0.3, "target_probability": 0.1},
+    }
 
 
 def test_settings_fit_their_fields():

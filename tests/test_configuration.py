@@ -1,6 +1,8 @@
 """DareEegConfig: presets, round trips, and what a wrong value says."""
 
+import ast
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from transformers import AutoConfig, AutoModel
 
 from dare_eeg_hf import DareEegConfig, DareEegForPreTraining, DareEegModel
 from dare_eeg_hf.configuration_dare_eeg import PRESETS
+from dare_eeg_hf.mask_settings_dare_eeg import MaskSettings
 from dare_eeg_hf.montage import CHANNEL_VOCABULARY, PRETRAINING_CHANNELS
 
 
@@ -40,7 +43,7 @@ def test_unknown_preset_names_the_known_ones():
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_round_trip_through_json(preset, tmp_path):
-    config = DareEegConfig.from_preset(preset, mask_scope="sample", id2label={0: "open", 1: "closed"})
+    config = DareEegConfig.from_preset(preset, masking={"scope": "sample"}, id2label={0: "open", 1: "closed"})
     config.save_pretrained(tmp_path)
     loaded = AutoConfig.from_pretrained(tmp_path)
     assert {**loaded.to_dict(), "_name_or_path": ""} == config.to_dict()
@@ -57,19 +60,14 @@ def test_round_trip_through_json(preset, tmp_path):
         ({"window_size": 1000}, "nearest are 960 and 1024"),
         ({"pretraining_channel_names": ["CZ", "XX"]}, "XX, not in the channel vocabulary"),
         ({"channel_names": ["CZ", "CZ"]}, "CZ more than once"),
-        ({"mask_scope": "window"}, "one of batch, sample"),
-        ({"second_view_patches": "reference", "mask_scope": "sample"}, "batch"),
-        ({"min_view_overlap": 0.9}, "must not exceed"),
-        ({"target_probability": 1.5}, "between 0 and 1"),
-        ({"visible_channel_ratio": 0}, "above 0"),
+        ({"masking": {"scope": "window"}}, "scope must be one of batch, sample"),
+        ({"masking": {"visible_channel_ratio": 0}}, "above 0"),
         ({"anchor_loss_weight": -1}, "must not be negative"),
         ({"contrastive_temperature": 0}, "contrastive_temperature must be a positive number"),
         ({"use_spatial_projection": True}, "electrode_names is needed"),
         ({"electrode_names": ["E1", "E2"]}, "use_spatial_projection=True"),
         ({"spectral_kernel_size": 16}, "must be odd"),
         ({"spatial_projection_channels": [0]}, "must be positive"),
-        ({"electrode_sampling_rate": -1}, "electrode_sampling_rate must be positive"),
-        ({"patch_initializer_range": 0}, "patch_initializer_range must be positive"),
         ({"probe_dropout": 1.0}, "below 1"),
     ],
 )
@@ -100,10 +98,21 @@ def test_channel_ids_follow_the_vocabulary():
         config.get_channel_ids(["FOO"])
 
 
-def test_windows_at_the_rate_of_the_data_set():
-    config = DareEegConfig(electrode_names=["C3", "C4"], electrode_sampling_rate=200)
-    assert (config.num_patches, config.electrode_window_size) == (16, 800)
+def test_electrodes_of_the_vocabulary_are_their_own_positions():
+    config = DareEegConfig(electrode_names=["C3", "C4"])
+    assert config.num_patches == 16
     assert config.projected_channel_names == ["C3", "C4"]
+
+
+def test_masks_are_changed_one_by_one_and_held_whole(tmp_path):
+    config = DareEegConfig(masking={"scope": "sample", "visible_channel_ratio": 0.3})
+    assert config.mask_settings == MaskSettings(scope="sample", visible_channel_ratio=0.3)
+    assert set(config.masking) == {field.name for field in fields(MaskSettings)}
+    config.save_pretrained(tmp_path)
+    changed = AutoConfig.from_pretrained(tmp_path, masking={"scope": "batch"})
+    assert changed.mask_settings == MaskSettings(visible_channel_ratio=0.3)
+    with pytest.raises(TypeError, match=r"masking does not know scop \(did you mean scope\?\)"):
+        DareEegConfig(masking={"scop": "sample"})
 
 
 def test_the_pretraining_montage_can_be_the_whole_vocabulary(tmp_path):
@@ -176,3 +185,21 @@ def test_shared_labels_of_a_checkpoint_are_told_apart(tmp_path, caplog):
     assert config.label2id == {"rest (0)": 0, "task": 1, "rest (2)": 2}
     assert "Several classes share a label" in caplog.text
     assert AutoConfig.from_pretrained(tmp_path, id2label={0: "a", 1: "b", 2: "c"}).id2label[2] == "c"
+
+
+def attributes_read(*names: str) -> set[str]:
+    """Attributes that some travelling files read, such as `hidden_size` of `config.hidden_size`."""
+    package = Path(__file__).resolve().parents[1] / "dare_eeg_hf"
+    trees = [ast.parse((package / f"{name}.py").read_text()) for name in names]
+    return {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+
+
+def test_fields_are_about_the_model_and_each_has_a_reader():
+    own = set(DareEegConfig.__annotations__)
+    assert len(own) <= 40
+    read = attributes_read("modeling_dare_eeg", "masking_dare_eeg", "feature_extraction_dare_eeg")
+    # Labels are counted (`num_labels`) and masks are read as settings.
+    stands_for = {"id2label": "num_labels", "masking": "mask_settings"}
+    assert sorted(name for name in own if stands_for.get(name, name) not in read) == []
+    settings = {field.name for field in fields(MaskSettings)}
+    assert sorted(settings - attributes_read("masking_dare_eeg")) == []

@@ -1,10 +1,12 @@
 """The signal contract: arrays and MNE objects of any kind become the model's input, or a clear error."""
 
+import ast
 import json
 import pickle
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import mne
 import numpy as np
@@ -14,9 +16,10 @@ from scipy.signal import welch
 from transformers import AutoFeatureExtractor
 
 import dare_eeg_hf  # noqa: F401  registers the classes
-from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor, EegWarning
+from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.montage import CHANNEL_VOCABULARY, PRETRAINING_CHANNELS
 from dare_eeg_hf.signal_dare_eeg import filter_and_resample, line_frequency
+from dare_eeg_hf.signal_reports_dare_eeg import EegWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore:the average of only")
 
@@ -481,3 +484,14 @@ def test_unknown_names_of_the_contract(tmp_path):
     file.write_text(json.dumps(json.loads(file.read_text()) | {"windw_size": 512, "auto_map": {}}))
     with pytest.warns(UserWarning, match=r"windw_size \(did you mean window_size\?\)"):
         assert DareEegFeatureExtractor.from_pretrained(tmp_path).window_size == 1024
+
+
+def test_there_is_one_table_of_units():
+    """No other dictionary of the package has units for keys."""
+    tables = []
+    for file in sorted((Path(__file__).resolve().parents[1] / "dare_eeg_hf").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Dict):
+                keys = {key.value for key in node.keys if isinstance(key, ast.Constant)}
+                tables += [file.name] if {"mV", "uV"} <= keys else []
+    assert tables == ["signal_dare_eeg.py"]

@@ -12,8 +12,8 @@ import torch
 from transformers import pipeline
 from transformers.pipelines.pt_utils import KeyDataset
 
-from dare_eeg_hf.feature_extraction_dare_eeg import EegWarning
 from dare_eeg_hf.recordings.recordings import load_recording
+from dare_eeg_hf.signal_reports_dare_eeg import EegWarning
 
 pd = pytest.importorskip("pandas")
 datasets = pytest.importorskip("datasets")

@@ -204,7 +204,7 @@ def test_output_shapes_and_total(pretrainer, tiny_config):
 def test_masks_given_and_masks_drawn_agree(pretrainer, tiny_config):
     from dare_eeg_hf.masking_dare_eeg import draw_masks
 
-    masks = draw_masks(tiny_config, 4, 6, batch_size=3, generator=generator(5))
+    masks = draw_masks(tiny_config.mask_settings, 4, 6, batch_size=3, generator=generator(5))
     given = pretrainer(
         windows(),
         CHANNEL_IDS,
@@ -305,9 +305,8 @@ def test_padding_changes_nothing_for_a_window(pretrainer, scope):
         ({"use_mask_alignment": False}, {"loss_mask_alignment"}),
         ({"normalize_targets": False}, set()),
         ({"use_skip_connection": False}, set()),
-        ({"mask_scope": "sample"}, set()),
-        ({"second_view_patches": "reference"}, set()),
-        ({"train_contrastive_projection": False}, set()),
+        ({"masking": {"scope": "sample"}}, set()),
+        ({"masking": {"second_view_patches": "reference"}}, set()),
     ],
 )
 def test_every_ablation_trains_the_parts_it_keeps(tiny_config, switches, absent):
@@ -320,8 +319,26 @@ def test_every_ablation_trains_the_parts_it_keeps(tiny_config, switches, absent)
     untouched = {name.split(".")[0] for name, p in model.named_parameters() if p.requires_grad and p.grad is None}
     assert untouched == ({"contrastive_projection"} if not config.use_mask_alignment else set())
     trained = {name.split(".")[0] for name, p in model.named_parameters() if p.requires_grad}
-    expected = {"online_encoder", "predictor", "reconstructor", "contrastive_projection"}
-    assert trained == (expected if config.train_contrastive_projection else expected - {"contrastive_projection"})
+    assert trained == {"online_encoder", "predictor", "reconstructor", "contrastive_projection"}
+
+
+@pytest.mark.parametrize("switches", [{}, {"use_mask_alignment": False, "use_anchor_alignment": False}])
+def test_views_alone_are_those_of_the_objective(tiny_config, switches):
+    """The features of both views, under any objective, without targets or the networks behind the encoder."""
+    torch.manual_seed(0)
+    model = DareEegForPreTraining(tiny_config).eval()
+    whole = model(windows(), CHANNEL_IDS, generator=generator())
+    alone = DareEegForPreTraining(DareEegConfig(**{**tiny_config.to_dict(), **switches})).eval()
+    alone.load_state_dict(model.state_dict())
+    for network in (alone.predictor, alone.reconstructor, alone.dare_eeg, alone.contrastive_projection):
+        network.forward = None  # none of them is called
+    views = alone(windows(), CHANNEL_IDS, generator=generator(), views_only=True)
+    assert set(views) == {"first_view_features", "second_view_features"}
+    for name, features in views.items():
+        assert torch.equal(features, whole[name])
+    context = torch.ones(1, 4, 6, dtype=torch.bool)
+    with pytest.raises(ValueError, match="second_context_mask is needed beside context_mask: views_only"):
+        alone(windows(), CHANNEL_IDS, context_mask=context, views_only=True)
 
 
 def test_skip_connection_feeds_the_encoders_own_output(tiny_config):
@@ -459,10 +476,10 @@ def test_a_spectral_projection_knows_its_electrodes_in_any_order(tiny_config):
 
 
 @pytest.mark.parametrize(
-    ("spatial", "spectral", "hidden", "rate"),
-    [(False, False, [], None), (True, False, [], None), (False, True, [], 256), (True, True, [7], 200)],
+    ("spatial", "spectral", "hidden"),
+    [(False, False, []), (True, False, []), (False, True, []), (True, True, [7])],
 )
-def test_adapter_parts_are_decoupled(tiny_config, spatial, spectral, hidden, rate, tmp_path):
+def test_adapter_parts_are_decoupled(tiny_config, spatial, spectral, hidden, tmp_path):
     config = DareEegConfig(
         **{
             **tiny_config.to_dict(),
@@ -470,12 +487,11 @@ def test_adapter_parts_are_decoupled(tiny_config, spatial, spectral, hidden, rat
             "use_spectral_projection": spectral,
             "spatial_projection_channels": hidden,
             "electrode_names": ["C3", "CZ", "C4"],
-            "electrode_sampling_rate": rate,
             "id2label": {0: "left", 1: "right", 2: "feet"},
         }
     )
     model = DareEegForSequenceClassification(config).eval()
-    inputs = windows(4, 3, config.electrode_window_size if spatial or spectral else 256)
+    inputs = windows(4, 3, 256)
     ids = None if spatial or spectral else torch.tensor([25, 27, 29])
     output = model(inputs, ids, labels=torch.tensor([0, 1, 2, 0]))
     assert output.logits.shape == (4, 3)
@@ -486,7 +502,6 @@ def test_adapter_parts_are_decoupled(tiny_config, spatial, spectral, hidden, rat
     model.save_pretrained(tmp_path)
     loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
     assert loaded.config.electrode_names == ["C3", "CZ", "C4"]
-    assert loaded.config.electrode_sampling_rate == rate
     assert torch.equal(loaded(inputs, ids).logits, model(inputs, ids).logits)
 
 
@@ -603,14 +618,6 @@ def test_problem_types(tiny_config, problem_type, num_labels, labels):
     torch.testing.assert_close(output.loss, expected)
 
 
-def test_label_smoothing(tiny_config):
-    labels = torch.tensor([0, 1, 1])
-    config = DareEegConfig(**{**tiny_config.to_dict(), "label_smoothing": 0.1})
-    output = DareEegForSequenceClassification(config).eval()(windows(), CHANNEL_IDS, labels=labels)
-    expected = torch.nn.functional.cross_entropy(output.logits, labels, label_smoothing=0.1)
-    torch.testing.assert_close(output.loss, expected)
-
-
 def test_norms_are_limited():
     weight = torch.randn(5, 3, 2, generator=generator())
     limited = limit_norm(weight, 0.5)
@@ -619,15 +626,24 @@ def test_norms_are_limited():
     assert torch.equal(limit_norm(small, 0.5), small)
 
 
-def test_freezing_survives_saving(tiny_config, tmp_path):
+def test_freezing_is_seen_in_requires_grad_and_what_was_trained_is_saved(tiny_config, tmp_path):
+    def trained(model):
+        return {name.split(".")[0] for name, parameter in model.named_parameters() if parameter.requires_grad}
+
     model = DareEegForSequenceClassification(tiny_config)
-    assert not any(parameter.requires_grad for parameter in model.dare_eeg.parameters())
+    assert trained(model) == {"probe"}
     model.unfreeze_encoder()
+    assert trained(model) == {"dare_eeg", "probe"}
+    assert model.config.to_dict() == DareEegForSequenceClassification(tiny_config).config.to_dict()
+    with torch.no_grad():
+        model.dare_eeg.embeddings.summary_tokens.fill_(0.5)
     model.save_pretrained(tmp_path)
     loaded = DareEegForSequenceClassification.from_pretrained(tmp_path)
-    assert all(parameter.requires_grad for parameter in loaded.parameters())
+    assert torch.equal(loaded.dare_eeg.embeddings.summary_tokens, model.dare_eeg.embeddings.summary_tokens)
+    assert trained(loaded) == {"probe"}, "as a classifier is built"
+    loaded.unfreeze_encoder()
     loaded.freeze_encoder()
-    assert {name.split(".")[0] for name, p in loaded.named_parameters() if p.requires_grad} == {"probe"}
+    assert trained(loaded) == {"probe"}
 
 
 # --- saving and loading
@@ -685,7 +701,7 @@ def test_every_parameter_is_initialised():
         for name, tensor in model.state_dict().items():
             assert torch.isfinite(tensor).all(), name
     # the last is a classifier; of the pre-training model, check the rules of the method
-    model = DareEegForPreTraining(DareEegConfig.from_preset("base", patch_initializer_range=0.5))
+    model = DareEegForPreTraining(DareEegConfig.from_preset("base"), patch_initializer_range=0.5)
     model.requires_grad_(False)
     assert model.online_encoder.embeddings.patch_projection.weight.std() == pytest.approx(0.5, rel=0.03)
     for depth, layer in enumerate(model.predictor.layers, start=1):

@@ -218,7 +218,7 @@ def test_a_classifier_behind_an_adapter_gets_its_electrodes_in_order(tiny_config
     electrodes = ["O2", "O1", "Pz"]
     config = DareEegConfig(
         **{**tiny_config.to_dict(), "electrode_names": electrodes, "projected_channel_names": ["O1", "OZ", "O2"]}
-        | {"use_spatial_projection": True, "electrode_sampling_rate": 256}
+        | {"use_spatial_projection": True}
     )
     extractor = DareEegFeatureExtractor(window_size=256, electrode_names=electrodes)
     model = DareEegForSequenceClassification(config).eval()

@@ -18,11 +18,11 @@ from dare_eeg_hf import (
 from dare_eeg_hf.adaptation.estimator import DareEegClassifier, DareEegFeatures
 from dare_eeg_hf.cli.main import main
 from dare_eeg_hf.corpora.windows import Rejection, cut_windows
-from dare_eeg_hf.feature_extraction_dare_eeg import EegWarning
 from dare_eeg_hf.hub.handler import EndpointHandler
 from dare_eeg_hf.lost_samples_dare_eeg import find_lost_samples
 from dare_eeg_hf.predictions import save_annotations, save_predictions, to_annotations
 from dare_eeg_hf.recordings.recordings import RecordingError, load_recording, normalize_raw
+from dare_eeg_hf.signal_reports_dare_eeg import EegWarning
 from dare_eeg_hf.usability_dare_eeg import Loss, lost_channels, stretches, why_unusable
 from dare_eeg_hf.visualization import plot_classification
 

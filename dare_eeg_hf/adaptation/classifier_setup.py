@@ -27,7 +27,6 @@ def build_classifier(
     spectral_projection: bool = False,
     projected_channel_names: Sequence[str] | None = None,
     normalize_features: bool = True,
-    label_smoothing: float = 0.0,
 ) -> tuple[DareEegForSequenceClassification, DareEegFeatureExtractor]:
     """An encoder with a fresh adapter and probe for these windows, and the extractor that feeds it.
 
@@ -40,7 +39,6 @@ def build_classifier(
         spectral_projection: learn a temporal filter per channel.
         projected_channel_names: positions the spatial projection maps to; see `DareEegConfig`.
         normalize_features: standardise the encoder's features before the probe.
-        label_smoothing: of the loss, remembered by the checkpoint.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
@@ -70,12 +68,10 @@ def build_classifier(
     changes = {
         "window_size": window_size,
         "electrode_names": electrodes,
-        "electrode_sampling_rate": base.sampling_rate,
         "use_spatial_projection": spatial_projection,
         "use_spectral_projection": spectral_projection,
         "projected_channel_names": None if projected_channel_names is None else list(projected_channel_names),
         "normalize_probe_features": normalize_features,
-        "label_smoothing": label_smoothing,
         "id2label": dict(enumerate(windows.label_names)),
         "label2id": {name: index for index, name in enumerate(windows.label_names)},
         "problem_type": "single_label_classification",

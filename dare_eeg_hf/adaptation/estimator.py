@@ -34,9 +34,9 @@ from dare_eeg_hf.adaptation.feature_statistics import feature_statistics
 from dare_eeg_hf.adaptation.finetuning import FinetuningArguments, finetune, predict_probabilities
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
-from dare_eeg_hf.feature_extraction_dare_eeg import EegWarning
 from dare_eeg_hf.montage import match_channels
 from dare_eeg_hf.signal_dare_eeg import MICROVOLTS, canonical_unit
+from dare_eeg_hf.signal_reports_dare_eeg import EegWarning
 from dare_eeg_hf.usability_dare_eeg import judge_trials
 
 

@@ -14,11 +14,10 @@ import numpy as np
 from scipy.linalg import eigh
 
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
+from dare_eeg_hf.signal_dare_eeg import MICROVOLTS
 
 ALIGNED_MICROVOLTS = 10.0
 """Amplitude of an aligned channel: alignment alone gives variance one without a unit; this keeps the contract."""
-
-_PER_MICROVOLT = {"V": 1e-6, "mV": 1e-3, "uV": 1.0}
 
 
 def inverse_square_root(matrix: np.ndarray) -> np.ndarray:
@@ -58,5 +57,5 @@ def align_signals(signals: np.ndarray, sessions: np.ndarray) -> np.ndarray:
 
 def align_windows(windows: LabelledWindows) -> LabelledWindows:
     """Euclidean alignment of each subject's sessions, scaled to an amplitude of 10 microvolts."""
-    scale = ALIGNED_MICROVOLTS * _PER_MICROVOLT[windows.unit]
+    scale = ALIGNED_MICROVOLTS * (1 / MICROVOLTS[windows.unit])
     return windows.with_signals(align_signals(windows.signals, windows.session_keys) * scale)

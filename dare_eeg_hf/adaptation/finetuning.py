@@ -111,6 +111,8 @@ class FinetuningArguments:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         if not 0 < self.layer_decay <= 1:
             raise ValueError(f"layer_decay must lie in (0, 1], got {self.layer_decay}")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing must lie in [0, 1), got {self.label_smoothing}")
         for name in ("channel_subsets", "amplitude_spread"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
@@ -183,7 +185,6 @@ def finetune(
             spectral_projection=arguments.spectral_projection,
             projected_channel_names=arguments.projected_channel_names,
             normalize_features=arguments.normalize_features,
-            label_smoothing=arguments.label_smoothing,
         )
         choose_trained_parameters(model, arguments)
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -352,9 +353,14 @@ def choose_trained_parameters(model: DareEegForSequenceClassification, arguments
 class ClassifierWithLoss(nn.Module):
     """The classifier on signals or on kept features, with the training loss: what processes share gradients of."""
 
-    def __init__(self, model: DareEegForSequenceClassification, class_weights: torch.Tensor | None):
+    def __init__(
+        self,
+        model: DareEegForSequenceClassification,
+        class_weights: torch.Tensor | None = None,
+        label_smoothing: float = 0.0,
+    ):
         super().__init__()
-        self.model = model
+        self.model, self.label_smoothing = model, label_smoothing
         self.register_buffer("class_weights", class_weights, persistent=False)
 
     def logits(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -368,12 +374,11 @@ class ClassifierWithLoss(nn.Module):
 
         With the mean weight of the processes' shares there, the mean over processes is the loss of the whole batch.
         """
-        smoothing = self.model.config.label_smoothing
         loss = F.cross_entropy(
             self.logits(inputs).float(),
             labels,
             weight=self.class_weights,
-            label_smoothing=smoothing,
+            label_smoothing=self.label_smoothing,
             reduction="sum",
         )
         return loss / batch_weight
@@ -408,7 +413,7 @@ class TrainingLoop:
         self.validation_labels = None if validation is None else torch.from_numpy(validation.labels)
         weights = balanced_class_weights(train_labels, model.num_labels) if arguments.class_weights else None
         self.window_weights = torch.ones(len(train_labels)) if weights is None else weights[self.train_labels]
-        wrapped = ClassifierWithLoss(model, weights)
+        wrapped = ClassifierWithLoss(model, weights, arguments.label_smoothing)
         layer_decay = arguments.layer_decay if arguments.mode == "full" else 1.0
         optimizer = torch.optim.AdamW(
             layerwise_parameter_groups(model, arguments.learning_rate, arguments.weight_decay, layer_decay), fused=True
@@ -549,7 +554,7 @@ def predict_probabilities(
         windows = align_windows(windows)
     model.eval()
     inputs = classifier_inputs(model, extractor, windows)
-    logits = batched_logits(ClassifierWithLoss(model, None), inputs, "cpu")
+    logits = batched_logits(ClassifierWithLoss(model), inputs, "cpu")
     return logits.double().softmax(-1).numpy()
 
 

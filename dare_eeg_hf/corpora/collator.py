@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from dare_eeg_hf.corpora.storage import MILLIVOLTS, stored_signal
+from dare_eeg_hf.corpora.storage import stored_signal
 from dare_eeg_hf.montage import CHANNEL_VOCABULARY
+from dare_eeg_hf.signal_dare_eeg import MICROVOLTS
 
 
 class WindowCollator:
@@ -73,7 +74,7 @@ class WindowCollator:
                 channel_ids[number, : len(signal)] = ids[number]
         for number, row in enumerate(rows):
             if row["unit"] != "mV":
-                input_values[number] *= MILLIVOLTS[row["unit"]]
+                input_values[number] *= MICROVOLTS[row["unit"]] / MICROVOLTS["mV"]
         batch = {
             "input_values": input_values,
             "channel_ids": torch.from_numpy(channel_ids),

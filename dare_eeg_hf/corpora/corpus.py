@@ -20,12 +20,12 @@ import numpy as np
 from dare_eeg_hf.argument_names import refuse_misspelt_names
 from dare_eeg_hf.corpora.code_version import code_version
 from dare_eeg_hf.corpora.people import ASSUMED, one_spelling, statement, weakest
-from dare_eeg_hf.corpora.storage import MILLIVOLTS
 from dare_eeg_hf.corpora.windows import Event, Rejection, Windows, cut_windows
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.recordings.event_checks import warn_of_events_outside
 from dare_eeg_hf.recordings.recordings import Recording, normalize_raw, read_raw
 from dare_eeg_hf.remedies_dare_eeg import PYTHON
+from dare_eeg_hf.signal_dare_eeg import MICROVOLTS
 
 COMPANIONS = (".fdt", ".vmrk", ".eeg", ".json", ".mat", ".rec")
 
@@ -65,7 +65,8 @@ def raw_from_array(
 ) -> mne.io.RawArray:
     """A Raw of EEG channels out of numbers (C, T) in `unit` (`"V"`, `"mV"` or `"uV"`)."""
     info = mne.create_info(list(channel_names), sampling_rate, "eeg")
-    return mne.io.RawArray(np.asarray(signal, dtype=np.float64) * MILLIVOLTS[unit] / 1e3, info, verbose="error")
+    millivolts = np.asarray(signal, dtype=np.float64) * (MICROVOLTS[unit] / MICROVOLTS["mV"])
+    return mne.io.RawArray(millivolts / 1e3, info, verbose="error")
 
 
 def recording_name(path: Path, source: Path) -> str:

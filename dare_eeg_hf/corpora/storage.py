@@ -18,9 +18,9 @@ import pyarrow as pa
 import torch
 from datasets import ClassLabel, Features, List, Value
 
+from dare_eeg_hf.signal_dare_eeg import MICROVOLTS
+
 SIGNAL_DTYPE = "float16"
-MILLIVOLTS = {"V": 1e3, "mV": 1.0, "uV": 1e-3}
-"""How many millivolts one unit is."""
 
 
 def window_features(label_names: Sequence[str] = ()) -> Features:
@@ -107,7 +107,7 @@ def windows_table(
         session: which session of the subject, where there are several.
         subject_source: how the subject is known, or that it is assumed; see `corpora.people`.
         sampling_rate: hertz.
-        unit: `"mV"`, `"uV"` or `"V"`.
+        unit: `"mV"`, or another one of `MICROVOLTS`.
         labels: W names out of `label_names`; needed where there are label names.
         label_names: the classes, in the order of their integers.
 
@@ -120,8 +120,8 @@ def windows_table(
             f"{recording}: signals of shape {np.shape(signals)} do not fit {len(channel_names)} channel names and "
             f"{len(onsets)} onsets"
         )
-    if unit not in MILLIVOLTS:
-        raise ValueError(f"{recording}: unit {unit!r} is none of {', '.join(MILLIVOLTS)}")
+    if unit not in MICROVOLTS:
+        raise ValueError(f"{recording}: unit {unit!r} is none of {', '.join(MICROVOLTS)}")
     columns: dict[str, Any] = {
         "signal": [encode_signal(window) for window in signals],
         "signal_dtype": [SIGNAL_DTYPE] * n_windows,

@@ -96,7 +96,7 @@ def example_inputs(
     fixed_channels, fixed_length = fixed_sizes(model)
     if fixed_length:
         patches = config.num_patches
-        samples = config.electrode_window_size if config.electrode_names else config.window_size
+        samples = config.window_size
     else:
         samples = patches * config.patch_size
     if fixed_channels:

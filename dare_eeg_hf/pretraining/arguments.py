@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dare_eeg_hf.argument_names import refuse_unknown_names
 from dare_eeg_hf.command_line import refuse_unknown_fields
 from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
 
@@ -16,7 +15,10 @@ class PretrainingArguments:
     Args:
         output_dir: folder of the run: checkpoints, metrics, and in the end the model.
         preset: size of the model: nano, light, small, base or deep.
-        config: fields of `DareEegConfig` to set differently, such as `{"mask_scope": "sample"}`.
+        config: fields of `DareEegConfig` to set differently, such as `{"masking": {"scope": "sample"}}`.
+        patch_initializer_range: standard deviation that the patch projection's weights start with; None takes the
+            configuration's `initializer_range`, as published. Signals in millivolts are small: 0.5 and more help on
+            small data sets, where the encoder may otherwise learn to ignore them.
         initial_model: folder or Hub id of a pre-training checkpoint whose weights to start from, instead of `preset`.
         epochs: passes over the training windows.
         max_steps: optimiser steps; goes before `epochs`, and is needed for streamed data, whose length is unknown.
@@ -29,6 +31,10 @@ class PretrainingArguments:
         learning_rate: maximum of the OneCycle schedule, for 216 windows per step (72 on each of three GPUs).
         learning_rate_scaling: how to carry it to another number of windows per step: none, sqrt or linear.
         weight_decay: AdamW's, on matrices only.
+        momentum_start: the momentum encoder's momentum at the first step; it rises linearly.
+        momentum_end: its momentum at the last step.
+        gather_negatives: take InfoNCE's negatives from all processes, with gradient, rather than from the own one.
+        train_contrastive_projection: train the projection before InfoNCE; the public implementation keeps it random.
         max_gradient_norm: clip gradients to this norm; None leaves them, as published.
         seed: everything random follows from it.
         mixed_precision: no, bf16 or fp16; None leaves it to the launcher.
@@ -56,6 +62,7 @@ class PretrainingArguments:
     output_dir: str | Path
     preset: str = "nano"
     config: dict[str, object] = field(default_factory=dict)
+    patch_initializer_range: float | None = None
     initial_model: str | None = None
     epochs: int = 200
     max_steps: int | None = None
@@ -66,6 +73,10 @@ class PretrainingArguments:
     learning_rate: float = 5e-4
     learning_rate_scaling: str = "none"
     weight_decay: float = 1e-6
+    momentum_start: float = 0.996
+    momentum_end: float = 1.0
+    gather_negatives: bool = True
+    train_contrastive_projection: bool = True
     max_gradient_norm: float | None = None
     seed: int = 0
     mixed_precision: str | None = None
@@ -90,7 +101,7 @@ class PretrainingArguments:
 
     def __post_init__(self) -> None:
         self.output_dir = Path(self.output_dir)
-        refuse_unknown_names(self.config, DareEegConfig.known_names(), "DareEegConfig")
+        DareEegConfig.refuse_names_without_field(self.config)
         positive = ("epochs", "max_steps", "batch_size", "accumulation_steps", "log_every", "validate_every")
         for name in (*positive, "checkpoint_every", "crop_patches", "keep_last", "patience", "threads"):
             value = getattr(self, name)
@@ -98,5 +109,10 @@ class PretrainingArguments:
                 raise ValueError(f"{name} must be at least 1, not {value}")
         if self.amplitude_spread < 0:
             raise ValueError(f"amplitude_spread must not be negative, but it is {self.amplitude_spread}")
+        if self.patch_initializer_range is not None and self.patch_initializer_range <= 0:
+            raise ValueError(f"patch_initializer_range must be positive, got {self.patch_initializer_range}")
+        for name in ("momentum_start", "momentum_end"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
         if self.compile not in ("none", "regional", "full"):
             raise ValueError(f"compile must be none, regional or full, not {self.compile!r}")

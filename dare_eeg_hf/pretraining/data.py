@@ -298,7 +298,7 @@ def check_kind(kind: WindowKind, config: DareEegConfig, crop_patches: int | None
         )
     patches = -(-int(kind.samples) // config.patch_size)
     try:
-        check_that_masks_can_be_drawn(config, min(patches, crop_patches or patches), len(channels))
+        check_that_masks_can_be_drawn(config.mask_settings, min(patches, crop_patches or patches), len(channels))
     except ValueError as error:
         cropped = " Raise crop_patches" if crop_patches and crop_patches < patches else " Cut longer windows"
         raise ValueError(f"{windows} (channels {named}): {error}{cropped}, or leave the corpus out.") from error

@@ -57,9 +57,10 @@ def step_shape(config: DareEegConfig, num_channels: int | None = None, num_sampl
     """Expected sizes under the configuration's masks; by default for the pre-training montage and window."""
     channels = num_channels or len(config.pretraining_channel_names)
     patches = (num_samples or config.window_size) // config.patch_size
-    visible = max(round(channels * config.visible_channel_ratio), 1)
-    kept = patches * (1 - config.patch_drop_probability)
-    targets = (patches - kept) * channels + kept * (channels - visible) * config.target_probability
+    settings = config.mask_settings
+    visible = max(round(channels * settings.visible_channel_ratio), 1)
+    kept = patches * (1 - settings.patch_drop_probability)
+    targets = (patches - kept) * channels + kept * (channels - visible) * settings.target_probability
     return StepShape(patches, kept, channels, visible, targets)
 
 

@@ -4,14 +4,15 @@ This is the paper's claim (METHOD.md, "What problem it solves"), so it is watche
 is perfectly invariant and useless; therefore retrieval and the spread of the features are measured beside similarity.
 """
 
-import copy
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 
 from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
+from dare_eeg_hf.mask_settings_dare_eeg import MaskSettings
 from dare_eeg_hf.masking_dare_eeg import PretrainingMasks, draw_masks
 
 OVERLAPS = (0.05, 0.2, 0.4, 0.6, 0.8)
@@ -32,7 +33,7 @@ def measure_invariance(
     """Compare two masked views of the same windows, and each with the views of other windows.
 
     Args:
-        network: a `DareEegForPreTraining`; its mode and configuration are left as they are.
+        network: a `DareEegForPreTraining`; its mode is left as it is.
         batches: model inputs, `input_values (B, C, T)`, `channel_ids` and, where there is padding, the padding masks.
         seed: masks and nothing else depend on it.
         overlaps: intersections over union of the visible patches at which to measure.
@@ -87,58 +88,39 @@ def views_at_overlap(
     """
     pooled: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
     shared, covered = 0, 0
-    with views_only(network, overlap) as config:
-        for number, batch in enumerate(batches):
-            masks = _masks(config, batch, torch.Generator().manual_seed(seed + number))
-            with autocast():
-                output = network(
-                    **batch,
-                    context_mask=masks.context_mask,
-                    second_context_mask=masks.second_context_mask,
-                    target_mask=_one_target(masks.target_mask),
-                    return_dict=True,
-                )
-            shared += int((masks.context_mask & masks.second_context_mask).sum())
-            covered += int((masks.context_mask | masks.second_context_mask).sum())
-            kept = masks.context_mask.any(-1).sum(-1)
-            for view, features in zip(pooled, (output.first_view_features, output.second_view_features), strict=True):
-                view.append(_mean_over_kept(features.float().cpu(), kept))
+    settings = settings_at_overlap(network.config, overlap)
+    for number, batch in enumerate(batches):
+        masks = _masks(settings, network.config.patch_size, batch, torch.Generator().manual_seed(seed + number))
+        with autocast():
+            output = network(
+                **batch,
+                context_mask=masks.context_mask,
+                second_context_mask=masks.second_context_mask,
+                views_only=True,
+                return_dict=True,
+            )
+        shared += int((masks.context_mask & masks.second_context_mask).sum())
+        covered += int((masks.context_mask | masks.second_context_mask).sum())
+        kept = masks.context_mask.any(-1).sum(-1)
+        for view, features in zip(pooled, (output.first_view_features, output.second_view_features), strict=True):
+            view.append(_mean_over_kept(features.float().cpu(), kept))
     return torch.cat(pooled[0]), torch.cat(pooled[1]), shared / covered
 
 
-@contextmanager
-def views_only(network: torch.nn.Module, overlap: float) -> Iterator[DareEegConfig]:
-    """Let the network encode two views that overlap by `overlap`, and leave out what that does not need."""
-    original = network.config
-    config = copy.deepcopy(original)
-    # One at a time, in an order that never makes the smallest exceed the largest.
-    config.min_view_overlap = 0.0
-    config.max_view_overlap = overlap
-    config.min_view_overlap = overlap
-    config.second_view_patches = "same"
-    config.use_mask_alignment = True
-    config.use_anchor_alignment = False
-    config.gather_negatives = False
-    network.config = config
-    try:
-        yield config
-    finally:
-        network.config = original
+def settings_at_overlap(config: DareEegConfig, overlap: float) -> MaskSettings:
+    """The masks a model was trained with, but for the overlap of the two views."""
+    return replace(
+        config.mask_settings, min_view_overlap=overlap, max_view_overlap=overlap, second_view_patches="same"
+    )
 
 
-def _masks(config: DareEegConfig, batch: dict[str, torch.Tensor], generator: torch.Generator) -> PretrainingMasks:
+def _masks(
+    settings: MaskSettings, patch_size: int, batch: dict[str, torch.Tensor], generator: torch.Generator
+) -> PretrainingMasks:
     batch_size, num_channels, num_samples = batch["input_values"].shape
     padding = {name: batch.get(name) for name in ("channel_mask", "patch_mask")}
-    num_patches = num_samples // config.patch_size
-    return draw_masks(config, num_patches, num_channels, batch_size=batch_size, generator=generator, **padding)
-
-
-def _one_target(target_mask: torch.Tensor) -> torch.Tensor:
-    """Only the first target of each window: the reconstruction is not looked at."""
-    flat = target_mask.flatten(1)
-    first = torch.zeros_like(flat)
-    first[torch.arange(len(flat)), flat.int().argmax(1)] = True
-    return first.view_as(target_mask)
+    num_patches = num_samples // patch_size
+    return draw_masks(settings, num_patches, num_channels, batch_size=batch_size, generator=generator, **padding)
 
 
 def _mean_over_kept(features: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:

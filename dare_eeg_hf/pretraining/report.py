@@ -188,7 +188,7 @@ def _reconstruct(model: DareEegForPreTraining, batch: dict[str, torch.Tensor]) -
     count, num_patches, num_channels, _ = patches.shape
     generator = generator_for(0, "report")
     # Every hidden patch is a target, so that the picture and the map are complete.
-    masks = draw_masks(config, num_patches, num_channels, batch_size=count, generator=generator)
+    masks = draw_masks(config.mask_settings, num_patches, num_channels, batch_size=count, generator=generator)
     context = masks.context_mask[:1]
     target = ~context
     output = model(**batch, context_mask=context, second_context_mask=context, target_mask=target, return_dict=True)

@@ -10,7 +10,6 @@ The same call runs in one process or in many; how many is the launcher's busines
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -122,7 +121,7 @@ def advance(run: PretrainingRun, batches: list[dict[str, torch.Tensor]]) -> None
     """One step of the run: its rates, its crops and masks, the step itself, and what it found for the log."""
     arguments, config, step = run.arguments, run.network.config, run.progress.step
     learning_rate = one_cycle_learning_rate(step, run.total_steps, run.peak_learning_rate)
-    momentum = momentum_at(step, run.total_steps, config.momentum_start, config.momentum_end)
+    momentum = momentum_at(step, run.total_steps, arguments.momentum_start, arguments.momentum_end)
     for group in run.optimizer.param_groups:
         group["lr"] = learning_rate
 
@@ -138,7 +137,8 @@ def advance(run: PretrainingRun, batches: list[dict[str, torch.Tensor]]) -> None
             world_size=run.processes.world_size,
             **place,
         )
-        inputs.append({**batch, **vars(step_masks(config, batch, purpose="training", **place))})
+        masks = step_masks(config, batch, purpose="training", **place)
+        inputs.append({**batch, **vars(masks), "gather_negatives": arguments.gather_negatives})
     result = take_step(
         run.model,
         inputs,
@@ -200,10 +200,9 @@ def measure(run: PretrainingRun) -> dict[str, object]:
         to compare and the features are numbers.
     """
     run.network.eval()
-    with negatives_from_own_process(run.network):
-        metrics = validate(run.network, validation_inputs(run), accelerator=run.accelerator, processes=run.processes)
-        if run.arguments.invariance_windows and math.isfinite(metrics["loss"]):
-            metrics |= invariance(run)
+    metrics = validate(run.network, validation_inputs(run), accelerator=run.accelerator, processes=run.processes)
+    if run.arguments.invariance_windows and math.isfinite(metrics["loss"]):
+        metrics |= invariance(run)
     return metrics
 
 
@@ -217,7 +216,8 @@ def validation_inputs(run: PretrainingRun) -> Iterator[dict[str, object]]:
         batch = to_device(run, model_inputs(rows, config))
         batch = crop_centre(batch, patch_size=config.patch_size, crop_patches=arguments.crop_patches)
         masks = step_masks(config, batch, seed=arguments.seed, purpose="validation", step=number, rank=0)
-        yield {**batch, **vars(masks), "counts": counts}
+        # A batch's losses must not depend on what the other processes have.
+        yield {**batch, **vars(masks), "gather_negatives": False, "counts": counts}
 
 
 def invariance(run: PretrainingRun) -> dict[str, object]:
@@ -238,14 +238,3 @@ def invariance(run: PretrainingRun) -> dict[str, object]:
 def to_device(run: PretrainingRun, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The batch on the run's device."""
     return {name: value.to(run.accelerator.device, non_blocking=True) for name, value in batch.items()}
-
-
-@contextmanager
-def negatives_from_own_process(network: torch.nn.Module) -> Iterator[None]:
-    """Keep InfoNCE inside the process: a batch's losses must not depend on what the other processes have."""
-    gathered = network.config.gather_negatives
-    network.config.gather_negatives = False
-    try:
-        yield
-    finally:
-        network.config.gather_negatives = gathered

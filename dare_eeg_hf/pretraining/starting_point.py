@@ -14,13 +14,7 @@ from dare_eeg_hf.pretraining.checkpointing import PretrainingError
 
 OBJECTIVE = (
     "pretraining_channel_names",
-    "patch_drop_probability",
-    "visible_channel_ratio",
-    "target_probability",
-    "mask_scope",
-    "min_view_overlap",
-    "max_view_overlap",
-    "second_view_patches",
+    "masking",
     "use_anchor_alignment",
     "normalize_targets",
     "use_skip_connection",
@@ -30,10 +24,6 @@ OBJECTIVE = (
     "mask_alignment_loss_weight",
     "activation_loss_weight",
     "contrastive_temperature",
-    "train_contrastive_projection",
-    "gather_negatives",
-    "momentum_start",
-    "momentum_end",
 )
 """Fields that say what is trained for. All others say what the weights compute, and are settled by the weights."""
 
@@ -55,7 +45,13 @@ def starting_config(arguments: PretrainingArguments) -> DareEegConfig:
             f"leave them out, or start from a preset. What can be set is {', '.join(OBJECTIVE)}."
         )
     config = DareEegConfig.from_pretrained(find_checkpoint(arguments.initial_model))
-    return DareEegConfig.from_dict({**config.to_dict(), **arguments.config})
+    return DareEegConfig.from_dict(config.to_dict(), **arguments.config)
+
+
+def settings_asked_for(config: DareEegConfig, asked: dict[str, object]) -> dict[str, object]:
+    """What a configuration has for the fields that a run's arguments name; of masks, those that are named."""
+    fields = {name: getattr(config, name) for name in asked if name != "masking"}
+    return fields | {f"masking.{name}": config.masking[name] for name in asked.get("masking") or {}}
 
 
 def starting_model(arguments: PretrainingArguments) -> DareEegForPreTraining:
@@ -66,7 +62,12 @@ def starting_model(arguments: PretrainingArguments) -> DareEegForPreTraining:
     """
     config = starting_config(arguments)
     if arguments.initial_model is None:
-        return DareEegForPreTraining(config)
+        return DareEegForPreTraining(config, arguments.patch_initializer_range)
+    if arguments.patch_initializer_range is not None:
+        raise ValueError(
+            f"patch_initializer_range cannot be set for weights that are there already ({arguments.initial_model}); "
+            "leave it out, or start from a preset."
+        )
     network, loading = DareEegForPreTraining.from_pretrained(
         arguments.initial_model, config=config, dtype=torch.float32, output_loading_info=True
     )
@@ -91,8 +92,9 @@ def build_network(arguments: PretrainingArguments, checkpoint: Path | None = Non
         check_same_model(arguments, network.config, checkpoint)
     else:
         network = starting_model(arguments)
-    if not network.config.use_mask_alignment:
-        network.contrastive_projection.requires_grad_(False)  # nothing would give it a gradient
+    # Without mask alignment nothing would give the projection a gradient.
+    trained = arguments.train_contrastive_projection and network.config.use_mask_alignment
+    network.contrastive_projection.requires_grad_(trained)
     if arguments.gradient_checkpointing:
         checkpoint_activations(network)
     return network
@@ -106,11 +108,10 @@ def check_same_model(arguments: PretrainingArguments, config: DareEegConfig, che
     """
     preset = {} if arguments.initial_model else PRESETS[arguments.preset]
     asked = {**preset, **arguments.config}
-    wanted = DareEegConfig(**asked)
+    wanted = settings_asked_for(DareEegConfig(**asked), asked)
+    there = settings_asked_for(config, asked)
     changed = [
-        f"{name} is {getattr(config, name)} there and {getattr(wanted, name)} here"
-        for name in asked
-        if getattr(config, name) != getattr(wanted, name)
+        f"{name} is {there[name]} there and {wanted[name]} here" for name in wanted if there[name] != wanted[name]
     ]
     if changed:
         raise PretrainingError(

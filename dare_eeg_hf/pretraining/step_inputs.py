@@ -130,7 +130,7 @@ def step_masks(
     """Masks of one process's batch in one step.
 
     Windows without padding are masked by their place in the whole step, over all processes: with
-    `mask_scope="batch"` every process draws the same mask, with `"sample"` every window keeps its mask whether one
+    the scope "batch" every process draws the same mask, with "sample" every window keeps its mask whether one
     process holds the step's windows or several share them. A batch with padding (mixed montages) draws for itself.
 
     Args:
@@ -144,19 +144,20 @@ def step_masks(
     """
     batch_size, num_channels, num_samples = batch["input_values"].shape
     num_patches = num_samples // config.patch_size
+    settings = config.mask_settings
     parts = (seed, purpose, step, micro_batch)
     padding = {name: batch.get(name) for name in ("channel_mask", "patch_mask")}
     if any(mask is not None and not bool(mask.all()) for mask in padding.values()):
         generator = generator_for(*parts, "rank", rank)
-        return draw_masks(config, num_patches, num_channels, batch_size=batch_size, generator=generator, **padding)
-    if config.mask_scope == "batch":
-        return draw_masks(config, num_patches, num_channels, generator=generator_for(*parts))
+        return draw_masks(settings, num_patches, num_channels, batch_size=batch_size, generator=generator, **padding)
+    if settings.scope == "batch":
+        return draw_masks(settings, num_patches, num_channels, generator=generator_for(*parts))
 
     first, last = rank * batch_size, (rank + 1) * batch_size
     blocks = range(first // WINDOWS_PER_DRAW, -(-last // WINDOWS_PER_DRAW))
     draws = [
         draw_masks(
-            config,
+            settings,
             num_patches,
             num_channels,
             batch_size=WINDOWS_PER_DRAW,

@@ -11,7 +11,7 @@ import numpy as np
 
 from dare_eeg_hf import signal_dare_eeg
 from dare_eeg_hf.caps_dare_eeg import ask_for_electrodes, names_given, numbered_channels, which_cap
-from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor, amplitude_statistics
+from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.lost_samples_dare_eeg import common_loss
 from dare_eeg_hf.montage import list_by_reason, match_channels
 from dare_eeg_hf.recordings.errors import RecordingError
@@ -28,6 +28,7 @@ from dare_eeg_hf.recordings.quality import find_bad_channels
 from dare_eeg_hf.recordings.report import RecordingReport
 from dare_eeg_hf.remedies_dare_eeg import about
 from dare_eeg_hf.signal_dare_eeg import MICROVOLTS, canonical_unit, check_amplitude, spread
+from dare_eeg_hf.signal_reports_dare_eeg import amplitude_statistics
 from dare_eeg_hf.usability_dare_eeg import NO_SIGNAL, Loss, find_breaks, uninterrupted
 
 READ_AT_ONCE = 16_000_000

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from dare_eeg_hf.feature_extraction_dare_eeg import SignalReport
 from dare_eeg_hf.montage import list_by_reason
+from dare_eeg_hf.signal_reports_dare_eeg import SignalReport
 from dare_eeg_hf.usability_dare_eeg import Loss
 
 

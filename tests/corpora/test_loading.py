@@ -9,6 +9,7 @@ from dare_eeg_hf.corpora.loading import WindowCollator, batch_plan, load_windows
 from dare_eeg_hf.corpora.rows import WindowRows
 from dare_eeg_hf.corpora.windows import decode_signal, windows_table
 from dare_eeg_hf.montage import CHANNEL_VOCABULARY
+from dare_eeg_hf.signal_dare_eeg import MICROVOLTS
 
 FOUR, THREE = ("FP1", "CZ", "OZ", "O2"), ("C3", "CZ", "C4")
 
@@ -65,10 +66,12 @@ def test_mixed_montages_and_lengths_are_padded_and_masked():
     assert shorter["patch_mask"].tolist() == [[True, True], [True, False]]
 
 
-def test_other_units_become_millivolts():
-    in_mv, in_uv = make(1), make(1, unit="uV")
-    batch = WindowCollator()([in_mv[0], in_uv[0]])
-    assert torch.allclose(batch["input_values"][1], batch["input_values"][0] / 1000)
+@pytest.mark.parametrize("unit", MICROVOLTS)
+def test_other_units_become_millivolts(unit):
+    batch = WindowCollator()([make(1)[0], make(1, unit=unit)[0]])
+    assert torch.allclose(batch["input_values"][1], batch["input_values"][0] * (MICROVOLTS[unit] / 1000))
+    with pytest.raises(ValueError, match="r: unit 'MV' is none of V, mV, uV, nV"):
+        make(1, unit="MV")
 
 
 def test_electrodes_come_in_the_order_that_a_projection_needs():

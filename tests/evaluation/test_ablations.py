@@ -40,7 +40,7 @@ def test_two_cases_under_one_budget(corpus_root, tmp_path, monkeypatch):
     assert [config.use_mask_alignment for config in saved] == [True, False]
     monkeypatch.setattr(ablations, "pretrain", lambda *_: pytest.fail("pre-trained again"))
     assert run_ablations(recordings, corpus_root, "eyes-eegmmidb", tmp_path, **chosen, budget=budget) == table
-    changed = {**budget, "config": {"visible_channel_ratio": 0.5}}
+    changed = {**budget, "config": {"masking": {"visible_channel_ratio": 0.5}}}
     with pytest.raises(pytest.fail.Exception, match="pre-trained again"):
         run_ablations(recordings, corpus_root, "eyes-eegmmidb", tmp_path, **chosen, budget=changed)
 

@@ -68,7 +68,7 @@ def test_a_classifier_says_what_it_needs_and_what_it_means(eyes_classifier, tmp_
 def test_a_classifier_behind_an_adapter_is_exported_with_it(tiny_config, tmp_path):
     config = DareEegConfig(
         **{**tiny_config.to_dict(), "electrode_names": ["a", "b", "c"], "projected_channel_names": ["C3", "CZ", "C4"]}
-        | {"use_spatial_projection": True, "use_spectral_projection": True, "electrode_sampling_rate": 200}
+        | {"use_spatial_projection": True, "use_spectral_projection": True}
     )
     model = DareEegForSequenceClassification(config)
     model.save_pretrained(tmp_path / "adapted")

@@ -32,7 +32,7 @@ TINY_CONFIG = {
     "window_size": 128,
     "contrastive_hidden_size": 16,
     "contrastive_projection_size": 8,
-    "visible_channel_ratio": 0.4,
+    "masking": {"visible_channel_ratio": 0.4},
 }
 RUNNER = Path(__file__).with_name("run_pretraining.py")
 

@@ -144,10 +144,10 @@ def trained(config, steps=2):
     return model, optimizer
 
 
-def step(model, optimizer, network=None):
+def step(model, optimizer, network=None, **options):
     generator = torch.Generator().manual_seed(1)
     values = torch.randn(4, 5, 128, generator=generator)
-    (network or model)(values, torch.arange(5), generator=generator).loss.backward()
+    (network or model)(values, torch.arange(5), generator=generator, **options).loss.backward()
     optimizer.step()
     optimizer.zero_grad()
     model.update_momentum_encoder(0.9)
@@ -187,7 +187,7 @@ def shard_and_train(rank, config, folder):
     from torch.distributed.tensor import DTensor
 
     mesh = init_device_mesh("cpu", (2,))
-    model = DareEegForPreTraining(DareEegConfig(**config, gather_negatives=False))
+    model = DareEegForPreTraining(DareEegConfig(**config))
     for module in model.modules():
         if type(module).__name__ == "DareEegLayer":
             fully_shard(module, mesh=mesh)
@@ -199,7 +199,9 @@ def shard_and_train(rank, config, folder):
     if rank == 0:
         save_file(weights, folder / "unchanged.safetensors")
         save_file(moments, folder / "unchanged_moments.safetensors")
-    step(model, optimizer)  # both processes see the same windows, so the mean gradient is the gradient
+    step(
+        model, optimizer, gather_negatives=False
+    )  # both processes see the same windows, so the mean gradient is the gradient
     weights = checkpointing.model_tensors(model)
     if rank == 0:
         save_file(weights, folder / "after.safetensors")

@@ -273,12 +273,21 @@ def test_example_validates_on_the_validation_split_of_the_data_given(
 
 def test_flags_go_before_the_file_and_the_file_before_the_defaults(example, tmp_path):
     file = tmp_path / "settings.yaml"
-    file.write_text("preset: light\nbatch-size: 5\nseed: 3\ndata: [a/b]\nconfig:\n  mask_scope: sample\n")
-    command = ["--config", str(file), "--seed", "4", "--output", str(tmp_path), "--set", "target_probability=0.3"]
+    file.write_text("preset: light\nbatch-size: 5\nseed: 3\ndata: [a/b]\nconfig:\n  masking: {scope: sample}\n")
+    command = [
+        "--config",
+        str(file),
+        "--seed",
+        "4",
+        "--output",
+        str(tmp_path),
+        "--set",
+        "masking.target_probability=0.3",
+    ]
     data, arguments = example.parse(command)
     assert data.data == ["a/b"]
     assert (arguments.preset, arguments.batch_size, arguments.seed, arguments.epochs) == ("light", 5, 4, 200)
-    assert arguments.config == {"mask_scope": "sample", "target_probability": 0.3}
+    assert arguments.config == {"masking": {"scope": "sample", "target_probability": 0.3}}
 
 
 @pytest.mark.parametrize(
@@ -307,13 +316,13 @@ def test_settings_files_are_understood(example, file, tmp_path):
 def test_the_variant_file_changes_what_it_says_and_no_more(example, tmp_path):
     file = ROOT / "examples" / "configs" / "variants.yaml"
     _, arguments = example.parse(["--config", str(file), "--data", "a/b", "--output", str(tmp_path)])
-    assert (arguments.preset, arguments.config) == ("base", {"mask_scope": "sample"})
+    assert (arguments.preset, arguments.config) == ("base", {"masking": {"scope": "sample"}})
 
 
 def test_every_argument_is_explained():
     assert set(argument_help(PretrainingArguments)) == set(PretrainingArguments.__dataclass_fields__)
     with pytest.raises(ValueError, match="FIELD=VALUE"):
-        parse_assignments(["mask_scope"])
+        parse_assignments(["hidden_size"])
 
 
 @pytest.fixture
@@ -366,16 +375,16 @@ def test_a_window_of_one_patch_and_one_channel_is_named_before_training(
     arguments, windows, started, tiny_config, scope, streamed
 ):
     small = windows(8, seed=4, channels=("OZ",))
-    config = {**tiny_config, "mask_scope": scope, "patch_size": 128}
+    config = {**tiny_config, "masking": {"scope": scope}, "patch_size": 128}
     data = [windows(8), small.to_iterable_dataset() if streamed else small]
     with pytest.raises(
         ValueError, match=r"corpus noise \(the first in recording 4\) \(channels OZ\): .*two patches.*longer windows"
     ):
         pretrain(arguments(config=config), data)
     with pytest.raises(ValueError, match=r"recording 4.*two patches.* Raise crop_patches"):
-        pretrain(arguments(config={**tiny_config, "mask_scope": scope}, crop_patches=1), data)
+        pretrain(arguments(config={**tiny_config, "masking": {"scope": scope}}, crop_patches=1), data)
     assert not started
-    assert pretrain(arguments(config={**tiny_config, "mask_scope": scope}, crop_patches=2), data).step == 2
+    assert pretrain(arguments(config={**tiny_config, "masking": {"scope": scope}}, crop_patches=2), data).step == 2
 
 
 def test_windows_of_another_rate_or_of_unknown_channels_are_named(windows, tiny_config):

@@ -15,7 +15,7 @@ def count(config, batch_size=2):
     config._attn_implementation = "eager"  # torch counts matrix products; it does not know the CPU's fused attention
     model = DareEegForPreTraining(config).train()
     channels, patches = len(config.pretraining_channel_names), config.window_size // config.patch_size
-    masks = draw_masks(config, patches, channels, generator=torch.Generator().manual_seed(0))
+    masks = draw_masks(config.mask_settings, patches, channels, generator=torch.Generator().manual_seed(0))
     kept = int(masks.context_mask.any(-1).sum())
     visible = int(masks.context_mask.sum()) / kept
     shape = StepShape(patches, kept, channels, visible, int(masks.target_mask.sum()))
@@ -51,7 +51,7 @@ def test_operations_agree_with_torchs_counter(config):
 def test_expected_shape_is_the_mean_of_drawn_masks():
     config = DareEegConfig.from_preset("nano")
     generator = torch.Generator().manual_seed(0)
-    draws = [draw_masks(config, 16, 58, generator=generator) for _ in range(600)]
+    draws = [draw_masks(config.mask_settings, 16, 58, generator=generator) for _ in range(600)]
     expected = estimate.step_shape(config)
     assert torch.stack([draw.target_mask.sum().double() for draw in draws]).mean() == pytest.approx(
         expected.targets, rel=0.03
@@ -74,7 +74,7 @@ def test_activations_are_about_what_autograd_keeps():
     config = DareEegConfig.from_preset("nano")
     model = DareEegForPreTraining(config).train()
     weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-    masks = draw_masks(config, 16, 58, generator=torch.Generator().manual_seed(0))
+    masks = draw_masks(config.mask_settings, 16, 58, generator=torch.Generator().manual_seed(0))
     kept = {}
 
     def pack(tensor):

@@ -13,6 +13,7 @@ from transformers import AutoFeatureExtractor, AutoModel, AutoModelForPreTrainin
 
 from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor
 from dare_eeg_hf.hub.cards import write_run_card
+from dare_eeg_hf.mask_settings_dare_eeg import MaskSettings
 from dare_eeg_hf.metrics_log import read_metrics
 from dare_eeg_hf.pretraining.arguments import PretrainingArguments
 from dare_eeg_hf.pretraining.run import pretrain
@@ -118,7 +119,7 @@ def test_a_stated_number_of_threads_repeats_a_run_whatever_torch_would_choose(ar
         {"accumulation_steps": 2, "max_gradient_norm": 0.5},
         {"num_workers": 2},
         {"mixture_weights": [0.7, 0.3], "log_every": 5},
-        {"mask_scope": "sample"},
+        {"scope": "sample"},
         {"crop_patches": 3, "amplitude_spread": 0.2},
     ],
     ids=["plain", "accumulation", "workers", "mixture", "mask per window", "augmentation"],
@@ -129,7 +130,8 @@ def test_resumed_run_equals_the_uninterrupted_one(arguments, windows, tmp_path, 
     per_step = 4 * changes.get("accumulation_steps", 1)
     train = [windows(4 * per_step, seed=1), windows(2 * per_step, seed=2)]
     changes = dict(changes)
-    config = tiny_config | ({"mask_scope": changes.pop("mask_scope")} if "mask_scope" in changes else {})
+    masking = tiny_config["masking"] | ({"scope": changes.pop("scope")} if "scope" in changes else {})
+    config = tiny_config | {"masking": masking}
     common = arguments(**changes, config=config, checkpoint_every=1, keep_last=20)
     run({**common, "output_dir": tmp_path / "whole"}, train, windows(8, seed=3))
     broken = tmp_path / "broken"
@@ -181,7 +183,7 @@ def test_two_processes_take_the_same_steps_as_one_with_twice_the_batch(
     size, would make visible steps of the rounding error of gradients that are nearly zero.
     """
     data = {"train": [windows_folder(32)], "validation": windows_folder(8, seed=1), "dtype": "float64"}
-    config = tiny_config | {"mask_scope": scope}
+    config = tiny_config | {"masking": tiny_config["masking"] | {"scope": scope}}
     steps = {"max_steps": 10, "validate_every": 10, "checkpoint_every": 10}
     common = arguments(**steps, config=config, accumulation_steps=accumulation)
     one = training_process({**common, "batch_size": 8, "output_dir": tmp_path / "one"}, **data)
@@ -248,13 +250,18 @@ def test_regional_compiling_compiles_the_blocks_in_place(tiny_config):
 
 def test_goes_on_from_the_weights_of_an_earlier_run(arguments, windows, tmp_path):
     first = run(arguments(max_steps=3), windows(24))
-    changes = {"train_contrastive_projection": False, "mask_alignment_loss_weight": 0.5}
+    changes = {"mask_alignment_loss_weight": 0.5, "masking": {"scope": "sample"}}
     second = arguments(
-        max_steps=2, output_dir=tmp_path / "second", initial_model=str(first.output_dir), config=changes
+        max_steps=2,
+        output_dir=tmp_path / "second",
+        initial_model=str(first.output_dir),
+        config=changes,
+        train_contrastive_projection=False,
     )
     run({**second, "learning_rate": 1e-12}, windows(24))
     config = DareEegConfig.from_pretrained(tmp_path / "second")
     assert config.mask_alignment_loss_weight == 0.5
+    assert config.mask_settings == MaskSettings(visible_channel_ratio=0.4, scope="sample"), "the rest as it was"
     before, after = (load_file(folder / "model.safetensors") for folder in (first.output_dir, tmp_path / "second"))
     trained = [name for name in before if not name.startswith("dare_eeg.")]  # the momentum encoder moves anyway
     assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in trained)
@@ -264,6 +271,8 @@ def test_goes_on_from_the_weights_of_an_earlier_run(arguments, windows, tmp_path
 
     with pytest.raises(ValueError, match="num_attention_heads cannot be set for weights that are there already"):
         run({**second, "output_dir": tmp_path / "third", "config": {"num_attention_heads": 1}}, windows(24))
+    with pytest.raises(ValueError, match="patch_initializer_range cannot be set for weights that are there already"):
+        run({**second, "output_dir": tmp_path / "third", "patch_initializer_range": 0.5}, windows(24))
 
 
 def test_an_encoder_alone_is_no_place_to_go_on_from(arguments, windows, tmp_path):

@@ -278,8 +278,8 @@ def test_a_checkpoint_that_does_not_tell_a_setting_is_not_said_to_have_another(a
 
 def test_another_model_is_not_taken_for_the_interrupted_one(arguments, windows, tiny_config):
     pretrain(PretrainingArguments(**arguments(max_steps=2)), windows(16))
-    changed = {**tiny_config, "visible_channel_ratio": 0.25}
-    with pytest.raises(PretrainingError, match=r"visible_channel_ratio is 0\.4 there and 0\.25 here"):
+    changed = {**tiny_config, "masking": {"visible_channel_ratio": 0.25}}
+    with pytest.raises(PretrainingError, match=r"masking\.visible_channel_ratio is 0\.4 there and 0\.25 here"):
         pretrain(PretrainingArguments(**arguments(max_steps=4, config=changed, resume=True)), windows(16))
 
 

@@ -31,7 +31,7 @@ def with_masks(model, batch, seed: int = 0) -> dict[str, torch.Tensor]:
     batch_size, channels, samples = batch["input_values"].shape
     patches = samples // model.config.patch_size
     generator = torch.Generator().manual_seed(seed)
-    return {**batch, **vars(draw_masks(model.config, patches, channels, batch_size=batch_size, generator=generator))}
+    return {**batch, **vars(draw_masks(model.config.mask_settings, patches, channels, batch_size=batch_size, generator=generator))}
 
 
 def parameters(model, start: str) -> list[torch.Tensor]:

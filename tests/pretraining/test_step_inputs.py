@@ -88,7 +88,7 @@ def test_only_channels_of_the_pretraining_montage_reach_the_model():
 @pytest.mark.parametrize("scope", ["batch", "sample"])
 @pytest.mark.parametrize("shares", [(12, 12), (6,) * 4, (1,) * 24], ids=["two", "four", "twenty-four"])
 def test_a_windows_mask_does_not_depend_on_how_windows_are_shared(scope, shares):
-    config = DareEegConfig.from_preset("nano", mask_scope=scope)
+    config = DareEegConfig.from_preset("nano", masking={"scope": scope})
     where = {"seed": 1, "purpose": "training", "step": 7}
 
     def masks(count, rank):
