@@ -36,7 +36,7 @@ def test_a_carriage_return_before_every_line_feed_is_taken_out_again(recording, 
     message = refuse(recording)
     assert "every line feed follows a carriage return" in message
     # The command that the message gives is one that works.
-    damaged, _ = re.search(r"dare_eeg_hf\.data\.line_endings (\S+) (\S+)$", message).groups()
+    damaged, _ = re.search(r"dare_eeg_hf\.recordings\.line_endings (\S+) (\S+)$", message).groups()
     restored = recording.with_name(f"restored{recording.suffix}")
     assert main([damaged, str(restored)]) == 0
     assert restored.read_bytes() == original
