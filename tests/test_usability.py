@@ -165,6 +165,16 @@ def test_a_channel_without_signal_is_left_out_of_its_windows_alone(classify, enc
     assert features["channel_mask"][:, c3].tolist() == [not 20 <= onset < 32 for onset in features["onset"]]
 
 
+@pytest.mark.parametrize("channels", [1, 8, 9])
+def test_channels_that_are_silent_for_most_of_the_time_are_no_bad_channels(classify, channels):
+    rng = np.random.default_rng(4)
+    signal = make_signal(rng, 160)
+    damage(signal, 160, "held", 8, 52, rng, channels=slice(channels))
+    predictions = classify(make_raw(signal, 160))
+    counted = [19 - channels if 8 <= window["onset"] < 52 else 19 for window in predictions]
+    assert [window["channels"] for window in predictions] == counted
+
+
 def test_half_a_window_lost_is_a_window_lost_and_a_blink_of_it_is_not(classify):
     rng = np.random.default_rng(5)
     signal = make_signal(rng, 160)

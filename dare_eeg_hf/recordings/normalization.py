@@ -120,7 +120,7 @@ def normalize_raw(
             signal, report.sampling_rate, report, breaks, filtered=not again, notch=report.line_frequency
         )
         lost, heard = at_new_rate(lost, signal.shape[1]), at_new_rate(heard, signal.shape[1])
-        bad = _bad_channels(signal[:, heard], bad_channels, raw.info["bads"], extractor, report)
+        bad = _bad_channels(signal[:, heard], lost[:, heard] > 0, bad_channels, raw.info["bads"], extractor, report)
         signal, lost = _leave_out(bad, signal, lost, report)
         losses = carried_losses(raw, report) if again else describe_losses(lost, extractor.sampling_rate, report)
         signal, lost = _interpolate(signal, lost, list(interpolate), recorded, extractor, report)
@@ -238,17 +238,19 @@ def _describe_amplitude(signal: np.ndarray, unit: str, verify: bool, report: Rec
 
 def _bad_channels(
     signal: np.ndarray,
+    lost: np.ndarray,
     bad_channels: str | Iterable[str],
     marked: list[str],
     extractor: DareEegFeatureExtractor,
     report: RecordingReport,
 ) -> dict[str, str]:
-    """Name the bad channels of a filtered signal (channels, samples) and why they are."""
+    """Name the bad channels of a filtered signal (channels, samples) with these `lost` ones, and why they are."""
     names = report.channels
     known = {report.renamed.get(name, name) for name in marked}
     marked_bad = {name: "marked bad in the file" for name in names if name in known}
     if bad_channels == "detect":
-        return marked_bad | {names[i]: why for i, why in find_bad_channels(signal, extractor.sampling_rate).items()}
+        found = find_bad_channels(signal, extractor.sampling_rate, lost)
+        return marked_bad | {names[i]: why for i, why in found.items()}
     given = bad_channels if isinstance(bad_channels, Mapping) else dict.fromkeys(bad_channels, "named by the user")
     return {name: marked_bad.get(name, why) for name, why in given.items() if name in names}
 

@@ -25,7 +25,7 @@ MIN_CORRELATION = 0.25
 windows; here lower, because sparse montages have distant neighbours and nothing should be thrown away for that."""
 
 
-def find_bad_channels(signal: np.ndarray, rate: float) -> dict[int, str]:
+def find_bad_channels(signal: np.ndarray, rate: float, lost: np.ndarray | None = None) -> dict[int, str]:
     """Find channels that carry no EEG, after band-pass filtering and before re-referencing.
 
     Criteria after PREP (Bigdely-Shamlo et al. 2015), each robust against what it looks for:
@@ -37,20 +37,24 @@ def find_bad_channels(signal: np.ndarray, rate: float) -> dict[int, str]:
 
     Args:
         signal: (channels, samples) in microvolts. `rate`: hertz.
+        lost: Samples without signal, bool of the same shape. A channel is judged by the others; one that hardly ever
+            has signal, by what it has instead.
 
     Returns:
         Index of the channel -> the reason.
     """
+    lost = np.zeros(signal.shape, bool) if lost is None else lost & (lost.mean(axis=1, keepdims=True) <= 0.9)
     # The interquartile range overlooks single artefacts, which belong to windows and not to channels.
     step = max(1, signal.shape[1] // 4_000)
-    quartiles = np.percentile(signal[:, ::step], (25, 75), axis=1)
+    seen = np.where(lost[:, ::step], np.nan, signal[:, ::step])
+    quartiles = np.nanpercentile(seen, (25, 75), axis=1)
     scale = (quartiles[1] - quartiles[0]) / 1.349
     flat = (scale < FLAT_MICROVOLTS) & (signal.std(axis=1) < FLAT_MICROVOLTS)
     bad = dict.fromkeys(np.flatnonzero(flat).tolist(), "flat")
     alive = np.flatnonzero(~flat)
     if len(alive) < 4:
         return bad
-    correlation = _neighbour_correlation(signal[alive], rate)
+    correlation = _neighbour_correlation(signal[alive], rate, lost[alive])
     level = np.log(np.maximum(scale[alive], FLAT_MICROVOLTS))
     middle = float(np.median(level))
     width = max(1.4826 * float(np.median(np.abs(level - middle))), 0.05)
@@ -67,9 +71,9 @@ def find_bad_channels(signal: np.ndarray, rate: float) -> dict[int, str]:
     return bad
 
 
-def _neighbour_correlation(signal: np.ndarray, rate: float) -> np.ndarray:
-    """Largest absolute correlation of each channel with any other, median over up to 40 windows of two seconds:
-    (channels,)."""
+def _neighbour_correlation(signal: np.ndarray, rate: float, lost: np.ndarray) -> np.ndarray:
+    """Largest absolute correlation of each channel with any other, median over up to 40 windows of two seconds in which
+    it has signal: (channels,), 1 where it nowhere has for so long."""
     samples = min(signal.shape[1], int(2 * rate))
     count = signal.shape[1] // samples
     chosen = np.unique(np.linspace(0, count - 1, min(count, 40)).astype(int))
@@ -79,4 +83,8 @@ def _neighbour_correlation(signal: np.ndarray, rate: float) -> np.ndarray:
     correlation = np.abs(windows @ windows.transpose(0, 2, 1))
     index = np.arange(len(signal))
     correlation[:, index, index] = 0
-    return np.median(correlation.max(axis=-1), axis=0)
+    largest = correlation.max(axis=-1)
+    silent = lost[:, : count * samples].reshape(len(signal), count, samples)[:, chosen].any(axis=-1).T
+    largest[silent] = np.nan
+    largest[:, silent.all(axis=0)] = 1.0
+    return np.nanmedian(largest, axis=0)
