@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from dare_eeg_hf.lost_samples_dare_eeg import runs
 from dare_eeg_hf.table_texts import TABLE_SUFFIXES, table_texts
 
 SECRETS = {
@@ -183,10 +184,9 @@ def _utf16_runs(file: io.BufferedIOBase) -> Iterator[tuple[str, str]]:
 def _runs_in(piece: bytes) -> Iterator[tuple[int, str]]:
     for shift in (0, 1):
         units = np.frombuffer(piece, dtype="<u2", offset=shift, count=(len(piece) - shift) // 2)
-        letters = np.flatnonzero(np.diff(_IS_LETTER[units], prepend=False, append=False))
-        for first, stop in letters.reshape(-1, 2):
+        for first, stop in runs(_IS_LETTER[units]):
             if stop - first >= SHORTEST_UTF16:
-                begin, end = shift + 2 * int(first), shift + 2 * int(stop)
+                begin, end = shift + 2 * first, shift + 2 * stop
                 text = piece[begin:end:2].decode("latin-1") if units[first:stop].max() < 256 else None
                 text = text or piece[begin:end].decode("utf-16-le")
                 if 2 * sum(letter.isascii() and letter.isalnum() for letter in text) < len(text):
