@@ -274,7 +274,7 @@ def check_kind(kind: WindowKind, config: DareEegConfig, crop_patches: int | None
     windows = f"{kind.count} windows of the corpus {where}"
     if not kind.samples or kind.samples % 1:
         raise ValueError(
-            f"{windows} are damaged: {kind.signal_bytes} bytes are no whole number of samples for each of "
+            f"{windows} are damaged: {kind.signal_bytes} bytes are not a whole number of samples for each of "
             f"{len(kind.channel_names)} channels. Build the windows again."
         )
     if kind.sampling_rate != config.sampling_rate:

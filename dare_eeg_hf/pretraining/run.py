@@ -228,8 +228,8 @@ def invariance(run: PretrainingRun) -> dict[str, object]:
     batches = [to_device(run, model_inputs(batch, run.network.config)) for _, batch, _ in rows]
     if sum(len(batch["input_values"]) for batch in batches) < 2:
         run.log.say_once(
-            "Mask invariance and collapse are not measured: windows are compared for it, and there is one only. Add "
-            "validation windows, or raise invariance_windows."
+            "Mask invariance and collapse are not measured: windows are compared with each other, and there is only "
+            "one. Add validation windows, or raise invariance_windows."
         )
         return {}
     return measure_invariance(run.network, batches, seed=run.arguments.seed, autocast=run.accelerator.autocast)

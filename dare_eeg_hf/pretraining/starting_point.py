@@ -32,7 +32,7 @@ def starting_config(arguments: PretrainingArguments) -> DareEegConfig:
     """The configuration a run starts with.
 
     Raises:
-        FileNotFoundError: the initial model is no checkpoint.
+        FileNotFoundError: the initial model is not a checkpoint.
         ValueError: settings for weights that exist already ask for more than another objective.
         StrictDataclassError: a setting has no such type or value.
     """

@@ -79,6 +79,18 @@ def test_leaves_a_complete_checkpoint_that_transformers_loads(arguments, windows
     assert {"invariance", "retrieval_accuracy", "effective_rank", "collapsed"} <= validations[-1].keys()
 
 
+def test_the_card_is_the_callers_to_write(arguments, windows):
+    written = []
+
+    def write_card(folder, facts):
+        written.append((folder, facts["arguments"]["max_steps"], (folder / "model.safetensors").is_file()))
+        return []
+
+    result = run(arguments(max_steps=2, license="mit"), windows(24), write_card=write_card)
+    assert written == [(result.output_dir, 2, True)]
+    assert not (result.output_dir / "README.md").exists()
+
+
 def test_learns(arguments, windows):
     steps = {"max_steps": 100, "validate_every": 100, "checkpoint_every": 100}
     result = run(arguments(**steps, batch_size=8, learning_rate=3e-3), windows(64), windows(16, seed=1))

@@ -6,10 +6,22 @@ from types import SimpleNamespace
 import pytest
 import torch
 from accelerate import Accelerator
+from datasets import Dataset
 
 from dare_eeg_hf import DareEegConfig, DareEegForPreTraining
+from dare_eeg_hf.corpora.loading import WindowCollator, training_dataloader
+from dare_eeg_hf.corpora.windows import cut_windows
 from dare_eeg_hf.masking_dare_eeg import draw_masks
+from dare_eeg_hf.optimization import momentum_at, one_cycle_learning_rate, parameter_groups
+from dare_eeg_hf.pretraining.arguments import PretrainingArguments
+from dare_eeg_hf.pretraining.run import pretrain
+from dare_eeg_hf.pretraining.run_setup import seed_step
+from dare_eeg_hf.pretraining.starting_point import starting_model
 from dare_eeg_hf.pretraining.step import take_step, validate
+from dare_eeg_hf.pretraining.step_inputs import model_inputs, step_masks
+from dare_eeg_hf.randomness import derive_seed
+from dare_eeg_hf.recordings.recordings import load_recording
+from dare_eeg_hf.recordings.simulation import simulate_recordings
 
 
 @pytest.fixture
@@ -150,3 +162,39 @@ def test_any_model_that_returns_such_losses_is_trained():
     assert abs(model.weight.item()) < 0.1
     assert abs(model.average.item()) < 0.1
     assert validate(model, batches)["loss"] == pytest.approx(model.weight.item() ** 2, rel=1e-5)
+
+
+def test_the_way_from_an_eeg_file_to_a_loss(tmp_path):
+    """The walk of CONTRIBUTING.md: each function takes what the one before it returns."""
+    file, *_ = simulate_recordings(tmp_path, subjects=1, seconds=20)
+    recording = load_recording(file)
+    table = cut_windows(recording.raw).to_table(subject="S1", recording=file.stem, corpus="mine")
+    loader = training_dataloader(Dataset(table), batch_size=2, collator=WindowCollator(), seed=0)
+    model = DareEegForPreTraining(DareEegConfig(hidden_size=16, num_attention_heads=2, num_hidden_layers=1))
+    optimizer = torch.optim.AdamW(model.parameters())
+    losses = [take_step(model, model_inputs(batch, model.config), optimizer).losses["loss"] for batch in loader]
+    assert len(losses) == 2
+    assert all(0 < loss < 100 for loss in losses)
+
+
+def test_a_run_is_such_steps_and_nothing_else(common_arguments, windows):
+    """Three steps of a run, and the same by hand: equal to the last bit."""
+    arguments = PretrainingArguments(**common_arguments, max_steps=3)
+    torch.manual_seed(5)  # whatever was drawn before
+    trained = pretrain(arguments, windows(12)).output_dir
+    seed_step(arguments.seed, "initialisation")
+    model = starting_model(arguments)
+    config = model.config
+    optimizer = torch.optim.AdamW(parameter_groups(model.named_parameters(), arguments.weight_decay), fused=True)
+    collator = WindowCollator(config.channel_names, config.patch_size)
+    order = derive_seed(arguments.seed, "order") % 2**32
+    loader = training_dataloader(windows(12), batch_size=4, collator=collator, seed=order)
+    for step, rows in enumerate(loader):
+        for group in optimizer.param_groups:
+            group["lr"] = one_cycle_learning_rate(step, 3, arguments.learning_rate)
+        batch = model_inputs(rows, config)
+        masks = step_masks(config, batch, seed=arguments.seed, purpose="training", step=step)
+        momentum = momentum_at(step, 3, config.momentum_start, config.momentum_end)
+        take_step(model, {**batch, **vars(masks)}, optimizer, momentum=momentum)
+    weights = DareEegForPreTraining.from_pretrained(trained).state_dict()
+    assert [name for name, value in model.state_dict().items() if not torch.equal(value, weights[name])] == []
