@@ -24,6 +24,7 @@ import numpy as np
 from dare_eeg_hf.child_process import run_python
 from dare_eeg_hf.corpora.corpus import RecordingFile
 from dare_eeg_hf.evaluation.tasks import TASKS
+from dare_eeg_hf.metrics_log import FILE_NAME, read_metrics
 from dare_eeg_hf.montage import normalize_channel_name
 from dare_eeg_hf.pretraining.report import draw_reconstruction
 from dare_eeg_hf.recordings.recordings import find_recordings, load_recording
@@ -127,8 +128,7 @@ def join_test_recording(fold: Fold) -> Path:
 def draw(fold: Fold, figures: Path) -> None:
     """Draw the loss curves, a masked window and its reconstruction, and where eyes closed differs from open."""
     pretrained = fold.output / "pretrained"
-    records = [json.loads(line) for line in (pretrained / "metrics.jsonl").read_text().splitlines()]
-    plot_loss_curves(records).savefig(figures / "loss_curves.png", dpi=120)
+    plot_loss_curves(read_metrics(pretrained / FILE_NAME)).savefig(figures / "loss_curves.png", dpi=120)
     reconstruction, _, _ = draw_reconstruction(pretrained)
     reconstruction.savefig(figures / "reconstruction.png", dpi=120)
     subject = fold.test_subjects[0]
