@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from dare_eeg_hf.atomic_files import write_text
@@ -21,19 +22,24 @@ class MetricsLog:
         self.file = None if file is None else Path(file)
 
     def write(self, record: dict[str, object]) -> None:
-        """Append a record. Numbers that JSON does not know (NaN, infinity) become null."""
+        """Append a record."""
         if self.file is None:
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with self.file.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(_json_safe(record)) + "\n")
+            stream.write(lines_of([record]))
 
     def forget_after(self, step: int) -> None:
         """Drop the records of later steps: a resumed run is about to write them again."""
         if self.file is None or not self.file.exists():
             return
         kept = [record for record in read_metrics(self.file) if record["step"] <= step]
-        write_text(self.file, "".join(json.dumps(record) + "\n" for record in kept))
+        write_text(self.file, lines_of(kept))
+
+
+def lines_of(records: Iterable[dict[str, object]]) -> str:
+    """The text of a metrics.jsonl. Numbers that JSON does not know (NaN, infinity) become null."""
+    return "".join(json.dumps(_json_safe(record)) + "\n" for record in records)
 
 
 def read_metrics(file: str | os.PathLike) -> list[dict[str, object]]:

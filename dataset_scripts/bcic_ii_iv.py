@@ -1,70 +1,7 @@
-"""BCI Competition II (2003), data set IV: which hand is about to press a key; one person, half a second each.
-
-Layout      sp1s_aa.mat: x_train (50, 28, 316), y_train, x_test (50, 28, 100), y_test; samples, electrodes, trials.
-            28 electrodes, 100 Hz, microvolts; the trials end 130 ms before the key press.
-Labels      left, right (0, 1).
-Windows     0.5 s, the whole trial; too short for a high-pass filter, so only the mean is taken out.
-Splits      none, for there is one subject; the first 316 windows are the published training set, the last 100 its test
-            set, and the column `onset` counts them: training trials lie below 158 s.
-Access      https://www.bbci.de/competition/ii/; free for research, no formal licence.
-Tried on    the real file.
-"""
+"""The data of BCI Competition II, data set IV, as `corpora/declared/bcic_ii_iv.py` declares it."""
 
 from dare_eeg_hf.cli.prepare import main
-from dare_eeg_hf.corpora.corpus import EegCorpus, Segment
-from dare_eeg_hf.corpora.windows import Rejection, events_from_annotations
-from dare_eeg_hf.recordings.recordings import read_raw
-
-ELECTRODES = (
-    "F3 F1 FZ F2 F4 FC5 FC3 FC1 FCZ FC2 FC4 FC6 C5 C3 C1 CZ C2 C4 C6 CP5 CP3 CP1 CPZ CP2 CP4 CP6 O1 O2".split()
-)
-HANDS = {"0": "left", "1": "right"}
-
-
-class BcicTwoFour(EegCorpus):
-    """Left against right before the movement."""
-
-    name = "bcic_ii_iv"
-    title = "BCI Competition II, data set IV"
-    license_note = "For research; results are to cite the competition."
-    citation = (
-        "Blankertz B, Curio G, Mueller K-R. Classifying Single Trial EEG: Towards Brain Computer Interfacing. NIPS "
-        "14, 2002. Blankertz B et al. The BCI Competition 2003. IEEE Trans Biomed Eng 51(6):1044-1051, 2004."
-    )
-    homepage = "https://www.bbci.de/competition/ii/"
-    access = "At https://www.bbci.de/competition/ii/."
-    restricted = True
-    name_pattern = r"(?P<subject>sp1s_aa)\.mat$"
-    electrode_names = ELECTRODES
-    sampling_rate = 100
-    line_frequency = 50
-    label_names = tuple(HANDS.values())
-    window_seconds = 0.5
-    rejection = Rejection(None, None, None)
-    bad_channels = ()
-    interpolate = ()
-    tried_on = "the real file"
-
-    def segments(self, recording):
-        """The published training trials, then the test trials."""
-        onset = 0.0
-        for part in ("train", "test"):
-            sidecar = {
-                "sampling_rate": self.sampling_rate,
-                "unit": self.unit,
-                "channel_names": self.electrode_names,
-                "variable": f"x_{part}",
-                "axes": ["time", "channel", "trial"],
-                "labels": {"variable": f"y_{part}", "texts": HANDS},
-            }
-            raw = read_raw(recording.path, sidecar)
-            yield Segment(raw, onset=onset)
-            onset += raw.n_times / self.sampling_rate
-
-    def events(self, raw, recording):
-        """The trials."""
-        return events_from_annotations(raw, {hand: hand for hand in self.label_names})
-
+from dare_eeg_hf.corpora.declared.bcic_ii_iv import BcicTwoFour
 
 if __name__ == "__main__":
     raise SystemExit(main(BcicTwoFour()))

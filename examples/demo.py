@@ -22,7 +22,9 @@ import mne
 import numpy as np
 
 from dare_eeg_hf.child_process import run_python
-from dare_eeg_hf.evaluation.tasks import EYES, subject_of
+from dare_eeg_hf.corpora.corpus import RecordingFile
+from dare_eeg_hf.evaluation.tasks import TASKS
+from dare_eeg_hf.metrics_log import FILE_NAME, read_metrics
 from dare_eeg_hf.montage import normalize_channel_name
 from dare_eeg_hf.pretraining.report import draw_reconstruction
 from dare_eeg_hf.recordings.recordings import find_recordings, load_recording
@@ -58,10 +60,18 @@ def simulated_fold(output: Path, seed: int) -> Fold:
     return Fold(output, pretraining, labelled, ["P010", "P011", "P012"])
 
 
+def resting_recordings(folder: Path) -> list[RecordingFile]:
+    """The recordings with open and closed eyes that are named as in EEGMMIDB; there may be none."""
+    try:
+        return TASKS["eyes-eegmmidb"].recordings(folder)
+    except FileNotFoundError:
+        return []
+
+
 def folds_of_real_recordings(data: Path, output: Path) -> list[Fold]:
     """Leave out each person who has recordings with eyes open and closed, in pre-training and in fine-tuning."""
     recordings = find_recordings(data)
-    numbers = Counter(subject for path in recordings if (subject := subject_of(path, EYES)))
+    numbers = Counter(recording.subject for recording in resting_recordings(data))
     labelled = [subject for subject, number in numbers.items() if number == 2]
     if len(labelled) < 3:
         raise SystemExit(
@@ -106,7 +116,7 @@ def run_fold(fold: Fold, pretraining_steps: int, seed: int) -> dict[str, float]:
 def join_test_recording(fold: Fold) -> Path:
     """Write one recording of a person never seen: eyes open, then closed."""
     subject = fold.test_subjects[0]
-    paths = sorted(path for path in find_recordings(fold.labelled) if subject_of(path, EYES) == subject)
+    paths = [recording.path for recording in resting_recordings(fold.labelled) if recording.subject == subject]
     raws = [mne.io.read_raw(path, preload=True, verbose="error").crop(0, 60, include_tmax=False) for path in paths]
     joined = mne.concatenate_raws(raws, verbose="error")
     joined.set_annotations(None)
@@ -118,12 +128,11 @@ def join_test_recording(fold: Fold) -> Path:
 def draw(fold: Fold, figures: Path) -> None:
     """Draw the loss curves, a masked window and its reconstruction, and where eyes closed differs from open."""
     pretrained = fold.output / "pretrained"
-    records = [json.loads(line) for line in (pretrained / "metrics.jsonl").read_text().splitlines()]
-    plot_loss_curves(records).savefig(figures / "loss_curves.png", dpi=120)
+    plot_loss_curves(read_metrics(pretrained / FILE_NAME)).savefig(figures / "loss_curves.png", dpi=120)
     reconstruction, _, _ = draw_reconstruction(pretrained)
     reconstruction.savefig(figures / "reconstruction.png", dpi=120)
     subject = fold.test_subjects[0]
-    paths = sorted(path for path in find_recordings(fold.labelled) if subject_of(path, EYES) == subject)
+    paths = [recording.path for recording in resting_recordings(fold.labelled) if recording.subject == subject]
     opened, closed = (alpha_power(path) for path in paths)
     # An electrode that is bad in one of the recordings is left out of it.
     difference = {name: 10 * np.log10(closed[name] / opened[name]) for name in opened if name in closed}

@@ -17,7 +17,10 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from dare_eeg_hf import DareEegConfig
 from dare_eeg_hf.adaptation.finetuning import (
@@ -34,7 +37,7 @@ from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.corpora.people import REMEDY, listed
 from dare_eeg_hf.evaluation.metrics import classification_metrics
 from dare_eeg_hf.evaluation.protocols import Fold, fixed_split
-from dare_eeg_hf.evaluation.tasks import ARITHMETIC, EYES, read_labelled_recordings, read_prepared
+from dare_eeg_hf.evaluation.tasks import TASKS
 
 CROSS_VALIDATE = (
     "One split, not a result: other test subjects give another figure. Cross-validate over subjects, with "
@@ -48,16 +51,23 @@ def read_windows(data: Path, seconds: float, subject_pattern: str | None = None)
     if not data.is_dir():
         raise SystemExit(f"error: there is no folder {data}; --data is a prepared data set or a folder of recordings")
     if any(data.rglob("*.parquet")):
-        windows = read_prepared(data)
-        return windows if subject_pattern is None else windows.with_subject_pattern(subject_pattern)
-    for rule in (EYES, ARITHMETIC):
+        windows = LabelledWindows.from_folder(data)
+    else:
+        windows = read_named_recordings(data, seconds)
+    return windows if subject_pattern is None else windows.with_subject_pattern(subject_pattern)
+
+
+def read_named_recordings(folder: Path, seconds: float) -> LabelledWindows:
+    """Windows of recordings named like those of EEGMMIDB or EEGMAT, without the published parts of those corpora."""
+    for name in ("eyes-eegmmidb", "mental-arithmetic"):
         try:
-            return read_labelled_recordings(data, rule, seconds, subject_pattern)
+            windows = TASKS[name].read(folder, seconds)
         except FileNotFoundError:
             continue
+        return replace(windows, parts=np.full(len(windows), ""))
     raise SystemExit(
-        f"no file in {data} has its label in the name (S001R01.edf, Subject00_1.edf). Prepare other recordings with\n"
-        f"  python dataset_scripts/recordings.py --source {data} --output PREPARED --help"
+        f"no file in {folder} has its label in the name (S001R01.edf, Subject00_1.edf). Prepare others with\n"
+        f"  python dataset_scripts/recordings.py --source {folder} --output PREPARED --help"
     )
 
 

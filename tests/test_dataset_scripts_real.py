@@ -19,8 +19,8 @@ from dare_eeg_hf.corpora.windows import Rejection, decode_signal
 def corpus_of(name):
     """The corpus that a script describes."""
     script = importlib.import_module(f"dataset_scripts.{name}")
-    (kind,) = (kind for kind in vars(script).values() if isinstance(kind, type) and kind.__module__ == script.__name__)
-    assert issubclass(kind, EegCorpus)
+    kinds = [kind for kind in vars(script).values() if isinstance(kind, type) and issubclass(kind, EegCorpus)]
+    (kind,) = (kind for kind in kinds if not any(other in kinds for other in kind.__subclasses__()))
     return kind()
 
 

@@ -14,7 +14,7 @@ from dare_eeg_hf import DareEegForPreTraining
 from dare_eeg_hf.adaptation.finetuning import predict_probabilities
 from dare_eeg_hf.evaluation.corruptions import remove_channels
 from dare_eeg_hf.evaluation.metrics import classification_metrics
-from dare_eeg_hf.evaluation.tasks import EYES, TASKS, read_labelled_recordings
+from dare_eeg_hf.evaluation.tasks import TASKS
 from dare_eeg_hf.recordings.simulation import simulate_recordings
 
 MODEL_CARDS = Path(__file__).resolve().parents[1] / "model_cards"
@@ -59,7 +59,7 @@ def balanced_accuracy(windows):
 def test_the_classifier_tells_eyes_apart_in_simulated_recordings_of_a_cap_it_never_saw(tmp_path):
     montage = "Fp1 Fp2 F7 F3 Fz F4 F8 T3 C3 Cz C4 T4 T5 P3 Pz P4 T6 O1 O2".split()
     simulate_recordings(tmp_path, subjects=4, montage=montage, sampling_rate=200, seed=1)
-    assert balanced_accuracy(read_labelled_recordings(tmp_path, EYES, 4.0)) > 0.75
+    assert balanced_accuracy(TASKS["eyes-eegmmidb"].read(tmp_path)) > 0.75
 
 
 def test_the_classifier_knows_the_electrodes_it_was_trained_with(tmp_path):
@@ -72,7 +72,7 @@ def test_the_classifier_knows_the_electrodes_it_was_trained_with(tmp_path):
 
 
 def test_the_classifier_on_a_person_it_was_not_trained_on_whole_and_with_half_of_the_channels(shared):
-    windows = read_labelled_recordings(shared("data/eegmmidb/S003"), EYES, 4.0)
+    windows = TASKS["eyes-eegmmidb"].read(shared("data/eegmmidb/S003"))
     whole = balanced_accuracy(windows)
     assert whole > 0.85
     halves = [balanced_accuracy(remove_channels(windows, 0.5, np.random.default_rng(seed))) for seed in range(3)]

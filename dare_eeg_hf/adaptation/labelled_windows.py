@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,6 +24,9 @@ from dare_eeg_hf.corpora.people import (
     statement,
     weakest,
 )
+
+if TYPE_CHECKING:
+    from dare_eeg_hf.corpora.corpus import EegCorpus, RecordingFile
 
 PER_WINDOW = ("signals", "labels", "subjects", "sessions", "recordings", "onsets", "parts")
 DESCRIPTION = ("sampling_rate", "unit", "normalized", "subject_source")
@@ -263,6 +267,57 @@ class LabelledWindows:
             parts=None if parts is None else np.asarray(parts)[labelled],
             normalized=True,
         )
+
+    @classmethod
+    def from_folder(cls, folder: Path | str) -> LabelledWindows:
+        """A prepared data set, with the part each row was published in kept in `parts`."""
+        from datasets import concatenate_datasets
+
+        from dare_eeg_hf.corpora.loading import load_windows, split_names
+
+        splits = {name: load_windows(folder, split=name) for name in map(str, split_names(folder))}
+        parts = np.repeat(list(splits), [len(rows) for rows in splits.values()])
+        return cls.from_rows(concatenate_datasets(list(splits.values())), parts=parts)
+
+    @classmethod
+    def from_corpus(
+        cls, corpus: EegCorpus, recordings: Iterable[RecordingFile], *, normalized: bool = True
+    ) -> LabelledWindows:
+        """What a build would write of these recordings, in memory and in float32: labelled windows only.
+
+        Args:
+            corpus: declares how they are read, normalised, cut and labelled.
+            recordings: of the corpus (`corpus.recordings(folder)`).
+            normalized: whether the corpus brings them to the signal contract.
+
+        Raises:
+            ValueError: no window has a label.
+        """
+        found = []
+        names = list(corpus.label_names)
+        for recording in recordings:
+            for windows, _ in corpus.windows(recording):
+                if not windows.labels:
+                    continue
+                of_each = {"subjects": recording.subject, "sessions": recording.session, "recordings": recording.name}
+                of_each["parts"] = corpus.split(recording)
+                found.append(
+                    cls.from_arrays(
+                        windows.signals,
+                        [names.index(label) for label in windows.labels],
+                        channel_names=windows.channel_names,
+                        sampling_rate=windows.sampling_rate,
+                        unit="mV",
+                        label_names=names,
+                        onsets=windows.onsets,
+                        normalized=normalized,
+                        subject_source=recording.subject_source,
+                        **{name: [value] * len(windows) for name, value in of_each.items()},
+                    )
+                )
+        if not found:
+            raise ValueError(f"no window of {corpus.title} has a label")
+        return cls.concatenate(found)
 
     @classmethod
     def concatenate(cls, parts: Sequence[LabelledWindows]) -> LabelledWindows:

@@ -28,16 +28,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from dare_eeg_hf.adaptation.classifier_inputs import can_keep_features
 from dare_eeg_hf.adaptation.classifier_setup import build_classifier
 from dare_eeg_hf.adaptation.encoder_features import attach_features, encoder_fingerprint
 from dare_eeg_hf.adaptation.feature_statistics import attach_statistics
-from dare_eeg_hf.adaptation.finetuning import (
-    MODES,
-    FinetuningArguments,
-    can_keep_features,
-    finetune,
-    predict_probabilities,
-)
+from dare_eeg_hf.adaptation.finetuning import MODES, FinetuningArguments, finetune, predict_probabilities
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import replacing
 from dare_eeg_hf.checkpoints import find_checkpoint

@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from transformers import AutoFeatureExtractor, AutoModelForSequenceClassification, Trainer, TrainingArguments
 
 from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor, DareEegModel
+from dare_eeg_hf.adaptation.classifier_inputs import add_channel_subsets, half_of_channels
 from dare_eeg_hf.adaptation.classifier_setup import build_classifier, prepare_inputs
 from dare_eeg_hf.adaptation.encoder_features import attach_features
 from dare_eeg_hf.adaptation.euclidean_alignment import align_signals, align_windows
@@ -22,10 +23,8 @@ from dare_eeg_hf.adaptation.finetuning import (
     MODES,
     ClassifierWithLoss,
     FinetuningArguments,
-    add_channel_subsets,
     checkpoint_name,
     finetune,
-    half_of_channels,
     predict_probabilities,
 )
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows

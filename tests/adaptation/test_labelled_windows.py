@@ -9,7 +9,6 @@ from datasets import Dataset, concatenate_datasets
 
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.corpora.windows import windows_table
-from dare_eeg_hf.evaluation.tasks import read_prepared
 
 
 def rows(count, channels=("C3", "CZ", "C4"), samples=64, first=0):
@@ -54,7 +53,7 @@ def test_rows_become_windows_on_common_channels_and_unlabelled_ones_are_left_out
 def test_a_prepared_data_set_keeps_the_part_of_each_row(tmp_path):
     for name, first in (("test", 3), ("train", 0)):
         rows(3, first=first).to_parquet(tmp_path / f"{name}-00000-of-00001.parquet")
-    windows = read_prepared(tmp_path)
+    windows = LabelledWindows.from_folder(tmp_path)
     parts = {
         round(float(signal[0, 0])): str(part) for signal, part in zip(windows.signals, windows.parts, strict=True)
     }

@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
 from huggingface_hub import HfApi, ModelCard
 from safetensors.torch import load, save_file
 
+import dare_eeg_hf
 from dare_eeg_hf import DareEegModel
 from dare_eeg_hf.hub import transfer
 from dare_eeg_hf.hub.cards import GENERATED_MARK, write_model_card
@@ -19,22 +21,8 @@ from dare_eeg_hf.hub.publishing import main, publish_dataset, publish_model, pub
 from dare_eeg_hf.hub.transfer import PublishingError
 
 REPO = "org/dare-eeg-tiny"
-REMOTE_CODE = {"argument_names.py", "montage.py"} | {
-    f"{name}_dare_eeg.py"
-    for name in (
-        "caps",
-        "configuration",
-        "coverage",
-        "feature_extraction",
-        "inputs",
-        "masking",
-        "modeling",
-        "pipeline",
-        "remedies",
-        "signal",
-        "usability",
-    )
-}
+PACKAGE = Path(dare_eeg_hf.__file__).parent
+REMOTE_CODE = {"argument_names.py", "montage.py"} | {path.name for path in PACKAGE.glob("*_dare_eeg.py")}
 
 
 @pytest.fixture

@@ -43,7 +43,10 @@ def with_masks(model, batch, seed: int = 0) -> dict[str, torch.Tensor]:
     batch_size, channels, samples = batch["input_values"].shape
     patches = samples // model.config.patch_size
     generator = torch.Generator().manual_seed(seed)
-    return {**batch, **vars(draw_masks(model.config.mask_settings, patches, channels, batch_size=batch_size, generator=generator))}
+    return {
+        **batch,
+        **vars(draw_masks(model.config.mask_settings, patches, channels, batch_size=batch_size, generator=generator)),
+    }
 
 
 def parameters(model, start: str) -> list[torch.Tensor]:
@@ -194,7 +197,7 @@ def test_a_run_is_such_steps_and_nothing_else(common_arguments, windows):
             group["lr"] = one_cycle_learning_rate(step, 3, arguments.learning_rate)
         batch = model_inputs(rows, config)
         masks = step_masks(config, batch, seed=arguments.seed, purpose="training", step=step)
-        momentum = momentum_at(step, 3, config.momentum_start, config.momentum_end)
+        momentum = momentum_at(step, 3, arguments.momentum_start, arguments.momentum_end)
         take_step(model, {**batch, **vars(masks)}, optimizer, momentum=momentum)
     weights = DareEegForPreTraining.from_pretrained(trained).state_dict()
     assert [name for name, value in model.state_dict().items() if not torch.equal(value, weights[name])] == []
