@@ -7,6 +7,8 @@ import pytest
 
 from dare_eeg_hf import visualization
 from dare_eeg_hf.montage import CHANNEL_VOCABULARY
+from dare_eeg_hf.visualization.scalp import scalp_positions
+from dare_eeg_hf.visualization.signals import MAX_POINTS_PER_TRACE
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def test_long_traces_keep_their_spikes_and_read_in_minutes(rng):
     signal[0, 40_000] = 25 * 10
     figure = visualization.plot_traces(signal, ["CZ", "PZ"], 128.0)
     first = figure.axes[0].lines[0].get_ydata()
-    assert len(first) <= visualization.MAX_POINTS_PER_TRACE * 1.1
+    assert len(first) <= MAX_POINTS_PER_TRACE * 1.1
     assert first.max() == pytest.approx(1.5)
     assert figure.axes[0].get_xlabel() == "Time (min)"
 
@@ -78,7 +80,7 @@ def test_scalp_map_is_drawn_from_one_to_all_channels(rng, channels):
 
 
 def test_scalp_positions_are_a_head_seen_from_above():
-    places = dict(zip(CHANNEL_VOCABULARY, visualization._scalp_positions(CHANNEL_VOCABULARY), strict=True))
+    places = dict(zip(CHANNEL_VOCABULARY, scalp_positions(CHANNEL_VOCABULARY), strict=True))
     assert np.hypot(*places["CZ"]) < 0.1
     assert places["FPZ"][1] > 0.6
     assert places["OZ"][1] < -0.6

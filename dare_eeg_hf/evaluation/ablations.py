@@ -30,8 +30,8 @@ from dare_eeg_hf.command_line import layer_settings
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.configuration_dare_eeg import PRESETS
 from dare_eeg_hf.evaluation.benchmark import Cell, evaluate_cell, prepare_tasks, windows_file
-from dare_eeg_hf.evaluation.benchmark_report import mean_text
 from dare_eeg_hf.evaluation.contestants import ENCODER_MODES
+from dare_eeg_hf.evaluation.tables import markdown_table, mean_text
 from dare_eeg_hf.evaluation.tasks import TASKS
 from dare_eeg_hf.pretraining.arguments import PretrainingArguments
 from dare_eeg_hf.pretraining.checkpointing import PretrainingError
@@ -124,7 +124,7 @@ def run_case(case: str, seed: int, data: str, task: str, output: Path, budget: d
     return record
 
 
-def markdown_table(records: Sequence[dict], task: str) -> str:
+def ablation_table(records: Sequence[dict], task: str) -> str:
     """One row per case, mean and standard deviation over seeds."""
     seeds = sorted({record["inputs"]["seed"] for record in records})
     lines = [
@@ -135,23 +135,21 @@ def markdown_table(records: Sequence[dict], task: str) -> str:
         "retrieval compare two masked views of held-out windows, averaged over overlaps; guessing retrieves "
         f"{records[0]['retrieval_chance']:.3f}.",
         "",
-        "| case | probe balanced accuracy | similarity of views | of other windows | retrieval | effective rank |",
-        "|---|---|---|---|---|---|",
     ]
-    columns = (
-        "balanced_accuracy",
-        "similarity",
-        "other_windows_similarity",
-        "retrieval_accuracy",
-        "effective_rank",
-    )
-    for case in CASES:
-        own = [record for record in records if record["inputs"]["case"] == case]
-        if not own:
-            continue
-        cells = [mean_text([record[column] for record in own]) for column in columns]
-        lines.append(f"| {case} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    columns = {
+        "balanced_accuracy": "probe balanced accuracy",
+        "similarity": "similarity of views",
+        "other_windows_similarity": "of other windows",
+        "retrieval_accuracy": "retrieval",
+        "effective_rank": "effective rank",
+    }
+    of_cases = {case: [record for record in records if record["inputs"]["case"] == case] for case in CASES}
+    rows = [
+        [case, *(mean_text([record[column] for record in own]) for column in columns)]
+        for case, own in of_cases.items()
+        if own
+    ]
+    return "\n".join([*lines, *markdown_table(("case", *columns.values()), rows)]) + "\n"
 
 
 def run_ablations(
@@ -188,7 +186,7 @@ def run_ablations(
     runs = [(case, seed) for seed in seeds for case in cases]
     with tqdm(runs, desc="ablations", unit="run") as bar:  # its line ends before a message about a run begins
         records = [run_case(case, seed, data, task, output, budget, mode) for case, seed in bar]
-    table = markdown_table(records, task)
+    table = ablation_table(records, task)
     write_json(output / "ablations.json", records)
     write_text(output / "ablations.md", table)
     return table

@@ -8,17 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from dare_eeg_hf.atomic_files import write_json, write_text
+from dare_eeg_hf.evaluation.tables import NAMES, markdown_table, mean_and_spread, mean_text, number_text
 from dare_eeg_hf.evaluation.tasks import TASKS
 
 METRICS = ("balanced_accuracy", "cohen_kappa", "weighted_f1", "auroc", "auprc")
-NAMES = {
-    "chance": "chance",
-    "band-power": "band power + logistic regression",
-    "band-power-centered": "band power, centered by subject + logistic regression",
-    "riemann": "Riemannian tangent space + logistic regression",
-    "riemann-centered": "Riemannian tangent space, centered by subject + logistic regression",
-    "eegnet": "EEGNet from scratch (own code)",
-}
 
 
 def group_cells(records: Sequence[dict]) -> dict[tuple[str, str, str], list[dict]]:
@@ -28,19 +21,6 @@ def group_cells(records: Sequence[dict]) -> dict[tuple[str, str, str], list[dict
         inputs = record["inputs"]
         groups.setdefault((inputs["task"], inputs["model"], inputs["mode"]), []).append(record)
     return {key: sorted(cells, key=lambda cell: cell["inputs"]["seed"]) for key, cells in groups.items()}
-
-
-def mean_and_spread(values: Sequence[float | None]) -> tuple[float | None, float | None]:
-    """Mean and sample standard deviation over seeds; the latter is None for one seed."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return None, None
-    return float(np.mean(known)), float(np.std(known, ddof=1)) if len(known) > 1 else None
-
-
-def mean_text(values: Sequence[float | None], digits: int = 3) -> str:
-    """Mean and, over several seeds, standard deviation, as tables show them."""
-    return _number(*mean_and_spread(values), digits)
 
 
 def subject_accuracies(cells: Sequence[dict]) -> np.ndarray:
@@ -102,9 +82,9 @@ def differences_table(records: Sequence[dict], against: str) -> list[str]:
         "",
         "Mean over subjects of the difference in balanced accuracy, in points, with its 95% interval over subjects.",
         "",
-        "| task | model | mode | difference | 95% over subjects | subjects better, worse |",
-        "|---|---|---|---|---|---|",
     ]
+    header = ("task", "model", "mode", "difference", "95% over subjects", "subjects better, worse")
+    rows = []
     for (task, model, mode), cells in groups.items():
         if model == against:
             continue
@@ -113,20 +93,42 @@ def differences_table(records: Sequence[dict], against: str) -> list[str]:
             found = paired_difference(cells, groups[task, against, other_mode])
             low, high = found["interval"] or (None, None)
             interval = "-" if low is None else f"{100 * low:+.1f} to {100 * high:+.1f}"
-            lines.append(
-                f"| {TASKS[task].title} | {NAMES.get(model, model)} | {mode or other_mode or '-'} "
-                f"| {100 * found['mean']:+.1f} | {interval} | {found['better']}, {found['worse']} |"
-            )
-    return [*lines, ""]
+            contestant = (NAMES.get(model, model), mode or other_mode or "-")
+            counts = f"{found['better']}, {found['worse']}"
+            rows.append((TASKS[task].title, *contestant, f"{100 * found['mean']:+.1f}", interval, counts))
+    return [*lines, *markdown_table(header, rows), ""]
 
 
-def _number(mean: float | None, spread: float | None = None, digits: int = 4) -> str:
-    if mean is None:
-        return "-"
-    return f"{mean:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread is not None else "")
+RESULT_COLUMNS = (
+    "model",
+    "mode",
+    "balanced accuracy",
+    "95% over subjects",
+    "subjects: mean ± sd, worst",
+    "AUROC",
+    "kappa",
+    "trained parameters",
+    "seeds",
+)
 
 
-def markdown_table(records: Sequence[dict], failures: dict[str, str], against: str | None = None) -> str:
+def _result_cells(model: str, mode: str, row: dict) -> list[str]:
+    """One row of the table of results."""
+    low, high = row["interval"]
+    return [
+        NAMES.get(model, model),
+        mode or "-",
+        number_text(*row["balanced_accuracy"]),
+        f"{low:.3f} to {high:.3f}",
+        f"{number_text(row['subject_mean'], row['subject_spread'])}, {row['subject_worst']:.4f}",
+        number_text(*row["auroc"]),
+        number_text(*row["cohen_kappa"]),
+        f"{row['trainable_parameters']:,}",
+        " ".join(map(str, row["seeds"])),
+    ]
+
+
+def results_table(records: Sequence[dict], failures: dict[str, str], against: str | None = None) -> str:
     """The table of results. Nothing in it depends on the clock or on the number of workers."""
     groups = group_cells(records)
     lines = ["# Benchmark", ""]
@@ -139,19 +141,11 @@ def markdown_table(records: Sequence[dict], failures: dict[str, str], against: s
             f"{', '.join(first['classes'])}; windows of {TASKS[task].window_seconds:g} s; {TASKS[task].protocol}; "
             f"{first['tested_windows']} windows of {first['subjects']} subjects tested.",
             "",
-            "| model | mode | balanced accuracy | 95% over subjects | subjects: mean ± sd, worst | AUROC | kappa "
-            "| trained parameters | seeds |",
-            "|---|---|---|---|---|---|---|---|---|",
+            *markdown_table(
+                RESULT_COLUMNS, [_result_cells(model, mode, row) for (_, model, mode), row in rows.items()]
+            ),
+            "",
         ]
-        for (_, model, mode), row in rows.items():
-            low, high = row["interval"]
-            lines.append(
-                f"| {NAMES.get(model, model)} | {mode or '-'} | {_number(*row['balanced_accuracy'])} "
-                f"| {low:.3f} to {high:.3f} | {_number(row['subject_mean'], row['subject_spread'])}, "
-                f"{row['subject_worst']:.4f} | {_number(*row['auroc'])} | {_number(*row['cohen_kappa'])} "
-                f"| {row['trainable_parameters']:,} | {' '.join(map(str, row['seeds']))} |"
-            )
-        lines.append("")
         if first["one_class_per_subject"]:
             lines += [
                 "Each subject has one class here: what is told over subjects, and of differences between models, is "
@@ -173,12 +167,13 @@ def markdown_table(records: Sequence[dict], failures: dict[str, str], against: s
 
 def costs_table(records: Sequence[dict]) -> str:
     """Seconds and peak memory per cell, mean and spread over seeds; these do differ from run to run."""
-    lines = ["| task | model | mode | seconds per seed (all folds) | peak memory, MB |", "|---|---|---|---|---|"]
+    header = ("task", "model", "mode", "seconds per seed (all folds)", "peak memory, MB")
+    rows = []
     for (task, model, mode), cells in group_cells(records).items():
         seconds = mean_text([cell["costs"]["seconds"] for cell in cells], digits=1)
         memory = mean_text([cell["costs"]["peak_megabytes"] for cell in cells], digits=0)
-        lines.append(f"| {task} | {NAMES.get(model, model)} | {mode or '-'} | {seconds} | {memory} |")
-    return "\n".join(lines) + "\n\nOver several seeds: mean ± standard deviation.\n"
+        rows.append((task, NAMES.get(model, model), mode or "-", seconds, memory))
+    return "\n".join(markdown_table(header, rows)) + "\n\nOver several seeds: mean ± standard deviation.\n"
 
 
 def write_report(records: Sequence[dict], failures: dict[str, str], output: Path, against: str | None = None) -> None:
@@ -186,5 +181,5 @@ def write_report(records: Sequence[dict], failures: dict[str, str], output: Path
     output.mkdir(parents=True, exist_ok=True)
     without_costs = [{k: v for k, v in record.items() if k != "costs"} for record in records]
     write_json(output / "results.json", without_costs)
-    write_text(output / "table.md", markdown_table(records, failures, against))
+    write_text(output / "table.md", results_table(records, failures, against))
     write_text(output / "costs.md", costs_table(records))

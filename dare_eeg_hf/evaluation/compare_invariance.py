@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from tqdm.auto import tqdm
 
 from dare_eeg_hf.atomic_files import write_json, write_text
@@ -25,11 +26,12 @@ from dare_eeg_hf.checkpoints import find_checkpoint
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.corpora.collator import WindowCollator
 from dare_eeg_hf.corpora.loading import load_windows
-from dare_eeg_hf.evaluation.benchmark_report import mean_text
 from dare_eeg_hf.evaluation.contestants import SEED, check_names, short_name
+from dare_eeg_hf.evaluation.tables import markdown_table, mean_text
 from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining
 from dare_eeg_hf.pretraining.invariance import measure_invariance
 from dare_eeg_hf.pretraining.step_inputs import model_inputs
+from dare_eeg_hf.visualization import Curve, Panel, plot_curves
 
 BATCH_SIZE = 32
 CURVES = ("similarity", "other_windows_similarity", "retrieval_accuracy")
@@ -74,7 +76,7 @@ def measure(checkpoint: str, rows: Sequence[dict], seed: int) -> dict:
     return measure_invariance(network, batches, seed=seed)
 
 
-def markdown_table(results: dict[str, list[dict]], windows: int) -> str:
+def invariance_table(results: dict[str, list[dict]], windows: int) -> str:
     """A row per model and overlap, mean and standard deviation over seeds."""
     lines = [
         "# Mask invariance",
@@ -82,36 +84,34 @@ def markdown_table(results: dict[str, list[dict]], windows: int) -> str:
         f"{windows} windows; guessing retrieves {1 / windows:.4f}. Similarities are cosines after the mean over "
         "windows is removed.",
         "",
-        "| model | overlap | similarity of a window's views | of different windows' views | retrieval |",
-        "|---|---|---|---|---|",
     ]
+    header = ("model", "overlap", "similarity of a window's views", "of different windows' views", "retrieval")
+    rows = []
     for model, seeds in results.items():
         for number, point in enumerate(seeds[0]["invariance"]):
             cells = [mean_text([result["invariance"][number][column] for result in seeds]) for column in CURVES]
-            lines.append(f"| {model} | {point['overlap']:.2f} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+            rows.append([model, f"{point['overlap']:.2f}", *cells])
+    return "\n".join([*lines, *markdown_table(header, rows)]) + "\n"
 
 
-def plot_curves(results: dict[str, list[dict]], windows: int):
+def plot_models(results: dict[str, list[dict]], windows: int) -> Figure:
     """A figure: similarity and retrieval over overlap, a line per model."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    similarity, retrieval = figure.subplots(1, 2)
-    for model, seeds in results.items():
+    similarity, retrieval = [], []
+    for color, (model, seeds) in enumerate(results.items()):
         overlap = [point["overlap"] for point in seeds[0]["invariance"]]
-        curves = {
-            column: np.mean([[point[column] for point in result["invariance"]] for result in seeds], axis=0)
+        own, others, found = (
+            np.mean([[point[column] for point in result["invariance"]] for result in seeds], axis=0)
             for column in CURVES
-        }
-        (line,) = similarity.plot(overlap, curves["similarity"], marker="o", label=model)
-        similarity.plot(overlap, curves["other_windows_similarity"], linestyle="--", color=line.get_color())
-        retrieval.plot(overlap, curves["retrieval_accuracy"], marker="o", color=line.get_color(), label=model)
-    retrieval.axhline(1 / windows, color="grey", linestyle=":", linewidth=1)
-    similarity.set(xlabel="overlap of the views", ylabel="cosine (dashed: different windows)")
-    retrieval.set(xlabel="overlap of the views", ylabel=f"retrieval among {windows} (dotted: guessing)")
-    similarity.legend(fontsize="small")
-    return figure
+        )
+        similarity.append(Curve(overlap, own, model, color))
+        similarity.append(Curve(overlap, others, color=color, marker="", style="--"))
+        retrieval.append(Curve(overlap, found, model, color))
+    x_label = "Overlap of the views"
+    panels = [
+        Panel(similarity, x_label=x_label, y_label="Cosine (dashed: different windows)"),
+        Panel(retrieval, x_label=x_label, y_label=f"Retrieval among {windows} (dotted: guessing)", level=1 / windows),
+    ]
+    return plot_curves(panels, size=4.5)
 
 
 def compare(
@@ -127,11 +127,11 @@ def compare(
     with torch.inference_mode():
         for model, seed in tqdm(runs, desc="models", unit="run"):
             results[short_name(model)].append(measure(model.replace(SEED, str(seed)), rows, seed))
-    table = markdown_table(results, windows)
+    table = invariance_table(results, windows)
     output.mkdir(parents=True, exist_ok=True)
     write_json(output / "invariance.json", results)
     write_text(output / "invariance.md", table)
-    plot_curves(results, windows).savefig(output / "invariance.png", dpi=120)
+    plot_models(results, windows).savefig(output / "invariance.png", dpi=120)
     return table
 
 

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from tqdm.auto import tqdm
 
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
@@ -30,7 +31,6 @@ from dare_eeg_hf.evaluation.benchmark import (
     prepare_tasks,
     windows_file,
 )
-from dare_eeg_hf.evaluation.benchmark_report import NAMES, mean_text
 from dare_eeg_hf.evaluation.contestants import (
     BASELINES,
     ENCODER_MODES,
@@ -43,8 +43,10 @@ from dare_eeg_hf.evaluation.contestants import (
 )
 from dare_eeg_hf.evaluation.corruptions import CORRUPTIONS, Corruption
 from dare_eeg_hf.evaluation.metrics import classification_metrics
+from dare_eeg_hf.evaluation.tables import NAMES, markdown_table, mean_text
 from dare_eeg_hf.evaluation.tasks import TASKS
 from dare_eeg_hf.randomness import derive_seed
+from dare_eeg_hf.visualization import Curve, Panel, plot_curves
 
 
 def damaged(
@@ -90,39 +92,34 @@ def robustness_of(
     return record
 
 
-def markdown_table(curves: dict[str, list[dict]], title: str, chance: float) -> str:
+def robustness_table(curves: dict[str, list[dict]], title: str, chance: float) -> str:
     """One table per damage: a row per model, a column per level."""
     lines = [f"# Robustness: {title}", "", f"Balanced accuracy; chance is {chance:.3f}.", ""]
     for name, corruption in CORRUPTIONS.items():
-        lines += [
-            f"| {corruption.title} | " + " | ".join(f"{level:g}" for level in corruption.levels) + " |",
-            "|---" * (len(corruption.levels) + 1) + "|",
-        ]
+        rows = []
         for model, records in curves.items():
             columns = zip(*(record["balanced_accuracy"][name] for record in records), strict=True)
-            cells = [mean_text(values) for values in columns]
-            lines.append(f"| {NAMES.get(model, model)} | " + " | ".join(cells) + " |")
-        lines.append("")
+            rows.append([NAMES.get(model, model), *map(mean_text, columns)])
+        lines += [*markdown_table((corruption.title, *_levels(corruption)), rows), ""]
     return "\n".join(lines)
 
 
-def plot_curves(curves: dict[str, list[dict]], title: str, chance: float):
-    """A figure with one panel per damage, one line per model."""
-    from matplotlib.figure import Figure
+def _levels(corruption: Corruption) -> list[str]:
+    return [f"{level:g}" for level in corruption.levels]
 
-    figure = Figure(figsize=(3.4 * len(CORRUPTIONS), 3.4), layout="constrained")
-    panels = figure.subplots(1, len(CORRUPTIONS), sharey=True)
-    for panel, (name, corruption) in zip(panels, CORRUPTIONS.items(), strict=True):
-        for model, records in curves.items():
-            values = np.array([record["balanced_accuracy"][name] for record in records])
-            panel.plot(range(len(corruption.levels)), values.mean(axis=0), marker="o", label=NAMES.get(model, model))
-        panel.axhline(chance, color="grey", linestyle=":", linewidth=1)
-        panel.set_xticks(range(len(corruption.levels)), [f"{level:g}" for level in corruption.levels])
-        panel.set_xlabel(corruption.title)
-    panels[0].set_ylabel("balanced accuracy")
-    panels[0].legend(fontsize="x-small")
-    figure.suptitle(title)
-    return figure
+
+def plot_models(curves: dict[str, list[dict]], title: str, chance: float) -> Figure:
+    """A figure with one panel per damage, one line per model."""
+    panels = []
+    for name, corruption in CORRUPTIONS.items():
+        means = {
+            NAMES.get(model, model): np.mean([record["balanced_accuracy"][name] for record in records], axis=0)
+            for model, records in curves.items()
+        }
+        lines = [Curve(range(len(values)), values, label) for label, values in means.items()]
+        y_label = "" if panels else "Balanced accuracy"
+        panels.append(Panel(lines, x_label=corruption.title, y_label=y_label, level=chance, ticks=_levels(corruption)))
+    return plot_curves(panels, columns=len(panels), title=title, share_y=True)
 
 
 def run_robustness(
@@ -149,10 +146,10 @@ def run_robustness(
         for model in models
     }
     title, chance = TASKS[task].title, 1 / len(windows.label_names)
-    table = markdown_table(curves, title, chance)
+    table = robustness_table(curves, title, chance)
     write_json(output / "robustness.json", curves)
     write_text(output / "robustness.md", table)
-    plot_curves(curves, title, chance).savefig(output / "robustness.png", dpi=120)
+    plot_models(curves, title, chance).savefig(output / "robustness.png", dpi=120)
     return table
 
 

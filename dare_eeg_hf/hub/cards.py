@@ -5,7 +5,6 @@ later call, after an evaluation or when publishing, adds to them and writes the 
 """
 
 import html
-import io
 import json
 import math
 import os
@@ -27,7 +26,7 @@ from dare_eeg_hf.corpora.people import are_known, statement
 from dare_eeg_hf.file_digest import file_digest
 from dare_eeg_hf.metrics_log import FILE_NAME as METRICS_FILE
 from dare_eeg_hf.metrics_log import read_metrics
-from dare_eeg_hf.visualization import plot_loss_curves
+from dare_eeg_hf.visualization import plot_loss_curves, png_of
 
 FACTS_NAME = "model_card.json"
 CURVE_NAME = "training_curve.png"
@@ -318,9 +317,7 @@ def draw_training_curve(folder: Path) -> bytes | None:
     rows = _read_losses(folder / METRICS_FILE)
     if not rows:
         return None
-    image = io.BytesIO()
-    plot_loss_curves(rows).savefig(image, format="png", dpi=120)
-    return image.getvalue()
+    return png_of(plot_loss_curves(rows))
 
 
 def _template(name: str) -> jinja2.Template:

@@ -9,7 +9,6 @@ maps need windows to look at: by default those the run prepared itself (RUN/wind
 
 import argparse
 import base64
-import io
 import json
 import math
 import sys
@@ -30,7 +29,7 @@ from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining, split_patches
 from dare_eeg_hf.pretraining.checkpointing import CheckpointStore
 from dare_eeg_hf.pretraining.step_inputs import model_inputs
 from dare_eeg_hf.randomness import generator_for
-from dare_eeg_hf.visualization import plot_invariance, plot_loss_curves, plot_reconstruction, plot_scalp_map
+from dare_eeg_hf.visualization import plot_invariance, plot_loss_curves, plot_reconstruction, plot_scalp_map, png_of
 
 SHOWN_LOSS_ROWS = 2000
 SHOWN_CHANNELS = 16
@@ -206,9 +205,7 @@ def _reconstruct(model: DareEegForPreTraining, batch: dict[str, torch.Tensor]) -
 
 def _image(figure: Figure) -> str:
     """A figure as a data URI."""
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=110)
-    return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
+    return "data:image/png;base64," + base64.b64encode(png_of(figure, dpi=110)).decode()
 
 
 def _template() -> jinja2.Template:
