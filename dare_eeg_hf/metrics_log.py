@@ -53,6 +53,12 @@ def read_metrics(file: str | os.PathLike) -> list[dict[str, object]]:
     return records
 
 
+def best_validation(records: Iterable[dict[str, object]]) -> dict[str, object] | None:
+    """The validation record with the lowest loss; None where no validation had a loss."""
+    known = [record for record in records if record.get("split") == "validation" and record.get("loss") is not None]
+    return min(known, key=lambda record: record["loss"], default=None)
+
+
 def _json_safe(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return None

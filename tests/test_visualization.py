@@ -148,3 +148,14 @@ def test_invariance_curve_draws_every_series():
     assert [line.get_label() for line in axes.lines] == ["similarity", "other similarity"]
     np.testing.assert_allclose(axes.lines[0].get_xdata(), [0.2, 0.5, 0.8])
     assert "Overlap" in axes.get_xlabel()
+
+
+@pytest.mark.parametrize(("label", "inside"), [("nano", True), ("a name as long as those of baselines are", False)])
+def test_curves_name_their_lines_where_they_hide_nothing(label, inside):
+    panel = visualization.Panel([visualization.Curve([0, 1], [0.5, 0.7], label)], level=0.5, ticks=["256", "128"])
+    figure = visualization.plot_curves([panel, panel, panel], columns=2, share_y=True)
+    assert len(figure.axes) == 3
+    assert (figure.axes[0].get_legend() is not None) == inside
+    assert len(figure.legends) == (not inside)
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["256", "128"]
+    assert render(figure)

@@ -65,10 +65,10 @@ class EegTask:
         """
         found = [folder for name in self.folders if (folder := Path(data_root) / name).is_dir()]
         if not found:
+            distributed = "" if self.corpus is None else "put the corpus there as its authors distribute it, or "
             raise FileNotFoundError(
-                f"task {self.name} needs one of the folders {', '.join(self.folders)} in {data_root}; "
-                "make it with the corpus's script in dataset_scripts/ "
-                f"(--output {Path(data_root) / self.folders[0]})"
+                f"task {self.name} needs one of the folders {', '.join(self.folders)} in {data_root}; {distributed}"
+                f"make it with the corpus's script in dataset_scripts/ (--output {Path(data_root) / self.folders[0]})"
             )
         return found
 

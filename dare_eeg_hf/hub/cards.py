@@ -25,7 +25,7 @@ from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
 from dare_eeg_hf.corpora.people import are_known, statement
 from dare_eeg_hf.file_digest import file_digest
 from dare_eeg_hf.metrics_log import FILE_NAME as METRICS_FILE
-from dare_eeg_hf.metrics_log import read_metrics
+from dare_eeg_hf.metrics_log import best_validation, read_metrics
 from dare_eeg_hf.visualization import plot_loss_curves, png_of
 
 FACTS_NAME = "model_card.json"
@@ -296,13 +296,10 @@ def _losses(path: Path) -> dict | None:
     """The last training record and the best validation record of metrics.jsonl."""
     rows = _read_losses(path)
     training = [row for row in rows if row.get("split") == "train"]
-    validation = [row for row in rows if row.get("split") == "validation"]
-    if not training and not validation:
+    validation = best_validation(rows)
+    if not training and validation is None:
         return None
-    return {
-        "training": training[-1] if training else None,
-        "validation": min(validation, key=lambda row: row["loss"]) if validation else None,
-    }
+    return {"training": training[-1] if training else None, "validation": validation}
 
 
 def _read_losses(path: Path) -> list[dict]:

@@ -24,7 +24,7 @@ from dare_eeg_hf.atomic_files import write_text
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.corpora.loading import WindowCollator, load_windows, split_names
 from dare_eeg_hf.masking_dare_eeg import draw_masks
-from dare_eeg_hf.metrics_log import FILE_NAME, read_metrics
+from dare_eeg_hf.metrics_log import FILE_NAME, best_validation, read_metrics
 from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining, split_patches
 from dare_eeg_hf.pretraining.checkpointing import CheckpointStore
 from dare_eeg_hf.pretraining.step_inputs import model_inputs
@@ -85,9 +85,7 @@ def _facts(run: Path, training: list[dict], validations: list[dict]) -> dict[str
         facts["steps done"] = training[-1]["step"]
         speeds = [record["windows_per_second"] for record in training if record.get("windows_per_second")]
         facts["windows per second (median)"] = round(float(np.median(speeds)), 1) if speeds else "unknown"
-    losses = [record for record in validations if record.get("loss") is not None]
-    if losses:
-        best = min(losses, key=lambda record: record["loss"])
+    if best := best_validation(validations):
         facts["best validation loss"] = f"{best['loss']:.4f} at step {best['step']}"
     return facts
 

@@ -10,13 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 
 from dare_eeg_hf import DareEegConfig
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
-from dare_eeg_hf.corpora.windows import windows_table
 from dare_eeg_hf.evaluation import benchmark
 from dare_eeg_hf.evaluation.baselines import FREQUENCY_BANDS
 from dare_eeg_hf.evaluation.benchmark import (
@@ -31,8 +28,7 @@ from dare_eeg_hf.evaluation.benchmark import (
 )
 from dare_eeg_hf.evaluation.contestants import resolve_checkpoint, short_name
 from dare_eeg_hf.evaluation.protocols import Fold, LeakageError, check_folds, one_class_subjects
-from dare_eeg_hf.evaluation.tasks import EYES, TASKS
-from dare_eeg_hf.recordings.simulation import simulate_recordings
+from dare_eeg_hf.evaluation.tasks import TASKS
 
 TASK = "eyes-eegmmidb"
 QUICK = {"epochs": 3}
@@ -254,30 +250,6 @@ def test_what_changes_the_input_changes_the_digest_of_a_checkpoint(tiny_checkpoi
     assert digest_of_weights(copy) != digest_of_weights(Path(tiny_checkpoint))
 
 
-def test_guinea_bissau_knows_who_began_with_open_eyes(tmp_path):
-    """Eyes close after three minutes for some people: alpha follows the label, not the time."""
-    folder = tmp_path / "guinea-bissau-epilepsy"
-    folder.mkdir()
-    time = np.arange(280 * 128) / 128
-    names = ["AF3", "F7", "F3", "FC5", "T7", "P7", "O1", "O2", "P8", "T8", "FC6", "F4", "F8", "AF4"]
-    conditions = ["closed-3min-then-open-2min", "open-3min-then-closed-2min"]
-    for number, condition in enumerate(conditions, start=1):
-        closed = (time < 180) == condition.startswith("closed")
-        signals = np.random.default_rng(number).normal(0, 10, (len(names), len(time)))
-        signals[6:8] += 40 * closed * np.sin(2 * np.pi * 10 * time)
-        table = pd.DataFrame(4200 + signals.T, columns=names).assign(COUNTER=0)
-        table.to_csv(folder / f"signal-{number}.csv.gz")
-    rows = {"subject.id": [1, 2], "Group": ["Control", "Epilepsy"], "Eyes.condition": conditions}
-    pd.DataFrame(rows).to_csv(folder / "metadata.csv", index=False)
-    windows = TASKS["eyes-guinea-bissau"].load(tmp_path)
-    alpha = windows.signals[:, windows.channel_names.index("O1")].std(axis=1)
-    for subject in set(windows.subjects):
-        own = windows.subjects == subject
-        closed = windows.labels[own] == windows.label_names.index("eyes closed")
-        assert alpha[own][closed].min() > 2 * alpha[own][~closed].max()
-    assert len(set(windows.subjects)) == 2
-
-
 def test_labels_shuffled_within_subjects_give_chance(finished, tiny_checkpoint):
     """The whole protocol, from windows to score: with labels that mean nothing nothing may be found."""
     output, _, _ = finished
@@ -355,74 +327,3 @@ def test_help_lists_tasks():
         check=True,
     )
     assert all(name in done.stdout for name in TASKS)
-
-
-def test_a_prepared_data_set_gives_the_windows_of_its_files_and_published_test_subjects_stay_out(tmp_path):
-    """A task reads Parquet made by the corpus's script as well as the files it was made from."""
-    names = "Fp1 Fp2 F3 F4 F7 F8 T7 T8 C3 C4 P7 P8 P3 P4 O1 O2 Fz Cz Pz".split()
-    files = simulate_recordings(
-        tmp_path / "simulated", subjects=2, montage=names, sampling_rate=250, seconds=15, line_frequency=50
-    )
-    source = tmp_path / "files" / "eegmat"
-    source.mkdir(parents=True)
-    for path, name in zip(files, ("Subject00_1", "Subject00_2", "Subject32_1", "Subject32_2"), strict=True):
-        shutil.copy(path, source / f"{name}.edf")
-    prepared = tmp_path / "prepared" / "mental_arithmetic"
-    script = Path(__file__).resolve().parents[2] / "dataset_scripts" / "mental_arithmetic.py"
-    command = [sys.executable, script, "--source", source, "--output", prepared, "--num-proc", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert any(prepared.rglob("*.parquet")), done.stderr
-
-    task = TASKS["mental-arithmetic"]
-    from_files, from_rows = task.load(tmp_path / "files"), task.load(tmp_path / "prepared")
-    assert len(from_files) == len(from_rows) == 6
-    assert {subject[-2:] for subject in from_rows.subjects} == {"00"}
-    assert {subject[-2:] for subject in TASKS["mental-arithmetic-published"].load(tmp_path / "files").subjects} == {
-        "00",
-        "32",
-    }
-    order = [from_rows.channel_names.index(name) for name in from_files.channel_names]
-    for label in (0, 1):
-        first = from_files.signals[from_files.labels == label]
-        second = from_rows.signals[from_rows.labels == label][:, order]
-        # The same signal: the script knows the mains frequency, the task finds it, and rows are float16.
-        assert np.corrcoef(first.ravel(), second.ravel())[0, 1] > 0.99
-
-
-@pytest.mark.parametrize("source", ["file", "scheme"])
-def test_a_task_on_new_people_needs_to_know_who_was_recorded(tmp_path, source):
-    (tmp_path / "eegmmidb").mkdir()
-    names = {"subject": "rec01", "recording": "rec01.edf", "corpus": "mine", "subject_source": source}
-    signals, classes = np.zeros((2, 3, 1024), np.float32), EYES
-    table = windows_table(
-        signals, channel_names=["C3", "CZ", "C4"], onsets=[0, 4], labels=classes, label_names=classes, **names
-    )
-    pq.write_table(table, tmp_path / "eegmmidb" / "train.parquet")
-    if source == "scheme":
-        assert len(TASKS["eyes-eegmmidb"].load(tmp_path)) == 2
-    else:
-        with pytest.raises(ValueError, match=r"taken as a person of its own.* needs to know who was recorded"):
-            TASKS["eyes-eegmmidb"].load(tmp_path)
-
-
-def test_across_devices_trains_on_one_and_tests_on_the_other(shared):
-    task = TASKS["eyes-across-devices"]
-    windows = task.load(shared("data"))
-    assert set(windows.channel_names) == set("AF3 AF4 F3 F4 F7 F8 FC5 FC6 O1 O2 P7 P8 T7 T8".split())
-    np.testing.assert_allclose(windows.signals.mean(axis=1), 0, atol=1e-6)
-    folds = task.folds(windows)
-    assert len(folds) == 2
-    emotiv = ~np.char.startswith(windows.subjects, "S")
-    assert not emotiv[folds[0].fit].any()
-    assert emotiv[folds[0].test].all()
-
-
-@pytest.mark.parametrize(
-    ("name", "classes", "folds"), [("fists-feet", [44, 46], 6), ("tapping", [208, 208], 1), ("eyes-eegmmidb", None, 4)]
-)
-def test_tasks_on_real_recordings(name, classes, folds, shared):
-    windows = TASKS[name].load(shared("data"))
-    assert len(TASKS[name].folds(windows)) == folds
-    assert classes is None or np.bincount(windows.labels).tolist() == classes
-    microvolts = windows.signals * {"mV": 1e3, "uV": 1.0}[windows.unit]
-    assert 3 < np.median(microvolts.std(axis=-1)) < 100
