@@ -29,8 +29,10 @@ from .signal_dare_eeg import (
     line_frequency,
     spread,
 )
-from .signal_reports_dare_eeg import SignalReport, amplitude_statistics
+from .signal_reports_dare_eeg import EegWarning, SignalReport, amplitude_statistics
 from .usability_dare_eeg import uninterrupted
+
+__all__ = ["DareEegFeatureExtractor", "EegBatchFeature", "EegWarning", "SignalReport"]
 
 MIN_FILTER_SECONDS = 4.0
 """High-pass and notch need some seconds of signal to act; shorter signals have their mean removed instead."""
