@@ -31,6 +31,7 @@ from dare_eeg_hf.usability_dare_eeg import (
     find_lost_samples,
     is_broken,
     losses_from_annotations,
+    main_reason,
     runs,
     stretches,
     uninterrupted,
@@ -125,7 +126,7 @@ def normalize_raw(
             signal, report.sampling_rate, report, breaks, filtered=not again, notch=report.line_frequency
         )
         lost, heard = _at_new_rate(lost, signal.shape[1]), _at_new_rate(heard, signal.shape[1])
-        bad = _bad_channels(signal[:, heard], lost[:, heard] > 0, bad_channels, raw.info["bads"], extractor, report)
+        bad = _bad_channels(signal[:, heard], lost[:, heard], bad_channels, raw.info["bads"], extractor, report)
         signal, lost = _leave_out(bad, signal, lost, report)
         losses = _carried_losses(raw, report) if again else _describe_losses(lost, extractor.sampling_rate, report)
         signal, lost = _interpolate(signal, lost, list(interpolate), recorded, extractor, report)
@@ -315,12 +316,13 @@ def _bad_channels(
     extractor: DareEegFeatureExtractor,
     report: RecordingReport,
 ) -> dict[str, str]:
-    """Name the bad channels of a filtered signal (channels, samples) with these `lost` ones, and why they are."""
+    """Name the bad channels of a filtered signal (channels, samples) and why they are; `lost` as in `_find_losses`."""
     names = report.channels
     known = {report.renamed.get(name, name) for name in marked}
     marked_bad = {name: "marked bad in the file" for name in names if name in known}
     if bad_channels == "detect":
-        found = find_bad_channels(signal, extractor.sampling_rate, lost)
+        found = {index: main_reason(lost[[index]]) for index in np.flatnonzero(dead_channels(lost)).tolist()}
+        found |= find_bad_channels(signal, extractor.sampling_rate, lost > 0)
         return marked_bad | {names[i]: why for i, why in found.items()}
     given = bad_channels if isinstance(bad_channels, Mapping) else dict.fromkeys(bad_channels, "named by the user")
     return {name: marked_bad.get(name, why) for name, why in given.items() if name in names}

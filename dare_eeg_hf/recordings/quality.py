@@ -72,8 +72,8 @@ def find_bad_channels(signal: np.ndarray, rate: float, lost: np.ndarray | None =
 
 
 def _neighbour_correlation(signal: np.ndarray, rate: float, lost: np.ndarray) -> np.ndarray:
-    """Largest absolute correlation of each channel with any other, median over up to 40 windows of two seconds in which
-    it has signal: (channels,), 1 where it nowhere has for so long."""
+    """Largest absolute correlation of each channel with any other, median over up to 40 windows of two seconds with
+    signal in it: (channels,), 1 where there is none."""
     samples = min(signal.shape[1], int(2 * rate))
     count = signal.shape[1] // samples
     chosen = np.unique(np.linspace(0, count - 1, min(count, 40)).astype(int))
