@@ -35,7 +35,7 @@ def find_checkpoint(name: str | os.PathLike, *, weights: bool = True) -> str:
     if may_be_on_hub(name):
         return name
     raise FileNotFoundError(
-        f"There is no folder {name}, and it is no id on the Hub (owner/name) either{_similar(folder)}."
+        f"There is no folder {name}, and it is no id on the Hub (owner/name) either{_similar(folder) or '.'}"
     )
 
 
@@ -46,7 +46,7 @@ def may_be_on_hub(name: str | os.PathLike) -> bool:
 
 def _check_folder(folder: Path, weights: bool) -> None:
     if not (folder / "config.json").is_file():
-        inside = sorted(path.parent for path in folder.glob("*/config.json"))
+        inside = sorted(path.parent for path in folder.glob("*/config.json") if any(path.parent.glob("*.safetensors")))
         hint = f", such as {inside[-1]}" if inside else ""
         raise FileNotFoundError(f"The folder {folder} has no config.json: give the folder of a checkpoint{hint}.")
     if weights and not any(folder.glob("*.safetensors")):

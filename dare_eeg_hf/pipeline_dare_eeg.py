@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +246,8 @@ class EegPipeline(Pipeline):
 
     def __call__(self, inputs: Any, *, batch_size: int | None = None, **kwargs: Any) -> Any:
         """Process one recording, or several one after the other."""
-        batch_size = batch_size or self._batch_size or self._best_batch_size
+        if batch_size is None:
+            batch_size = self._batch_size or self._best_batch_size
         several = several_recordings(inputs)
         if several is not None:
             answers = (self(each, batch_size=batch_size, **kwargs) for each in several)
@@ -321,8 +323,13 @@ class EegPipeline(Pipeline):
     ) -> Iterator[dict[str, Any]]:
         """Yield batches of the model's inputs with their windows; a batch of unusable windows has no inputs."""
         window = self._window_length(window_seconds)
-        if not 0 <= overlap < 1:
-            raise ValueError(f"overlap must be at least 0 and below 1, got {overlap}.")
+        if not isinstance(overlap, Real) or not 0 <= overlap < 1:
+            raise ValueError(f"overlap must be at least 0 and below 1, got {overlap!r}.")
+        if not isinstance(windows_per_batch, Integral) or windows_per_batch < 1:
+            raise ValueError(f"batch_size must be a whole number of windows, got {windows_per_batch!r}.")
+        for name, value in {"drop_partial": drop_partial, "filter": filter}.items():
+            if value not in (True, False, None):
+                raise ValueError(f"{name} must be True or False, got {value!r}.")
         stride = max(1, round(window * (1 - overlap)))
         recordings = open_recordings(inputs, self.feature_extractor, filter=filter, **description)
         shortest = None if drop_partial else math.ceil(window / self._patches_in(window))
@@ -612,7 +619,8 @@ def _warn_of_losses(windows: Sequence[Window]) -> None:
         where = f"at {last.onset:g} s" if last.trial is None else f"of trial {last.trial}"
         more = f" (and {len(padded) - 1} more)" if len(padded) > 1 else ""
         warnings.warn(
-            f"The window {where}{more} has only {last.duration:g} s of signal; drop_partial=True leaves it out.",
+            f"The window {where}{more} has only {last.duration:g} s of signal; drop_partial=True (--drop-partial) "
+            "leaves it out.",
             EegWarning,
             stacklevel=2,
         )
@@ -814,6 +822,8 @@ def _open_epochs(epochs: Any, feature_extractor: Any, filter: bool | None, optio
     names = [name for name in epochs.ch_names if types[name] == "eeg" and name not in epochs.info["bads"]]
     if not names:
         raise ValueError(f"The epochs have no EEG channel; their channels are {', '.join(epochs.ch_names) or 'none'}.")
+    if not len(epochs):
+        raise InputError("There is no epoch: none was made, or all were dropped (epochs.drop_log says why).")
     description = {"channel_names": names, "sampling_rate": float(epochs.info["sfreq"]), "unit": options.unit or "V"}
     description |= {"filter": filter, "rename": options.rename, "montage": options.montage}
     onsets = _onsets_of_epochs(epochs)
@@ -828,11 +838,12 @@ def _onsets_of_epochs(epochs: Any) -> list[float | None]:
     """Seconds from the sample that events count from to the first sample of each epoch.
 
     Events count samples of the recording, whose rate MNE keeps when epochs are decimated or resampled. Where they are
-    mere numbers (0, 1, 2, ...: what MNE gives arrays without events), nobody knows when the epochs were.
+    mere numbers (0, 1, 2, ...: what MNE gives arrays without events, of which some may have been chosen), nobody knows
+    when the epochs were.
     """
     rate = float(np.ravel(getattr(epochs, "_raw_sfreq", None) or epochs.info["sfreq"])[0])
     samples = epochs.events[:, 0]
-    if len(samples) > 1 and np.array_equal(samples, np.arange(len(samples))):
+    if len(samples) and samples[-1] > 0 and np.array_equal(samples, epochs.selection):
         warnings.warn(
             "The epochs' events only number them, so that their onsets are not known.", EegWarning, stacklevel=2
         )

@@ -119,8 +119,15 @@ def load_pipeline(path: str | os.PathLike, task: str | None = None, **options: A
         raise ValueError(f"{path} holds a model of type {config.get('model_type')!r}, not a DARE-EEG one.")
     if find_checkpoint is not None:
         find_checkpoint(path)
+    trained = config.get("architectures") or ["ForSequenceClassification"]
+    classifier = any(name.endswith("ForSequenceClassification") for name in trained)
+    if task == "eeg-classification" and not classifier:  # before Transformers lists the weights that are missing
+        raise ValueError(
+            f"{path} is a {trained[0]} checkpoint without a trained classifier; fine-tune it first, or ask it for "
+            "features (`dare-eeg embed`, or the pipeline 'eeg-feature-extraction')."
+        )
     if task is None:
-        classifier = any(name.endswith("ForSequenceClassification") for name in config.get("architectures") or [])
+        classifier = classifier and bool(config.get("architectures"))
         task = "eeg-classification" if classifier else "eeg-feature-extraction"
     try:
         from dare_eeg_hf import EegClassificationPipeline, EegFeatureExtractionPipeline
