@@ -40,7 +40,7 @@ def find_checkpoint(name: str | os.PathLike, *, weights: bool = True) -> str:
     if may_be_on_hub(name):
         return name
     raise FileNotFoundError(
-        f"There is no folder {name}, and it is no id on the Hub (owner/name) either{_similar(folder)}."
+        f"There is no folder {name}, and it is no id on the Hub (owner/name) either{_similar(folder) or '.'}"
     )
 
 
@@ -51,7 +51,7 @@ def may_be_on_hub(name: str | os.PathLike) -> bool:
 
 def _check_folder(folder: Path, weights: bool) -> None:
     if not (folder / "config.json").is_file():
-        inside = sorted(path.parent for path in folder.glob("*/config.json"))
+        inside = sorted(path.parent for path in folder.glob("*/config.json") if any(path.parent.glob("*.safetensors")))
         hint = f", such as {inside[-1]}" if inside else ""
         raise FileNotFoundError(f"The folder {folder} has no config.json: give the folder of a checkpoint{hint}.")
     if weights and not any(folder.glob("*.safetensors")):
@@ -88,8 +88,14 @@ def load_pipeline(name: str | os.PathLike, task: str | None = None, **options: A
     if config.get("model_type") != "dare_eeg":
         raise ValueError(f"{path} holds a model of type {config.get('model_type')!r}, not a DARE-EEG one.")
     find_checkpoint(path)
+    trained = config.get("architectures") or []
+    classifies = any(head.endswith("ForSequenceClassification") for head in trained)
+    if task == "eeg-classification" and trained and not classifies:  # before Transformers lists what is missing
+        raise ValueError(
+            f"{path} is a {trained[0]} checkpoint without a trained classifier; fine-tune it first, or ask it for "
+            "features (`dare-eeg embed`, or the pipeline 'eeg-feature-extraction')."
+        )
     if task is None:
-        classifies = any(head.endswith("ForSequenceClassification") for head in config.get("architectures") or [])
         task = "eeg-classification" if classifies else "eeg-feature-extraction"
     classes = {
         "eeg-classification": EegClassificationPipeline,

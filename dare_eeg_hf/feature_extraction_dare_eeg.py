@@ -324,7 +324,11 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
         for start, stop in pieces:
             # A piece may come back a sample longer or shorter than its place on the time axis of the whole recording.
             first, last = round(start * ratio), round(stop * ratio)
-            piece = self.filter_and_resample(signal[:, start:stop], rate, report, filtered=filtered, notch=notch)
+            piece = signal[:, start:stop]
+            if last - first >= self.patch_size:
+                piece = self.filter_and_resample(piece, rate, report, filtered=filtered, notch=notch)
+            elif last > first:  # no window lies in so short a piece, and nothing is to be said of it
+                piece = filter_and_resample(piece - piece.mean(axis=1, keepdims=True), rate, self.sampling_rate)
             piece = piece[:, : last - first]
             whole[:, first : first + piece.shape[1]] = piece
             if 0 < piece.shape[1] < last - first:

@@ -30,7 +30,7 @@ class ReadingOptions:
 
     Args:
         unit: Unit that the numbers really are in, where a file says volts and is wrong; of arrays, their unit.
-        rename: Recorded name -> electrode.
+        rename: Recorded name -> electrode; None where it is none.
         montage: Cap of numbered channels, one of MNE's standard montages; see `caps_dare_eeg`.
         line_frequency: Mains frequency to take out: 50, 60, "auto" or None; "contract" does as the model's contract.
         reader_options: For MNE's reader of the format, such as `{"data_format": "int32"}`.
@@ -41,7 +41,7 @@ class ReadingOptions:
     """
 
     unit: str | None = None
-    rename: Mapping[str, str] | None = None
+    rename: Mapping[str, str | None] | None = None
     montage: str | None = None
     line_frequency: float | str | None = "contract"
     reader_options: Mapping[str, Any] | None = None
@@ -52,7 +52,8 @@ class ReadingOptions:
             canonical_unit(self.unit)
         if self.rename is not None and not (
             isinstance(self.rename, Mapping)
-            and all(isinstance(name, str) for pair in self.rename.items() for name in pair)
+            and all(isinstance(name, str) for name in self.rename)
+            and all(isinstance(electrode, str | None) for electrode in self.rename.values())
         ):
             raise InputError(
                 f"rename must map recorded names to electrodes, such as {{'E36': 'C3'}}; got {self.rename!r}"
@@ -138,7 +139,7 @@ def as_array(signal: Any) -> np.ndarray:
     if is_table(signal):
         return _numbers(signal.to_numpy(), "the table").T
     if isinstance(signal, torch.Tensor):
-        signal = signal.detach().cpu()
+        signal = signal.detach().cpu().to_dense()
         signal = (signal.float() if signal.dtype == torch.bfloat16 else signal).numpy()
     if isinstance(signal, np.ma.MaskedArray):
         signal = signal.astype(float).filled(np.nan)
@@ -150,6 +151,8 @@ def as_array(signal: Any) -> np.ndarray:
 
 
 def _numbers(array: np.ndarray, subject: str) -> np.ndarray:
+    if array.size == 0 and array.dtype.kind in "fiu":
+        raise InputError(f"{subject} is empty: shape {array.shape}")
     if array.dtype.kind not in "fiu":
         raise InputError(f"{subject} must hold real numbers, got {array.dtype}")
     return array

@@ -34,6 +34,9 @@ HUM_FACTOR = 100.0
 HUM_REMAINDER = 0.5
 """Microvolts. Amplifier noise beside hum reaches this much; the quietest scalp EEG has more."""
 
+DRIFT_DEGREE = 5
+"""Of the polynomial that stands for the drift in a block of `BLOCK_SECONDS`."""
+
 MAINS_FOOT = 42.0
 """Hertz. Below it and above drifts hum leaves nothing, even where its strength changes within a block."""
 
@@ -238,16 +241,20 @@ def _judge_blocks(blocks: np.ndarray, rate: float) -> np.ndarray:
     last_bit = noisy & ((gaps > 0).sum(axis=1) < CONVERTER_CODES)
     step = np.min(np.where(gaps > 0, gaps, COARSEST_STEP), axis=1)
     flat = np.maximum(FLAT_MICROVOLTS, CONVERTER_NOISE * np.minimum(step, COARSEST_STEP))
-    blocks = blocks - blocks.mean(axis=1, keepdims=True)
-    overall = blocks.std(axis=1)
-    time = np.linspace(-1, 1, blocks.shape[1])
-    slope = blocks @ time / (time @ time)
-    around_line = np.sqrt(np.maximum(overall**2 - slope**2 * (time @ time) / len(time), 0.0))
-    remainder, above = _around_mains(blocks, rate)
-    hum = (remainder < flat) | ((remainder < HUM_REMAINDER) & (overall > HUM_FACTOR * remainder))
-    quiet = (around_line < FLAT_MICROVOLTS) | (np.maximum(remainder, above) < FLAT_MICROVOLTS)
-    last_bit |= (around_line < flat) | (np.maximum(remainder, above) < flat)
-    return np.select([railed, quiet, last_bit, hum], [_RAIL, _QUIET, _LAST_BIT, _HUM])
+    around = _around_drift(blocks)
+    last_bit |= around < flat
+    remainder, mains = _around_mains(blocks, rate)
+    hum = (mains > flat) & ((remainder < flat) | ((remainder < HUM_REMAINDER) & (mains > HUM_FACTOR * remainder)))
+    return np.select([railed, around < FLAT_MICROVOLTS, last_bit, hum], [_RAIL, _QUIET, _LAST_BIT, _HUM])
+
+
+def _around_drift(blocks: np.ndarray) -> np.ndarray:
+    """Standard deviation of blocks (B, samples) around the polynomial that fits each best: (B,).
+
+    Its degree follows an amplifier that settles or drifts by hundreds of microvolts a second, but no wave of 1 Hz.
+    """
+    basis = np.linalg.qr(np.polynomial.chebyshev.chebvander(np.linspace(-1, 1, blocks.shape[1]), DRIFT_DEGREE))[0]
+    return (blocks - blocks @ basis @ basis.T).std(axis=1)
 
 
 def _at_rails(blocks: np.ndarray) -> np.ndarray:
@@ -259,7 +266,7 @@ def _at_rails(blocks: np.ndarray) -> np.ndarray:
 
 
 def _around_mains(blocks: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
-    """Root mean squares of blocks (B, samples) between drifts and mains, and from there on: (B,) each.
+    """Root mean squares of blocks (B, samples) between drifts and mains, and from mains on: (B,) each.
 
     The first is infinite where the blocks are too short to tell. A Blackman-Harris window keeps mains 92 dB out of all
     frequencies further than four bins away from it, and drifts within the first four; mains that swells and fades
@@ -268,9 +275,10 @@ def _around_mains(blocks: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarr
     samples = blocks.shape[1]
     first, last = 5, min(math.floor(MAINS_FOOT * samples / rate), samples // 2)
     if last <= first:
-        return np.full(len(blocks), np.inf), np.full(len(blocks), np.inf)
+        return np.full(len(blocks), np.inf), np.zeros(len(blocks))
     phase = 2 * np.pi * np.arange(samples) / samples
     window = 0.35875 - 0.48829 * np.cos(phase) + 0.14128 * np.cos(2 * phase) - 0.01168 * np.cos(3 * phase)
+    blocks = blocks - blocks.mean(axis=1, keepdims=True)
     power = 2 * np.abs(np.fft.rfft(blocks * window, axis=1)) ** 2 / (samples * (window @ window))
     return np.sqrt(power[:, first : last + 1].sum(axis=1)), np.sqrt(power[:, last + 1 :].sum(axis=1))
 

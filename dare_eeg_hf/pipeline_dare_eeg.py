@@ -13,6 +13,7 @@ Reading files needs MNE; with the package dare_eeg_hf installed they also get it
 import math
 import warnings
 from collections.abc import Iterator
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,8 @@ class EegPipeline(Pipeline):
 
     def __call__(self, inputs: Any, *, batch_size: int | None = None, **kwargs: Any) -> Any:
         """Process one recording, or several one after the other."""
-        batch_size = batch_size or self._batch_size or self._best_batch_size
+        if batch_size is None:
+            batch_size = self._batch_size or self._best_batch_size
         several = several_recordings(inputs)
         if several is not None:
             answers = (self(each, batch_size=batch_size, **kwargs) for each in several)
@@ -145,8 +147,13 @@ class EegPipeline(Pipeline):
     ) -> Iterator[dict[str, Any]]:
         """Yield batches of the model's inputs with their windows; a batch of unusable windows has no inputs."""
         window = self._window_length(window_seconds)
-        if not 0 <= overlap < 1:
-            raise ValueError(f"overlap must be at least 0 and below 1, got {overlap}.")
+        if not isinstance(overlap, Real) or not 0 <= overlap < 1:
+            raise ValueError(f"overlap must be at least 0 and below 1, got {overlap!r}.")
+        if not isinstance(windows_per_batch, Integral) or windows_per_batch < 1:
+            raise ValueError(f"batch_size must be a whole number of windows, got {windows_per_batch!r}.")
+        for name, value in {"drop_partial": drop_partial, "filter": filter}.items():
+            if value not in (True, False, None):
+                raise ValueError(f"{name} must be True or False, got {value!r}.")
         stride = max(1, round(window * (1 - overlap)))
         sources = open_sources(inputs, self.feature_extractor, filter=filter, **description)
         shortest = None if drop_partial else math.ceil(window / self._patches_in(window))

@@ -238,6 +238,8 @@ def _open_epochs(epochs: Any, feature_extractor: Any, filter: bool | None, optio
     names = [name for name in epochs.ch_names if types[name] == "eeg" and name not in epochs.info["bads"]]
     if not names:
         raise ValueError(f"The epochs have no EEG channel; their channels are {', '.join(epochs.ch_names) or 'none'}.")
+    if not len(epochs):
+        raise InputError("There is no epoch: none was made, or all were dropped (epochs.drop_log says why).")
     description = {"channel_names": names, "sampling_rate": float(epochs.info["sfreq"]), "unit": options.unit or "V"}
     description |= {"filter": filter, "rename": options.rename, "montage": options.montage}
     onsets = _onsets_of_epochs(epochs)
@@ -252,11 +254,12 @@ def _onsets_of_epochs(epochs: Any) -> list[float | None]:
     """Seconds from the sample that events count from to the first sample of each epoch.
 
     Events count samples of the recording, whose rate MNE keeps when epochs are decimated or resampled. Where they are
-    mere numbers (0, 1, 2, ...: what MNE gives arrays without events), nobody knows when the epochs were.
+    mere numbers (0, 1, 2, ...: what MNE gives arrays without events, of which some may have been chosen), nobody knows
+    when the epochs were.
     """
     rate = float(np.ravel(getattr(epochs, "_raw_sfreq", None) or epochs.info["sfreq"])[0])
     samples = epochs.events[:, 0]
-    if len(samples) > 1 and np.array_equal(samples, np.arange(len(samples))):
+    if len(samples) and samples[-1] > 0 and np.array_equal(samples, epochs.selection):
         warnings.warn(
             "The epochs' events only number them, so that their onsets are not known.", EegWarning, stacklevel=2
         )

@@ -276,7 +276,8 @@ def warn_of_losses(windows: Sequence[Window]) -> None:
         where = f"at {last.onset:g} s" if last.trial is None else f"of trial {last.trial}"
         more = f" (and {len(padded) - 1} more)" if len(padded) > 1 else ""
         warnings.warn(
-            f"The window {where}{more} has only {last.duration:g} s of signal; drop_partial=True leaves it out.",
+            f"The window {where}{more} has only {last.duration:g} s of signal; drop_partial=True (--drop-partial) "
+            "leaves it out.",
             EegWarning,
             stacklevel=2,
         )

@@ -39,11 +39,20 @@ MISTAKES = {
     "a single word": ("dare-eeg-nano", "no id on the Hub (owner/name)"),
     "nothing": ("", "no config.json"),
     "a folder of runs": ("runs", "give the folder of a checkpoint, such as runs/nano"),
+    "a folder of cards, of which some have weights": (str(ROOT / "model_cards"), "model_cards/dare-eeg-nano-eyes."),
     "an empty folder": ("empty", "has no config.json"),
     "a file": ("notes.txt", "notes.txt is a file"),
     "weights": ("runs/nano/model.safetensors", "give the folder of the checkpoint, runs/nano"),
     "a card without weights": (str(WITHOUT_WEIGHTS), "holds no weights"),
 }
+
+
+def test_labels_of_a_model_that_gives_none_are_one_sentence_before_it_is_loaded(eyes_recordings, tmp_path, capsys):
+    encoder = str(ROOT / "model_cards" / "dare-eeg-nano")
+    assert main(["predict", encoder, str(eyes_recordings[0]), "--output", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "without a trained classifier; fine-tune it first, or ask it for features (`dare-eeg embed`" in said
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -106,6 +106,7 @@ BAD_SIGNALS = {
     "text": (lambda x: x.astype(str), "real numbers"),
     "objects": (lambda x: x.astype(object), "real numbers"),
     "rows of different lengths": (lambda x: [x[0].tolist(), x[1].tolist()[:-1]], "different lengths"),
+    "no samples": (lambda x: x[:, :0], "is empty"),
     "one dimension": (lambda x: x[0], "must be"),
     "four dimensions": (lambda x: x[None, None], "must be"),
     "masked samples": (lambda x: np.ma.masked_greater(x, x.max() / 2), "NaN"),
@@ -204,6 +205,8 @@ def test_every_remedy_of_a_recording_is_an_argument_for_paths_raws_epochs_and_ar
     np.testing.assert_allclose(closed(classify(wrong.get_data(), **array, **known)), expected, atol=0.1)
     epochs = mne.make_fixed_length_epochs(wrong, 4.0, preload=True, verbose="ERROR")
     assert len(classify(epochs, **known)) == len(expected)
+    without = classify(wrong, unit="uV", rename=known["rename"] | {"E1": None})
+    assert {window["channels"] for window in without} == {len(wrong.ch_names) - 1}
     with pytest.raises(ValueError, match="Which cap was it"):
         classify(wrong, unit="uV")
     with pytest.raises(ValueError, match="pass unit='uV'"):
@@ -240,6 +243,11 @@ def test_a_table_of_numbers_is_read_with_a_sidecar_and_a_reader_with_its_options
         ({"montage": "biosmi"}, "no montage 'biosmi'"),
         ({"reader_options": "preload"}, "must be a dictionary"),
         ({"montagne": "biosemi64"}, "does not know"),
+        ({"overlap": "0.5"}, "overlap must be at least 0"),
+        ({"batch_size": 0}, "batch_size must be"),
+        ({"batch_size": "4"}, "batch_size must be"),
+        ({"drop_partial": "no"}, "drop_partial must be True or False"),
+        ({"filter": "no"}, "filter must be True or False"),
     ],
 )
 def test_what_cannot_be_known_is_refused(classify, eyes_recordings, known, message):

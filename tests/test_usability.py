@@ -388,6 +388,11 @@ def test_onsets_of_epochs_that_are_merely_numbered_are_not_known(classify):
     epochs = mne.EpochsArray(signal.reshape(19, 3, 1024).transpose(1, 0, 2), info, verbose="ERROR")
     with pytest.warns(EegWarning, match="onsets are not known"):
         assert [window["onset"] for window in classify(epochs)] == [None, None, None]
+    for chosen in (epochs[1:], epochs[[2]]):
+        with pytest.warns(EegWarning, match="onsets are not known"):
+            assert {window["onset"] for window in classify(chosen)} == {None}
+    with pytest.raises(ValueError, match="There is no epoch"):
+        classify(epochs[[]])
 
 
 def test_partial_windows_are_marked_everywhere_and_can_be_left_out(classify, encode, tmp_path):

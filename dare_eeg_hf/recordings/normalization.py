@@ -12,7 +12,7 @@ import numpy as np
 from dare_eeg_hf import signal_dare_eeg
 from dare_eeg_hf.caps_dare_eeg import ask_for_electrodes, names_given, numbered_channels, which_cap
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
-from dare_eeg_hf.lost_samples_dare_eeg import common_loss
+from dare_eeg_hf.lost_samples_dare_eeg import common_loss, dead_channels, main_reason
 from dare_eeg_hf.montage import list_by_reason, match_channels
 from dare_eeg_hf.recordings.errors import RecordingError
 from dare_eeg_hf.recordings.formats import detect_format, main_file
@@ -120,7 +120,7 @@ def normalize_raw(
             signal, report.sampling_rate, report, breaks, filtered=not again, notch=report.line_frequency
         )
         lost, heard = at_new_rate(lost, signal.shape[1]), at_new_rate(heard, signal.shape[1])
-        bad = _bad_channels(signal[:, heard], lost[:, heard] > 0, bad_channels, raw.info["bads"], extractor, report)
+        bad = _bad_channels(signal[:, heard], lost[:, heard], bad_channels, raw.info["bads"], extractor, report)
         signal, lost = _leave_out(bad, signal, lost, report)
         losses = carried_losses(raw, report) if again else describe_losses(lost, extractor.sampling_rate, report)
         signal, lost = _interpolate(signal, lost, list(interpolate), recorded, extractor, report)
@@ -244,12 +244,13 @@ def _bad_channels(
     extractor: DareEegFeatureExtractor,
     report: RecordingReport,
 ) -> dict[str, str]:
-    """Name the bad channels of a filtered signal (channels, samples) with these `lost` ones, and why they are."""
+    """Name the bad channels of a filtered signal (channels, samples) and why they are; `lost` holds reasons."""
     names = report.channels
     known = {report.renamed.get(name, name) for name in marked}
     marked_bad = {name: "marked bad in the file" for name in names if name in known}
     if bad_channels == "detect":
-        found = find_bad_channels(signal, extractor.sampling_rate, lost)
+        found = {index: main_reason(lost[[index]]) for index in np.flatnonzero(dead_channels(lost)).tolist()}
+        found |= find_bad_channels(signal, extractor.sampling_rate, lost > 0)
         return marked_bad | {names[i]: why for i, why in found.items()}
     given = bad_channels if isinstance(bad_channels, Mapping) else dict.fromkeys(bad_channels, "named by the user")
     return {name: marked_bad.get(name, why) for name, why in given.items() if name in names}

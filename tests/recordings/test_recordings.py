@@ -322,6 +322,15 @@ def test_filters_do_not_run_across_a_break():
 # ---- channels ------------------------------------------------------------------------------------------------
 
 
+def test_nothing_is_said_of_a_piece_too_short_for_any_window():
+    signal = make_eeg()
+    raw = make_raw(signal)
+    raw.annotations.append(raw.times[-3], 0, "EDGE boundary")
+    report = normalize_raw(raw).report
+    assert report.pieces == 2
+    assert not report.warnings
+
+
 def test_other_signals_are_told_apart(tmp_path):
     names = ["EEG Fp1-Ref", "EEG T3-Ref", "EEG C3-Ref", "EEG O1-Ref", "EEG A2-A1", "ECG ECG", "EOG1", "Fp1-F7", "DC01"]
     _, report = load_recording(write_edf(tmp_path / "clinical.edf", make_eeg(names), names))
