@@ -1,6 +1,6 @@
-"""Names that nothing has are errors that suggest the nearest one: of fields, keyword arguments and settings.
+"""Unknown names of fields, keyword arguments and settings are errors that suggest the nearest known one.
 
-A misspelt name that is accepted changes nothing, and what was computed passes for what was asked for.
+A misspelt name that is silently accepted has no effect, and the result passes for what was asked for.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ ARGUMENTS_OF_TEXT_MODELS = ("input_ids", "attention_mask", "inputs_embeds", "lab
 
 
 class UnknownNameError(TypeError, ValueError):
-    """A name that nothing has: of a keyword argument, hence a TypeError, or in a file or command, a ValueError."""
+    """An unknown name: a TypeError for keyword arguments, a ValueError for names in a file or command."""
 
 
 def refuse_unknown_names(given: Iterable[str], known: Iterable[str], owner: str) -> None:
-    """Make names that `owner` does not know an error that suggests the nearest one.
+    """Raise an error for names that `owner` does not know, and suggest the nearest one.
 
     Raises:
         UnknownNameError: Such as "DareEegConfig does not know hiden_size (did you mean hidden_size?)."
@@ -33,10 +33,10 @@ def refuse_unknown_names(given: Iterable[str], known: Iterable[str], owner: str)
 
 
 def refuse_misspelt_names(given: Iterable[str], known: Iterable[str], owner: str) -> None:
-    """Refuse names that nearly are one of the `known`; others may be meant for somebody else.
+    """Refuse names that are nearly one of the `known` ones; others may be meant for someone else.
 
     Raises:
-        UnknownNameError: As of `refuse_unknown_names`.
+        UnknownNameError: As for `refuse_unknown_names`.
     """
     known = set(known)
     near = [name for name in given if get_close_matches(name, known, n=1, cutoff=0.85)]
@@ -44,13 +44,13 @@ def refuse_misspelt_names(given: Iterable[str], known: Iterable[str], owner: str
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """The name, followed by the nearest of the `known` ones if there is one that is near."""
+    """The name, followed by the nearest `known` one if there is a close one."""
     nearest = get_close_matches(name, sorted(known), n=1)
     return f"{name} (did you mean {nearest[0]}?)" if nearest else name
 
 
 def refuse_unknown_arguments(forward: Callable) -> Callable:
-    """Let a model's `forward` refuse keywords it does not know, and overlook those left to their default by None.
+    """Let a model's `forward` refuse keywords it does not know, and ignore those that are None.
 
     Raises:
         UnknownNameError: With the nearest argument, such as "did you mean channel_mask?".
@@ -70,8 +70,8 @@ def refuse_unknown_arguments(forward: Callable) -> Callable:
             elif name in ("input_ids", "inputs_embeds", "attention_mask"):
                 raise UnknownNameError(
                     f"{name} is an argument of text models: give windows as input_values=... and padding as "
-                    "channel_mask=... and patch_mask=..., by name (PEFT's wrappers take a first argument without a "
-                    "name for input_ids)."
+                    "channel_mask=... and patch_mask=..., by name (PEFT's wrappers take an unnamed first argument for "
+                    "input_ids)."
                 )
             else:
                 refuse_unknown_names([name], own + ARGUMENTS_OF_TRANSFORMERS, f"{type(self).__name__}.forward")

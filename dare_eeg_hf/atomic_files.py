@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written under a temporary name beside their place, then moved into it."""
+"""Files that are either complete or absent: written under a temporary name in the same folder, then renamed."""
 
 import json
 import os
@@ -17,7 +17,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     When the block fails, the temporary file is removed and `path` stays as it was. The folder must exist.
     """
-    # By chance rather than by process number: machines that share a folder may have processes of the same number.
+    # Random rather than the process number: machines that share a folder may have processes of the same number.
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{path.suffix}")
     try:
         yield temporary

@@ -1,4 +1,4 @@
-"""Caps that number their sockets: what electrode a number stands for, and how to ask where nobody said.
+"""Caps with numbered sockets: which electrode a number stands for, and how to ask when the cap is unknown.
 
 A number says nothing about a place on the head: E36 of one net is C3, and of another net something else. So a numbered
 recording is never guessed at; the user names the cap, as one of MNE's montages, and every socket is then taken for the
@@ -20,7 +20,7 @@ MAX_DEGREES = 15.0
 system are about 18 degrees apart."""
 
 MIDLINE_DEGREES = 4.0
-"""What is this near to the midline counts as on it; an electrode is only sought among the sockets of its own side."""
+"""Sockets this close to the midline count as on it; an electrode is matched with sockets on its own side only."""
 
 _TEN_TEN = "colin27_1005"
 """Where the electrodes of the vocabulary are; "standard_1005" before MNE 1.13."""
@@ -40,7 +40,7 @@ def numbered_channels(names: Sequence[str]) -> list[str]:
     numbers: dict[str, set[int]] = {}
     for scheme, number in places.values():
         numbers.setdefault(scheme, set()).add(number)
-    # P1 to P8 are electrodes: letters count where they, or others beside them, say that this is a grid.
+    # P1 to P8 are electrodes: letters count only where they, or other letters, show that this is a grid.
     grid = uses_grid_names(names)
     counted = {scheme for scheme, found in numbers.items() if set(range(1, FEWEST_NUMBERED + 1)) <= found}
     schemes = {scheme for scheme in numbers if (grid if len(scheme) == 1 else scheme in counted)}
@@ -64,8 +64,8 @@ def known_caps() -> dict[str, tuple[str, ...]]:
 
 
 def candidate_caps(numbered: Sequence[str]) -> list[str]:
-    """Return MNE's montages that these numbered channels could belong to: those of as many sockets (or one more, the
-    reference) with just these names, or else those of as many sockets whose own names do not speak against it."""
+    """Return MNE's montages that these numbered channels could belong to: those with as many sockets (or one more,
+    the reference) and just these names, or else those with as many sockets whose own names do not contradict it."""
     sites = {parse_channel_name(name).site for name in numbered}
     own_names = [
         name
@@ -88,11 +88,11 @@ def _letters(sockets: Iterable[str]) -> set[str]:
 
 
 def which_cap(numbered: Sequence[str]) -> str:
-    """Return the question which cap was used, and which of MNE's montages could be it."""
+    """Return the question of which cap was used, with the MNE montages that fit."""
     candidates = candidate_caps(numbered)
     known = f"it could be {', '.join(candidates)}" if candidates else "none has as many sockets"
     return (
-        f"{len(numbered)} channels are numbered ({numbered[0]} to {numbered[-1]}), and a number does not tell the "
+        f"{len(numbered)} channels are numbered ({numbered[0]} to {numbered[-1]}), and a number does not give the "
         f"place on the head. Which cap was it? Of MNE's montages {known}"
     )
 
@@ -109,9 +109,9 @@ def ask_for_electrodes(names: Sequence[str], fault: str) -> InputError:
 def names_given(
     names: Sequence[str], vocabulary: Sequence[str], rename: Mapping[str, str] | None, montage: str | None
 ) -> dict[str, str | None]:
-    """Return what a user said of the recorded names, by a cap's name and name by name: recorded name -> electrode.
+    """Return the electrodes that the user gave, by the name of a cap and one by one: recorded name -> electrode.
 
-    `rename` goes before the cap: an electrode that it gives away is no longer the cap's. None stands for no electrode.
+    `rename` takes precedence over the cap, which does not use its electrodes again. None stands for no electrode.
 
     Raises:
         InputError: The cap does not fit; see `electrodes_of_cap`.
@@ -134,7 +134,7 @@ def electrodes_of_cap(
     Args:
         montage: One of MNE's standard montages, such as "biosemi64" or "GSN-HydroCel-64_1.0".
         names: Recorded names: the cap's own, or numbers in the order of its sockets, as many as it has.
-        vocabulary: Electrodes that can be stood for.
+        vocabulary: Electrodes to choose from.
 
     Raises:
         InputError: There is no such montage, or it does not fit the recorded channels.

@@ -1,4 +1,4 @@
-"""Which checkpoint a name means, said at once where it means none; its pipeline, and what stands for its weights."""
+"""Which checkpoint a name means (an error at once if none), its pipeline, and an identifier of its weights."""
 
 import difflib
 import json
@@ -18,10 +18,10 @@ _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
 def find_checkpoint(name: str | os.PathLike, *, weights: bool = True) -> str:
-    """Return the name of a checkpoint, after looking whether it can be one; nothing is asked of the Hub.
+    """Return the name of a checkpoint after checking that it can be one, without asking the Hub.
 
     A name stands for a folder where there is one. Otherwise it is an id on the Hub if it has the form `owner/name`
-    and `owner` is not a folder here: whoever writes `runs/nano` with a folder `runs` has mistyped a path.
+    and `owner` is not a folder here: anyone who writes `runs/nano` next to a folder `runs` has mistyped a path.
 
     Args:
         name: A folder, or an id on the Hub.
@@ -40,12 +40,12 @@ def find_checkpoint(name: str | os.PathLike, *, weights: bool = True) -> str:
     if may_be_on_hub(name):
         return name
     raise FileNotFoundError(
-        f"There is no folder {name}, and it is no id on the Hub (owner/name) either{_similar(folder) or '.'}"
+        f"There is no folder {name}, and it is not an id on the Hub (owner/name) either{_similar(folder) or '.'}"
     )
 
 
 def may_be_on_hub(name: str | os.PathLike) -> bool:
-    """Whether a name that is no folder can stand for a repository on the Hub: `owner/name`, with no folder `owner`."""
+    """Whether a name that is not a folder can be a repository on the Hub: `owner/name`, with no folder `owner`."""
     return bool(_HUB_ID.fullmatch(str(name))) and not Path(str(name).partition("/")[0]).is_dir()
 
 
@@ -79,7 +79,7 @@ def load_pipeline(name: str | os.PathLike, task: str | None = None, **options: A
         options: Passed to `transformers.pipeline`, such as `device` or `revision`.
 
     Raises:
-        ValueError: If it is no DARE-EEG model.
+        ValueError: If it is not a DARE-EEG model.
         OSError: If there is nothing to load under this name.
     """
     path = find_checkpoint(name, weights=False)
@@ -105,10 +105,10 @@ def load_pipeline(name: str | os.PathLike, task: str | None = None, **options: A
 
 
 def digest_of_weights(checkpoint: Path, revision: str | None = None) -> str:
-    """What stands for a checkpoint's weights, configuration and signal contract: it changes when one of them does.
+    """An identifier of a checkpoint's weights, configuration and signal contract: it changes when one of them does.
 
-    Of a local folder a digest of these files; of a Hub id the commit that a revision (by default its newest) is at, or
-    without a connection the one in the cache, which is what loading then takes.
+    For a local folder, a digest of these files; for a Hub id, the commit of a revision (by default the newest), or
+    without a connection the one in the cache, which is what would then be loaded.
     """
     if not checkpoint.is_dir():
         repository = checkpoint.as_posix()

@@ -1,4 +1,4 @@
-"""Python programs run one after another: shown before they start, and given the time to save when they are stopped."""
+"""Python programs run one after another: shown before they start, and given time to save when they are stopped."""
 
 import shlex
 import signal
@@ -10,7 +10,7 @@ from types import FrameType
 def run_python(*command: object) -> None:
     """Run a Python program and wait for it, showing the command.
 
-    A program that trains saves when it is stopped. Ctrl-C at a terminal reaches it directly and SIGTERM is handed on;
+    A program that trains saves when it is stopped. Ctrl-C at a terminal reaches it directly and SIGTERM is passed on;
     either way it is waited for, and nothing is run after it.
 
     Args:
@@ -36,7 +36,7 @@ def run_python(*command: object) -> None:
         for number, handler in previous.items():
             signal.signal(number, handler)
     if received:
-        print(f"Stopped by {signal.Signals(received[0]).name}; the same command goes on.", file=sys.stderr)
+        print(f"Stopped by {signal.Signals(received[0]).name}; run the same command to resume.", file=sys.stderr)
         raise SystemExit(128 + received[0])
     if status:
-        raise SystemExit(f"{words[0]} failed, as it says above.")
+        raise SystemExit(f"{words[0]} failed; see its message above.")

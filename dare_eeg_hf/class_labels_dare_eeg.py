@@ -1,4 +1,4 @@
-"""Names of classes: each class has one of its own, since a table by label would lose all but one that share it."""
+"""Class labels must be unique: a table by label would lose all but one of the classes that share it."""
 
 from __future__ import annotations
 

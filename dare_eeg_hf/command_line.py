@@ -16,7 +16,7 @@ from dare_eeg_hf.argument_names import refuse_unknown_names, suggest
 
 
 class SettingsLoader(yaml.SafeLoader):
-    """YAML in which 1e-3 is a number; without a decimal point PyYAML takes it for a word."""
+    """YAML in which 1e-3 is a number; without a decimal point PyYAML takes it for a string."""
 
 
 SettingsLoader.add_implicit_resolver(
@@ -25,7 +25,7 @@ SettingsLoader.add_implicit_resolver(
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keeps the description's line breaks and shows defaults that say something."""
+    """Keeps the description's line breaks and shows informative defaults."""
 
     def _get_help_string(self, action: argparse.Action) -> str:
         if action.default in (None, argparse.SUPPRESS, False) or action.default == []:
@@ -34,7 +34,7 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescript
 
 
 def refuse_unknown_fields(kind: type) -> type:
-    """Let a dataclass suggest the nearest field where it is given a name that it does not have.
+    """Make a dataclass suggest the nearest field when it is given an unknown name.
 
     Raises:
         UnknownNameError: by the class, such as "FinetuningArguments does not know epoch (did you mean epochs?)."
@@ -96,7 +96,7 @@ def read_yaml(file: str | Path | None, known: set[str]) -> dict[str, Any]:
     unknown = sorted(settings.keys() - known)
     if unknown:
         listed = ", ".join(suggest(name, known) for name in unknown)
-        raise ValueError(f"{file}: unknown setting(s) {listed}. Known are: {', '.join(sorted(known))}.")
+        raise ValueError(f"{file}: unknown setting(s) {listed}. Known settings: {', '.join(sorted(known))}.")
     return settings
 
 
@@ -104,8 +104,8 @@ def fit_to_fields(kind: type, settings: dict[str, Any]) -> dict[str, Any]:
     """Settings of a YAML file as the fields of a dataclass want them.
 
     Args:
-        kind: a dataclass; fields that are neither numbers, words nor switches are left as they are.
-        settings: by field name; `no` for a word is the word, `none` for a number that may be left out is None.
+        kind: a dataclass; fields that are not numbers, strings or switches are left as they are.
+        settings: by field name; `no` stays a string in a string field, `none` is None for an optional number.
 
     Raises:
         ValueError: a value is of another type than its field.
@@ -117,7 +117,7 @@ def fit_to_fields(kind: type, settings: dict[str, Any]) -> dict[str, Any]:
 def _fit(name: str, value: Any, hint: Any) -> Any:
     of = _plain_type(hint)
     optional = type(None) in typing.get_args(hint)
-    if of is str and value is False:  # YAML reads the word `no` as false
+    if of is str and value is False:  # YAML reads an unquoted `no` as false
         return "no"
     if of in (int, float) and optional and str(value).lower() == "none":
         return None
@@ -125,7 +125,7 @@ def _fit(name: str, value: Any, hint: Any) -> Any:
     if accepted is None or (value is None and optional):
         return value
     if not isinstance(value, accepted) or (isinstance(value, bool) and of is not bool):
-        kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+        kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
         raise ValueError(f"{name} must be {kinds[of]}, not {value!r}")
     return value
 
@@ -133,13 +133,13 @@ def _fit(name: str, value: Any, hint: Any) -> Any:
 def layer_settings(
     defaults: dict[str, Any], file: str | Path | None, options: argparse.Namespace, known: set[str]
 ) -> dict[str, Any]:
-    """Defaults, over them the settings of a YAML file, over these the flags of the defaults' names that were given."""
+    """Defaults, overridden by the settings of a YAML file, overridden by the given flags of the same names."""
     given = {name: getattr(options, name) for name in defaults if getattr(options, name) is not None}
     return {**defaults, **read_yaml(file, known), **given}
 
 
 def parse_assignments(assignments: list[str]) -> dict[str, Any]:
-    """`["masking.scope=sample", "hidden_size=32"]` as a dictionary, values read as YAML; a dot leads into a field."""
+    """`["masking.scope=sample", "hidden_size=32"]` as a dictionary, values read as YAML; a dot enters a field."""
     parsed: dict[str, Any] = {}
     for assignment in assignments:
         name, separator, value = assignment.partition("=")
@@ -152,7 +152,7 @@ def parse_assignments(assignments: list[str]) -> dict[str, Any]:
 
 
 def merge_settings(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Settings of two sources, `above` before `below`; where both hold a dictionary, entry by entry."""
+    """Settings of two sources; `above` takes precedence over `below`, in dictionaries entry by entry."""
     merged = {**below, **above}
     for name in below.keys() & above.keys():
         if isinstance(below[name], dict) and isinstance(above[name], dict):

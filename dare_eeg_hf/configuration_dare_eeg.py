@@ -66,14 +66,14 @@ class DareEegConfig(PreTrainedConfig):
         num_summary_tokens (`int`, *optional*, defaults to 4):
             Number S of learned tokens that summarise the channels of one time patch.
         num_hidden_layers (`int`, *optional*, defaults to 8):
-            Blocks of the encoder (and of the momentum encoder).
+            Blocks of the encoder (and of the momentum encoder, also called target encoder).
         predictor_num_hidden_layers (`int`, *optional*, defaults to 8):
             Blocks of the predictor.
         reconstructor_num_hidden_layers (`int`, *optional*, defaults to 8):
             Blocks of the reconstructor.
         num_attention_heads (`int`, *optional*, defaults to 4):
-            Attention heads of every block. It changes no tensor's shape, so weights load under any value that divides
-            `hidden_size`, and only one value gives the right output.
+            Attention heads of every block. It changes the shape of no tensor, so weights load with any value that
+            divides `hidden_size`, but only one value gives the right output.
         mlp_ratio (`float`, *optional*, defaults to 4.0):
             Width of the MLPs as a multiple of `hidden_size`.
         hidden_act (`str`, *optional*, defaults to `"gelu"`):
@@ -135,7 +135,7 @@ class DareEegConfig(PreTrainedConfig):
         normalize_probe_features (`bool`, *optional*, defaults to `False`):
             Standardise each of the encoder's features before the probe, with the mean and deviation given to
             `DareEegForSequenceClassification.fit_feature_standardization`. The paper's probe does not; without it,
-            features that vary little beside their mean are learned very slowly.
+            features that vary little compared with their mean are learned very slowly.
         probe_dropout (`float`, *optional*, defaults to 0.5):
             Dropout on the encoder's features.
 
@@ -196,7 +196,7 @@ class DareEegConfig(PreTrainedConfig):
     id2label: dict[int, str] | dict[str, str] | None = validated_field(require_distinct_labels, default=None)
 
     def __post_init__(self, **kwargs):
-        public = [name for name in kwargs if not name.startswith("_")]  # the others are bookkeeping of Transformers
+        public = [name for name in kwargs if not name.startswith("_")]  # the others are Transformers' own
         self.refuse_names_without_field(public)
         refuse_unknown_names(self.masking or {}, [field.name for field in fields(MaskSettings)], "masking")
         self.masking = asdict(MaskSettings()) | (self.masking or {})
@@ -248,7 +248,7 @@ class DareEegConfig(PreTrainedConfig):
 
     @classmethod
     def refuse_names_without_field(cls, given: Iterable[str]) -> None:
-        """Refuse names that the constructor does not take; where a field went is said.
+        """Refuse names that the constructor does not take, and say where a removed field went.
 
         Raises:
             UnknownNameError: With the nearest field, or with what replaces one that was removed.
@@ -261,12 +261,12 @@ class DareEegConfig(PreTrainedConfig):
     def from_dict(cls, config_dict: dict[str, Any], **kwargs) -> DareEegConfig:
         """Build a configuration from a dictionary, such as a file holds, and overrides, which are validated together.
 
-        A file may come from another version: fields that were removed since are read as `removed_fields_dare_eeg`
-        tells, names that this version does not know are kept, with a warning, and labels that several classes share
-        are told apart by the number of the class. Overrides of `masking` change the file's, one by one.
+        A file may come from another version: fields removed since then are read as `removed_fields_dare_eeg`
+        describes, names that this version does not know are kept, with a warning, and labels that several classes
+        share get the number of the class. Overrides of `masking` change the file's, one by one.
 
         Raises:
-            UnknownNameError: If an override is a field's name misspelt, or was removed.
+            UnknownNameError: If an override is a misspelt or removed field.
             ValueError: If the file asks for what this version cannot compute.
         """
         names = cls.known_names()
@@ -327,7 +327,7 @@ class DareEegConfig(PreTrainedConfig):
         if head_size % 4:
             raise ValueError(
                 f"The head size, hidden_size / num_attention_heads = {head_size}, must be a multiple of 4: rotary "
-                "position embedding turns half of it, in pairs."
+                "position embedding rotates half of it, in pairs."
             )
         if self.window_size % self.patch_size:
             raise ValueError(
@@ -362,11 +362,11 @@ class DareEegConfig(PreTrainedConfig):
             raise ValueError(f"spectral_kernel_size must be odd, got {self.spectral_kernel_size}.")
         if (self.use_spatial_projection or self.use_spectral_projection) and not self.electrode_names:
             raise ValueError(
-                "electrode_names is needed by the spatial and by the spectral projection: the names of the data "
+                "The spatial and the spectral projection need electrode_names: the names of the data "
                 "set's electrodes, in the order of the input rows."
             )
         if self.use_spatial_projection and not self.projected_channel_names:
-            raise ValueError("projected_channel_names is needed by the spatial projection: names of the vocabulary.")
+            raise ValueError("The spatial projection needs projected_channel_names: names from the vocabulary.")
         if self.electrode_names is not None and not self.use_spatial_projection and self.channel_names is not None:
             _require_known(
                 self.electrode_names,
@@ -383,7 +383,7 @@ _TEN_TWENTY = tuple("FP1 FP2 F7 F3 FZ F4 F8 T7 C3 CZ C4 T8 P7 P3 PZ P4 P8 O1 O2"
 def _require_known(names, vocabulary, field: str, hint: str = "") -> None:
     unknown = [name for name in names or () if name not in vocabulary]
     if unknown:
-        raise ValueError(f"{field} holds {', '.join(unknown)}, not in the channel vocabulary.{hint}")
+        raise ValueError(f"{field} holds {', '.join(unknown)}, which the channel vocabulary lacks.{hint}")
 
 
 def _require_distinct(names, field: str) -> None:

@@ -1,4 +1,4 @@
-"""How many of the electrodes that a model was trained with a recording has, and whether that is enough to answer."""
+"""How many of a model's training electrodes a recording has, and whether they are enough for an answer."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -8,10 +8,10 @@ from .remedies_dare_eeg import InputError, Remedy
 
 FEW_SHARE = 0.25
 """Below this share of the electrodes a model was trained with, its answers come with a warning. Classifiers trained on
-random halves of their electrodes keep their accuracy with half of them; nothing is known of a quarter."""
+random halves of their electrodes keep their accuracy with half of them; a quarter was not tested."""
 
 FEWEST_ELECTRODES = 3
-"""With fewer, a classifier trained with `MANY_ELECTRODES` or more is not asked: one or two channels hold no pattern
+"""With fewer, a classifier trained with `MANY_ELECTRODES` or more is not run: one or two channels hold no pattern
 over the scalp, whatever the classifier would say."""
 
 MANY_ELECTRODES = 8
@@ -19,7 +19,7 @@ MANY_ELECTRODES = 8
 
 @dataclass
 class AnswerReport:
-    """What one should know about the answers to a recording.
+    """What to know about the answers for a recording.
 
     Attributes:
         electrodes: One sentence: how many of the trained electrodes are there.
@@ -34,7 +34,7 @@ class AnswerReport:
 
 
 class Predictions(list):
-    """A classifier's answers, one dictionary a window.
+    """A classifier's answers, one dictionary per window.
 
     Attributes:
         report: an `AnswerReport`.
@@ -54,12 +54,12 @@ class Features(dict):
 
 
 class ElectrodeCoverage:
-    """Counts the electrodes of a recording that a model was trained with, while its windows go by.
+    """Counts which of a model's training electrodes a recording has, as its windows are read.
 
     Args:
         config: The model's configuration. A classifier knows its electrodes by `electrode_names`, which fine-tuning
             saves; where it does not, and for an encoder, the montage of pre-training stands in.
-        classifies: Whether the classifier is asked, and not its encoder.
+        classifies: Whether the classifier is run, rather than its encoder alone.
     """
 
     def __init__(self, config: Any, classifies: bool) -> None:
@@ -69,7 +69,7 @@ class ElectrodeCoverage:
         self.present: set[str] = set()
 
     def check(self, channel_names: Sequence[str]) -> None:
-        """Refuse channels among which are too few of a classifier's electrodes.
+        """Refuse channels that include too few of a classifier's electrodes.
 
         Raises:
             InputError: Fewer than `FEWEST_ELECTRODES`, for a classifier trained with many.
@@ -78,23 +78,23 @@ class ElectrodeCoverage:
         if not self.knows_classifier or len(self.trained) < MANY_ELECTRODES or len(found) >= FEWEST_ELECTRODES:
             return
         raise InputError(
-            f"{self._sentence(found)}. From so few it cannot say anything; if other channels of the recording are "
-            "electrodes as well, say which",
+            f"{self._sentence(found)}. With so few it cannot give an answer; if other channels of the recording are "
+            "electrodes too, say which",
             Remedy("rename", ("recorded name", "CZ")),
         )
 
     def add(self, channel_names: Sequence[str], valid: Iterable[bool]) -> None:
-        """Take note of the channels of some windows, and of which of them hold a signal."""
+        """Note the channels of some windows, and which of them hold a signal."""
         self.present |= {name for name, is_valid in zip(channel_names, valid, strict=True) if is_valid}
 
     def report(self) -> AnswerReport:
-        """Return what is to be said; refuses as `check` does."""
+        """Return the report; refuses as `check` does."""
         found = [name for name in self.trained if name in self.present]
         report = AnswerReport(self._sentence(found), found, self.trained)
         if self.present:
             self.check(found)
         if len(found) < FEW_SHARE * len(self.trained):
-            report.warnings.append(f"{report.electrodes}: the answers may mean nothing")
+            report.warnings.append(f"{report.electrodes}: the answers may be meaningless")
         return report
 
     def _sentence(self, found: Sequence[str]) -> str:

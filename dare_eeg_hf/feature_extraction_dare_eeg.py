@@ -1,4 +1,4 @@
-"""From an array or MNE object, channel names, rate and unit to the model's input: the signal contract, fulfilled.
+"""Turns an array or MNE object with channel names, rate and unit into the model's input, by the signal contract.
 
 `DareEegFeatureExtractor` is the only place that turns a recorded signal into a model's input. Its attributes are the
 signal contract; they are saved in `preprocessor_config.json` beside the weights. Whole files
@@ -38,7 +38,7 @@ MIN_FILTER_SECONDS = 4.0
 """High-pass and notch need some seconds of signal to act; shorter signals have their mean removed instead."""
 
 _NAMES_OF_TRANSFORMERS = ("auto_map", "feature_extractor_type", "name_or_path", "processor_class")
-"""What Transformers stores in preprocessor_config.json beside the contract."""
+"""What Transformers stores in preprocessor_config.json in addition to the contract."""
 
 NORMALIZED_MARK = "normalised by dare_eeg_hf"
 """Begins `info["description"]` of a Raw that already fulfils the contract; such a Raw is not filtered again."""
@@ -86,7 +86,7 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
         electrode_names: Sequence[str] | None = None,
         **kwargs,
     ):
-        public = [name for name in kwargs if not name.startswith("_")]  # the others are bookkeeping of Transformers
+        public = [name for name in kwargs if not name.startswith("_")]  # the others are Transformers' own
         refuse_unknown_names(public, self.known_names(), type(self).__name__)
         super().__init__(**kwargs)
         self.sampling_rate = sampling_rate
@@ -104,7 +104,7 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
         if reference not in ("average", None):
             raise ValueError(f"reference must be 'average' or None, got {reference!r}")
         if window_size % patch_size:
-            raise ValueError(f"window_size {window_size} is no multiple of patch_size {patch_size}")
+            raise ValueError(f"window_size {window_size} is not a multiple of patch_size {patch_size}")
         if highpass and lowpass and highpass >= lowpass:
             raise ValueError(f"highpass {highpass} Hz must lie below lowpass {lowpass} Hz")
         if not (notch is None or notch == "auto" or (isinstance(notch, int | float) and notch > 0)):
@@ -114,7 +114,7 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
 
     @classmethod
     def known_names(cls) -> set[str]:
-        """All names that the constructor takes: the signal contract, and what Transformers stores beside it."""
+        """All names that the constructor takes: the signal contract, and what Transformers stores in addition."""
         return set(inspect.signature(cls).parameters) - {"kwargs"} | set(_NAMES_OF_TRANSFORMERS)
 
     @classmethod
@@ -124,7 +124,7 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
         Names in the file that this version does not know are left out, with a warning.
 
         Raises:
-            UnknownNameError: If an override is an argument's name misspelt.
+            UnknownNameError: If an override is a misspelt argument.
         """
         names = cls.known_names()
         refuse_misspelt_names(kwargs, names, cls.__name__)
@@ -175,14 +175,14 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
                 with MNE objects.
             sampling_rate: hertz of the signal (or one per signal of a list). Not with MNE objects.
             unit: "V", "mV", "uV" or "nV". There is no default for arrays, because a wrong guess is a factor of a
-                thousand. MNE means volts; for its objects, the unit that the numbers are in where that is not so.
+                thousand. MNE uses volts; for its objects, give the unit of the numbers only where it differs.
             filter: band-pass and notch as in the contract, zero-phase. By default an MNE Raw is filtered, unless
-                `normalize_raw` made it, while arrays and Epochs are taken as filtered already: a few seconds are too
+                `normalize_raw` made it, while arrays and Epochs are assumed to be filtered: a few seconds are too
                 short for a 0.5 Hz filter without edge effects.
             breaks: (start, stop) in seconds of breaks in time that no filter may run across, in every signal. A Raw
                 brings its own, as annotations.
             rename: recorded name -> electrode, where only the user can know.
-            montage: the cap of numbered channels, one of MNE's standard montages; `rename` goes before it.
+            montage: the cap of numbered channels, one of MNE's standard montages; `rename` takes precedence.
             padding: pad signals of different channel counts or lengths; False makes a difference an error.
             return_tensors: "pt" or "np".
 
@@ -237,7 +237,7 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
         return signal
 
     def _remove_offsets(self, signal: np.ndarray, overall_uv: np.ndarray, report: SignalReport) -> None:
-        """Take away offsets that no band-passed signal has, such as the 4000 uV of unfiltered consumer amplifiers."""
+        """Remove offsets that no band-passed signal has, such as the 4000 uV of unfiltered consumer amplifiers."""
         mean = signal.mean(axis=-1)
         offset_uv = np.abs(mean) * MICROVOLTS[self.unit]
         shifted = (offset_uv > 100) & (offset_uv > 5 * overall_uv)
@@ -279,7 +279,7 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
                 signal = signal - signal.mean(axis=-1, keepdims=True)
                 report.steps.append("mean removed")
                 report.warn(
-                    f"{seconds:.2f} s are too short for a {self.highpass:g} Hz high-pass and a notch: "
+                    f"{seconds:.2f} s is too short for a {self.highpass:g} Hz high-pass and a notch: "
                     "only the mean was removed"
                 )
             if self.lowpass and self.lowpass < rate / 2:
@@ -308,7 +308,7 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
         filtered: bool = True,
         notch: float | str | None = "contract",
     ) -> np.ndarray:
-        """Filter and resample each uninterrupted piece of (channels, samples) alone, with all times as they were.
+        """Filter and resample each uninterrupted piece of (channels, samples) separately, without moving it in time.
 
         Args:
             signal, rate, filtered, notch: as in `filter_and_resample`.
@@ -341,11 +341,9 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
         number allows it."""
         count = int(valid.sum() if valid.ndim == 1 else valid.any(axis=1).sum())
         if count < 2:
-            report.warn("an average reference needs two channels at least: the recorded reference stays")
+            report.warn("an average reference needs at least two channels: the recorded reference stays")
             return signal
         if count < 8:
-            report.warn(
-                f"the average of only {count} channels is a poor reference: local activity is taken out with it"
-            )
+            report.warn(f"the average of only {count} channels is a poor reference: it removes local activity as well")
         report.steps.append(f"average reference over {count} channels")
         return average_reference(signal, valid)

@@ -1,4 +1,4 @@
-"""What files hold, as a digest to compare, and the error of a download that is not what its publisher says it is."""
+"""Digests of files, and the error for a download that does not match what its publisher lists."""
 
 import hashlib
 from pathlib import Path
@@ -7,7 +7,7 @@ BLOCK = 1 << 20
 
 
 class DownloadError(OSError):
-    """Something could not be downloaded whole and unchanged; the message says what and what to do."""
+    """Something could not be downloaded complete and unchanged; the message says what, and what to do."""
 
 
 def file_digest(*paths: Path) -> str:

@@ -61,11 +61,11 @@ def read_inputs(
         normalized_description: The `info["description"]` of an MNE Raw that fulfils the contract already.
 
     Raises:
-        ValueError: A signal lacks what must be known of it, or contradicts what was said of it.
+        ValueError: A signal's description is incomplete, or contradicts the signal.
     """
     several = several_recordings(signal)
     if several is not None and not (signals := list(several)):
-        raise InputError("there is no signal in what was given: it is empty")
+        raise InputError("the input is empty: there is no signal in it")
     many = several is not None
     signals = signals if many else [signal]
     if many and channel_names is not None and not isinstance(channel_names[0], str):
@@ -141,7 +141,7 @@ def select_channels(
     rename: Mapping[str, str] | None,
     montage: str | None,
 ) -> tuple[list[int], dict[str, Any]]:
-    """Choose the rows to keep: those of the vocabulary, or exactly `electrode_names`; also a report's first entries.
+    """Choose the rows to keep: those of the vocabulary, or exactly `electrode_names`; also start the report.
 
     Raises:
         ValueError: Several channels claim one electrode, an electrode of `electrode_names` is missing, or no channel
@@ -228,12 +228,12 @@ def pick_channels(item: SignalInput, indices: list[int], unit: str, report: Sign
 
 
 def check_amplitudes(inputs: list[SignalInput], spreads: list[tuple], reports: list[SignalReport]) -> None:
-    """Refuse what cannot be EEG in the unit given, by inputs that came as one array; warn of single loud ones.
+    """Refuse what cannot be EEG in the unit given, array by array; warn of single loud inputs.
 
     Args:
         inputs: Not those whose amplitude was checked on the whole recording.
-        spreads: Of each input the two results of `spread`, in microvolts.
-        reports: Of each input; get the warnings.
+        spreads: The two results of `spread` for each input, in microvolts.
+        reports: One per input; the warnings go there.
 
     Raises:
         ValueError: Every channel is flat, or the amplitude is not that of EEG.

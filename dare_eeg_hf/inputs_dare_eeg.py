@@ -1,5 +1,5 @@
-"""What a user may bring, brought to what the package works on: arrays and rates from whatever holds numbers, several
-recordings from whatever holds recordings, and what only the user can know about a recording.
+"""User input converted to what the package works on: arrays and rates from anything that holds numbers, several
+recordings from any container, and what only the user can know about a recording.
 """
 
 import copy
@@ -18,7 +18,7 @@ from .remedies_dare_eeg import InputError
 from .signal_dare_eeg import canonical_unit
 
 DESCRIPTION = ("channel_names", "sampling_rate", "unit")
-"""What an array does not say of itself."""
+"""What must be given together with an array."""
 
 
 # ---- what only the user can know --------------------------------------------------------------------------
@@ -29,15 +29,15 @@ class ReadingOptions:
     """What only the user can know about a recording, and how its file is to be read.
 
     Args:
-        unit: Unit that the numbers really are in, where a file says volts and is wrong; of arrays, their unit.
+        unit: Actual unit of the numbers, where a file wrongly says volts; for arrays, their unit.
         rename: Recorded name -> electrode; None where it is none.
         montage: Cap of numbered channels, one of MNE's standard montages; see `caps_dare_eeg`.
-        line_frequency: Mains frequency to take out: 50, 60, "auto" or None; "contract" does as the model's contract.
+        line_frequency: Mains frequency to take out: 50, 60, "auto" or None; "contract" follows the model's contract.
         reader_options: For MNE's reader of the format, such as `{"data_format": "int32"}`.
         sidecar: Names, rate and unit of a table of numbers: a dictionary, or the path of a JSON file.
 
     Raises:
-        ValueError: One of them cannot be what it should be.
+        ValueError: One of them is not valid.
     """
 
     unit: str | None = None
@@ -66,7 +66,7 @@ class ReadingOptions:
             raise InputError(f"reader_options must be a dictionary of names and values, got {self.reader_options!r}")
 
     def names(self, recorded: Sequence[str], vocabulary: Sequence[str]) -> dict[str, str | None]:
-        """Return recorded name -> electrode, of the cap and of `rename`, which goes before it.
+        """Return recorded name -> electrode, from the cap and from `rename`, which takes precedence.
 
         Raises:
             InputError: No channel has a name that is to be renamed, or the cap does not fit.
@@ -82,10 +82,10 @@ class ReadingOptions:
         return adjusted
 
     def refuse_file_options(self, kind: str) -> None:
-        """Refuse what is about files where there is none."""
+        """Refuse options that are about files when the input is not one."""
         given = [name for name in ("reader_options", "sidecar") if getattr(self, name) is not None]
         if given:
-            raise InputError(f"{' and '.join(given)} say how a file is read; {kind} is read already")
+            raise InputError(f"{' and '.join(given)} can be given for files only; {kind} has already been read")
 
 
 def electrodes_named(
@@ -94,7 +94,7 @@ def electrodes_named(
     rename: Mapping[str, str] | None = None,
     montage: str | None = None,
 ) -> dict[str, str | None]:
-    """Return recorded name -> electrode, as a user said it by a cap's name and name by name; `rename` goes first. None
+    """Return recorded name -> electrode, from a cap's name and from `rename`, which takes precedence. None
     stands for no electrode.
 
     Raises:
@@ -102,7 +102,7 @@ def electrodes_named(
     """
     if rename and not set(rename) & set(recorded):
         raise InputError(
-            f"rename speaks of {', '.join(list(rename)[:8])}, and none of them was recorded; the channels are "
+            f"rename names {', '.join(list(rename)[:8])}, but none of them was recorded; the channels are "
             f"{', '.join(list(recorded)[:40])}"
         )
     return names_given(recorded, vocabulary, rename, montage)
@@ -112,10 +112,10 @@ def electrodes_named(
 
 
 def as_rate(value: Any) -> float:
-    """Return a sampling rate in hertz; a text that holds a number will do.
+    """Return a sampling rate in hertz; a string that holds a number is accepted.
 
     Raises:
-        InputError: It is no positive, finite number.
+        InputError: It is not a positive, finite number.
     """
     try:
         if isinstance(value, bool) or value is None:
@@ -159,7 +159,7 @@ def _numbers(array: np.ndarray, subject: str) -> np.ndarray:
 
 
 def check_axes(shape: Sequence[int], names: Sequence[str]) -> None:
-    """Refuse an array (..., channels, samples) that has not one row for each name, and say where its axes are swapped.
+    """Refuse an array (..., channels, samples) that does not have one row per name, with a hint on swapped axes.
 
     Raises:
         InputError: The number of rows and of names differ.
@@ -183,7 +183,7 @@ def is_mne(thing: Any) -> bool:
 
 
 def is_numbers(thing: Any) -> bool:
-    """Tell whether something is an array, a tensor, or what turns into an array by itself, such as a pandas table."""
+    """Tell whether something is an array, a tensor, or something that converts to one, such as a pandas table."""
     return isinstance(thing, np.ndarray | torch.Tensor) or (hasattr(thing, "__array__") and not is_mne(thing))
 
 
@@ -191,7 +191,7 @@ def columns_as_channels(table: Any) -> list[str]:
     """Return the names of a table's columns.
 
     Raises:
-        InputError: It has more columns than rows, so that its channels must be its rows.
+        InputError: It has more columns than rows, so its channels must be its rows.
     """
     rows, columns = table.shape
     if columns > rows:
@@ -213,7 +213,7 @@ def refuse_what_is_no_signal(thing: Any) -> None:
         return
     what = "a mean over trials" if hasattr(thing, "comment") else "no signal over time"
     raise InputError(
-        f"{type(thing).__name__} holds {what}, and the models know recordings: pass the Raw or Epochs it was made of."
+        f"{type(thing).__name__} holds {what}, but models take recordings: pass the Raw or Epochs it was made from."
     )
 
 
@@ -248,7 +248,7 @@ def read_mapping(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Return `signal` and its description from a dictionary, or from a row of a data set of windows.
 
     Raises:
-        InputError: Something is missing, or there is something that nobody knows.
+        InputError: A key is missing or unknown.
     """
     wanted = {"signal", *DESCRIPTION}
     is_row = isinstance(inputs.get("signal"), bytes) or "signal_dtype" in inputs

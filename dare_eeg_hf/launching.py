@@ -1,4 +1,4 @@
-"""From how the program was launched to an Accelerator that does what was asked, or a message why it cannot."""
+"""Makes an Accelerator that does what the launcher asked for, or says why it cannot."""
 
 import logging
 import os
@@ -22,7 +22,7 @@ TWO_PROCESSES_ON_CPU = (
 
 
 class LaunchError(RuntimeError):
-    """The launcher asked for something that did not come about."""
+    """The launcher asked for something that is not in effect."""
 
 
 def make_accelerator(
@@ -71,7 +71,7 @@ def make_accelerator(
 
 
 def usable_trackers(named: list[str] | None) -> list[str]:
-    """The named trackers, or TensorBoard where it is installed; Accelerate leaves out in silence what is not.
+    """The named trackers, or TensorBoard where it is installed; Accelerate silently leaves out the others.
 
     Raises:
         LaunchError: a named tracker is unknown or not installed; with what there is, or what to install.
@@ -95,7 +95,7 @@ def forget_earlier_runs() -> None:
 
 
 def check_launch(accelerator: Accelerator) -> None:
-    """Compare what runs with what the launcher was asked for; some launchers fall back without a word.
+    """Compare what runs with what the launcher was asked for; some launchers fall back silently.
 
     Raises:
         LaunchError: naming what works instead.
@@ -110,8 +110,8 @@ def check_launch(accelerator: Accelerator) -> None:
     if os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
         if accelerator.distributed_type != DistributedType.FSDP:
             raise LaunchError(
-                f"FSDP was asked for, but Accelerate runs {accelerator.distributed_type.value} (on CPUs it falls back "
-                "without a word). Sharding needs GPUs; launch without --use_fsdp here."
+                f"FSDP was asked for, but Accelerate runs {accelerator.distributed_type.value} (on CPUs it silently "
+                "falls back). Sharding needs GPUs; launch without --use_fsdp here."
             )
         if not accelerator.is_fsdp2:
             raise LaunchError("FSDP version 1 is not supported here: set fsdp_version to 2 in the Accelerate config.")
@@ -132,7 +132,7 @@ def checkpoint_activations(network: PreTrainedModel) -> None:
 
 
 def compile_model(network: torch.nn.Module, how: str) -> None:
-    """Compile in place: `regional` each transformer block by itself, `full` the whole forward pass, `none` nothing.
+    """Compile in place: `regional` each transformer block separately, `full` the whole forward pass, `none` nothing.
 
     Blocks of a kind share one compilation, so regional compiling starts in a fraction of the time; numbers of visible
     patches change from step to step, hence dynamic shapes.

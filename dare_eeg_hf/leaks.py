@@ -1,6 +1,6 @@
-"""Looks for what must not be published: access tokens, private keys, and paths of somebody's own disk.
+"""Looks for what must not be published: access tokens, private keys, and paths on someone's own disk.
 
-Files are read a piece at a time: text as lines, safetensors in their header, Parquet and Arrow in everything that can
+Files are read a chunk at a time: text as lines, safetensors in their header, Parquet and Arrow in everything that can
 hold text, and in every file whatever looks like UTF-16.
 """
 
@@ -32,7 +32,7 @@ SECRETS = {
     "a Weights & Biases key": r"(?i)wandb_api_key['\"]?\s*[:=]\s*['\"]?[0-9a-f]{40}\b",
     "a password inside an address": r"\b[a-z][a-z0-9+.-]*://[^\s/:@'\"]+:[^\s/@'\"{}$]+@",
 }
-# Folders that machines keep people's files in. Deliberately not every path that starts with "/": a URL's path or a
+# Folders where machines keep people's files. Deliberately not every path that starts with "/": a URL's path or a
 # device name tells nothing about its author.
 PATH = "an absolute path of a disk"
 PATHS = (
@@ -60,7 +60,7 @@ _PATTERNS = [
 ]
 
 MOST_LEAKS = 100
-"""Findings in one file; more of them say nothing new."""
+"""Largest number of findings per file; more would say nothing new."""
 
 PIECE, OVERLAP = 1 << 22, 1 << 13
 """Bytes of a file held at once, and how many of them are looked at again together with what follows."""
@@ -90,7 +90,7 @@ def find_leaks(name: str, content: Path | bytes) -> list[Leak]:
     """Search one file: text by lines, safetensors in their header, Parquet and Arrow in columns, names and metadata.
 
     Args:
-        name: the name it will have when published; stands in the findings.
+        name: the name it will have when published; used in the findings.
         content: the file, or what it will hold.
 
     Returns:
@@ -159,7 +159,7 @@ def _texts_of(file: io.BufferedIOBase) -> Iterator[tuple[str | int, str]]:
 
 
 def _lines(file: io.BufferedIOBase, encoding: str) -> Iterator[tuple[int, str]]:
-    """Pieces of a text, each with the number of its first line; what spans two pieces is in the second."""
+    """Chunks of a text, each with the number of its first line; what spans two chunks is in the second."""
     decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
     line, rest = 1, ""
     while piece := file.read(PIECE):
@@ -170,7 +170,7 @@ def _lines(file: io.BufferedIOBase, encoding: str) -> Iterator[tuple[int, str]]:
 
 
 def _utf16_runs(file: io.BufferedIOBase) -> Iterator[tuple[str, str]]:
-    """Stretches of letters that alternate with zero bytes, in either byte order and at any place."""
+    """Runs of letters that alternate with zero bytes, in either byte order and at any place."""
     start, rest = 0, b""
     while piece := file.read(PIECE):
         piece = rest + piece

@@ -1,7 +1,7 @@
 """Which samples of a signal carry nothing that a head and an amplifier could have produced, and why.
 
 A held value, zeros, a rail, noise far below any amplifier's, mains hum alone, NaN: a label for them would be invented.
-Everything here needs numpy alone and works on values as recorded, before any filter has smeared the edges.
+Everything here needs only numpy and works on values as recorded, before any filter has smeared the edges.
 """
 
 import math
@@ -20,7 +20,7 @@ BLOCK_SECONDS = 1.0
 HOP_SECONDS = 0.25
 
 FEWEST_SAMPLES = 8
-"""Of fewer samples nobody can say whether they are held, quiet or hum."""
+"""With fewer samples one cannot tell whether they are held, quiet or hum."""
 
 BRIDGED_SECONDS = 0.1
 """Less than this between two losses counts as lost with them, once they last for `SHORTEST_LOSS` together."""
@@ -32,7 +32,7 @@ HUM_FACTOR = 100.0
 """A block whose mains hum is this many times its remainder, itself below `HUM_REMAINDER`, is hum alone."""
 
 HUM_REMAINDER = 0.5
-"""Microvolts. Amplifier noise beside hum reaches this much; the quietest scalp EEG has more."""
+"""Microvolts. Amplifier noise on top of hum reaches this much; the quietest scalp EEG has more."""
 
 DRIFT_DEGREE = 5
 """Of the polynomial that stands for the drift in a block of `BLOCK_SECONDS`."""
@@ -41,20 +41,20 @@ MAINS_FOOT = 42.0
 """Hertz. Below it and above drifts hum leaves nothing, even where its strength changes within a block."""
 
 CONVERTER_CODES = 3
-"""So few different values in a block, changing from sample to sample as noise does, are a converter's last bit."""
+"""At most this many different values in a block, changing between samples like noise, are a converter's last bit."""
 
 CONVERTER_NOISE = 0.35
 """Of a converter's step: what rounding adds to a signal (0.29), and a little more. Less than this is not resolved."""
 
 COARSEST_STEP = 2.0
-"""Microvolts. Coarser converters round EEG itself, so that their steps say nothing about what is below them."""
+"""Microvolts. Coarser converters round EEG itself, so their steps say nothing about smaller signals."""
 
 RAIL_RANGE = 100.0
-"""Microvolts between two values of which one or the other takes up most of a block: an amplifier between its rails."""
+"""Microvolts between two values that together make up most of a block: an amplifier between its rails."""
 
 ABSURD_MICROVOLTS = 2000.0
 ABSURD_DEVIATIONS = 20.0
-"""A sample that is both further from its channel's median was measured by no amplifier that was connected."""
+"""A sample further than both from its channel's median was not measured by a connected amplifier."""
 
 REASONS = (
     "",
@@ -108,7 +108,7 @@ def find_broken_samples(signal: np.ndarray) -> np.ndarray | None:
 def bridge(signal: np.ndarray, lost: np.ndarray) -> None:
     """Replace lost samples, in place, by straight lines between their good neighbours.
 
-    A filter then meets no step at the edges of a stretch without signal, and what lies beside it stays as it is.
+    A filter then meets no step at the edges of a stretch without signal, and the signal around it is unchanged.
     Channels without any good sample stay as they are, with zeros for what is broken.
     """
     time = np.arange(signal.shape[1])
@@ -269,8 +269,8 @@ def _around_mains(blocks: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarr
     """Root mean squares of blocks (B, samples) between drifts and mains, and from mains on: (B,) each.
 
     The first is infinite where the blocks are too short to tell. A Blackman-Harris window keeps mains 92 dB out of all
-    frequencies further than four bins away from it, and drifts within the first four; mains that swells and fades
-    reaches some further.
+    frequencies further than four bins away from it, and drifts within the first four; mains of varying strength
+    reaches a little further.
     """
     samples = blocks.shape[1]
     first, last = 5, min(math.floor(MAINS_FOOT * samples / rate), samples // 2)

@@ -204,7 +204,7 @@ def _check_that_patches_can_be_hidden(num_patches: int, num_channels: int) -> No
 
 
 def check_that_masks_can_be_drawn(settings: MaskSettings, num_patches: int, num_channels: int) -> None:
-    """Refuse windows that are too small to hide anything, and settings with which one would draw for ever.
+    """Refuse windows that are too small to hide anything, and settings with which drawing would never end.
 
     Args:
         settings: Shares, scope and overlaps.

@@ -242,7 +242,7 @@ class DareEegLayer(GradientCheckpointingLayer):
 
 
 class DareEegBlocks(nn.ModuleList):
-    """A stack of blocks of which only the last tokens' output is wanted."""
+    """A stack of blocks where only the output of the last tokens is needed."""
 
     def __init__(self, config: DareEegConfig, num_layers: int):
         super().__init__(DareEegLayer(config, depth) for depth in range(1, num_layers + 1))
@@ -310,7 +310,7 @@ def split_patches(input_values: torch.Tensor, patch_size: int) -> torch.Tensor:
     """Cut windows `(B, C, T)` into the grid of patches `(B, N, C, P)`.
 
     Raises:
-        ValueError: If T is no whole number of patches.
+        ValueError: If T is not a whole number of patches.
     """
     if input_values.dim() != 3:
         raise ValueError(
@@ -320,8 +320,8 @@ def split_patches(input_values: torch.Tensor, patch_size: int) -> torch.Tensor:
     batch_size, num_channels, num_samples = input_values.shape
     if num_samples == 0 or num_samples % patch_size:
         raise ValueError(
-            f"input_values holds {num_samples} samples, which is no whole number of patches of {patch_size}; pad the "
-            "window (DareEegFeatureExtractor does) and mark padding in patch_mask."
+            f"input_values holds {num_samples} samples, which is not a whole number of patches of {patch_size}; pad "
+            "the window (DareEegFeatureExtractor does) and mark padding in patch_mask."
         )
     return input_values.view(batch_size, num_channels, -1, patch_size).transpose(1, 2)
 
@@ -371,7 +371,7 @@ class DareEegPreTrainedModel(PreTrainedModel):
         return loaded
 
     def freeze(self) -> None:
-        """Exclude from training what this class does not train as it is built or loaded."""
+        """Exclude from training what this class keeps frozen when it is built or loaded."""
 
     @property
     def dummy_inputs(self) -> dict[str, torch.Tensor]:
@@ -386,12 +386,12 @@ class DareEegPreTrainedModel(PreTrainedModel):
     def _init_weights(self, module: nn.Module):
         super()._init_weights(module)
         std = self.config.initializer_range
-        # Called only for modules with parameters or buffers of their own: no rule may hang on a mere container.
+        # Called only for modules with parameters or buffers of their own: no rule may depend on a mere container.
         # The cut at +-2 is absolute, as published: a hundred standard deviations.
         if isinstance(module, ResidualLinear):
             init.trunc_normal_(module.weight, std=std / (2 * module.depth) ** 0.5, a=-2.0, b=2.0)
         elif isinstance(module, MaxNormLinear):
-            # The probe is no part of the pre-trained networks and starts as a plain linear layer does.
+            # The probe is not part of the pre-trained networks and starts as a plain linear layer does.
             init.kaiming_uniform_(module.weight, a=5**0.5)
         elif isinstance(module, PatchProjection):
             init.trunc_normal_(module.weight, std=module.initializer_range, a=-2.0, b=2.0)
@@ -409,7 +409,7 @@ class DareEegPreTrainedModel(PreTrainedModel):
 
 
 ROWS_IN_CACHE = 32
-"""Time patches that are encoded at once on a CPU without gradient, so that what blocks pass on stays in its cache."""
+"""Time patches that are encoded at once on a CPU without gradient, so that activations stay in its cache."""
 
 
 def runs_in_cache(tokens: torch.Tensor) -> bool:
@@ -546,7 +546,7 @@ def check_channel_ids(channel_ids: torch.Tensor | None, batch_size: int, num_cha
             f"channel_ids has shape {tuple(channel_ids.shape)}, but input_values has {num_channels} channels."
         )
     if channel_ids.dim() == 2 and channel_ids.shape[0] not in (1, batch_size):
-        raise ValueError(f"channel_ids holds {len(channel_ids)} rows, but input_values {batch_size} windows.")
+        raise ValueError(f"channel_ids holds {len(channel_ids)} rows, but input_values has {batch_size} windows.")
     return channel_ids
 
 
@@ -699,14 +699,14 @@ class AllGather(torch.autograd.Function):
 
     @staticmethod
     def backward(_ctx, gradient: torch.Tensor) -> torch.Tensor:
-        """Add up what all processes' losses say about the own rows."""
+        """Sum the gradients that all processes' losses have on this process' rows."""
         gradient = gradient.clone(memory_format=torch.contiguous_format)
         torch.distributed.all_reduce(gradient)  # not reduce_scatter, which Gloo (processes on CPUs) does not offer
         return gradient.chunk(torch.distributed.get_world_size())[torch.distributed.get_rank()]
 
 
 def gather_with_gradient(embeddings: torch.Tensor) -> tuple[torch.Tensor, int]:
-    """Concatenate all processes' `(B, E)` embeddings, with gradient; also return the row at which the own ones start.
+    """Concatenate all processes' `(B, E)` embeddings, with gradient; also return the first of this process' rows.
 
     Every process must hold the same number of rows.
     """
@@ -743,8 +743,9 @@ def info_nce(first: torch.Tensor, second: torch.Tensor, temperature: float, gath
 class DareEegForPreTraining(DareEegPreTrainedModel):
     """The four networks of DARE-EEG and the objective that aligns masked views with each other and with an anchor.
 
-    `dare_eeg`, the base model, is the momentum encoder: it is outside the optimiser, follows `online_encoder` through
-    [`~DareEegForPreTraining.update_momentum_encoder`], and is what `AutoModel.from_pretrained` loads afterwards.
+    `dare_eeg`, the base model, is the momentum encoder (target encoder): it is outside the optimiser, follows
+    `online_encoder` through [`~DareEegForPreTraining.update_momentum_encoder`], and is what
+    `AutoModel.from_pretrained` loads afterwards.
 
     Args:
         config: The model's configuration.
@@ -819,7 +820,7 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
                 reconstructed.
             generator (`torch.Generator`, *optional*): Source of the masks that are not given, on the CPU.
             gather_negatives (`bool`, *optional*, defaults to `True`): Take InfoNCE's negatives from all processes,
-                with gradient, rather than from the own one.
+                with gradient, rather than from this one alone.
             views_only (`bool`, *optional*, defaults to `False`): Encode the two views, whatever the objective, and
                 return their features alone; no target is needed.
 
@@ -932,7 +933,7 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
         batch_size, num_patches, num_channels = shape
         if context_mask is None:
             if second_context_mask is not None or target_mask is not None:
-                raise ValueError("context_mask is needed beside second_context_mask and target_mask.")
+                raise ValueError("context_mask is needed together with second_context_mask and target_mask.")
             masks = draw_masks(
                 self.config.mask_settings,
                 num_patches,
@@ -944,12 +945,12 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
             )
             return masks.context_mask, masks.second_context_mask, masks.target_mask
         if target_mask is None and not views_only:
-            raise ValueError("target_mask is needed beside context_mask: what is to be reconstructed?")
+            raise ValueError("target_mask is needed together with context_mask: it says what to reconstruct.")
         if second_context_mask is None and views_only:
-            raise ValueError("second_context_mask is needed beside context_mask: views_only compares two views.")
+            raise ValueError("context_mask needs a second_context_mask beside it: views_only compares two views.")
         if second_context_mask is None and self.config.use_mask_alignment:
             raise ValueError(
-                "second_context_mask is needed beside context_mask, or set config.use_mask_alignment=False."
+                "second_context_mask is needed together with context_mask, or set config.use_mask_alignment=False."
             )
         valid = grid_of_valid_patches(channel_mask, patch_mask, num_patches, num_channels)
         named = {"context_mask": context_mask, "second_context_mask": second_context_mask, "target_mask": target_mask}
@@ -1146,7 +1147,7 @@ class DareEegAdapter(nn.Module):
     def in_order(
         self, input_values: torch.Tensor, channel_ids: torch.Tensor, channel_mask: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Bring channels, whatever their order, to that of the electrodes which the spectral projection was built for.
+        """Reorder channels to the electrodes that the spectral projection was built for.
 
         Args:
             input_values: `(B, C, T)`.
@@ -1258,7 +1259,7 @@ class DareEegProbe(nn.Module):
 class DareEegForSequenceClassification(DareEegPreTrainedModel):
     """The encoder with conv-linear-probing: an adapter in front of it and a linear probe behind it.
 
-    As it is built or loaded, the encoder is frozen: only adapter and probe learn. [`unfreeze_encoder`] includes it.
+    When it is built or loaded, the encoder is frozen: only adapter and probe learn. [`unfreeze_encoder`] includes it.
     `config.problem_type` chooses single-label, multi-label or regression losses, as elsewhere in Transformers.
     """
 
@@ -1284,7 +1285,7 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
         return {"probe": self.probe, **({"adapter": self.adapter} if self.adapter.is_active else {})}
 
     def _add_head(self, peft_configs: dict) -> None:
-        """Let PEFT train and save the head of an adapted classifier; by itself it looks for other names.
+        """Let PEFT train and save the head of an adapted classifier; on its own it looks for other names.
 
         Raises:
             ValueError: If the head that is to be saved whole has updates of its own, too.
@@ -1295,7 +1296,7 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
                 continue
             if updated:
                 raise ValueError(
-                    "The target_modules take in the head, which PEFT is to train whole: load the model anew and set "
+                    "target_modules includes the head, which PEFT is to train whole: load the model again and set "
                     f"modules_to_save={list(self._head)} as well."
                 )
             named = list(config.modules_to_save or [])
@@ -1326,7 +1327,7 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
         patch_mask: torch.Tensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutputWithPooling:
-        """Run adapter and encoder; arguments as of [`forward`], output as of [`DareEegModel`]."""
+        """Run adapter and encoder; arguments as for [`forward`], output as for [`DareEegModel`]."""
         if self.adapter.is_active:
             electrodes_mask = None
             if channel_ids is not None and not self.config.use_spatial_projection:
@@ -1339,7 +1340,7 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
         frozen = [name for name, part in self._head.items() if not any(p.requires_grad for p in part.parameters())]
         if frozen:
             logger.warning_once(
-                f"The model is trained on labels while a part of its head stays as it is: {', '.join(frozen)}. Where "
+                f"The model is trained on labels while part of its head is frozen: {', '.join(frozen)}. Where "
                 f'PEFT froze it, task_type="SEQ_CLS" or modules_to_save={list(self._head)} trains and saves it.'
             )
 
@@ -1352,7 +1353,7 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
             ValueError: If the configuration does not ask for it (`normalize_probe_features`).
         """
         if self.probe.standardization is None:
-            raise ValueError("The probe takes features as they are; set config.normalize_probe_features=True.")
+            raise ValueError("The probe does not standardise its features; set config.normalize_probe_features=True.")
         features = last_hidden_state.unflatten(1, (-1, self.config.num_summary_tokens)).flatten(2)
         self.probe.standardization.fit(features if patch_mask is None else features[patch_mask])
 

@@ -45,7 +45,7 @@ ALIASES: dict[str, str] = {
     "PO1": "PO3",
     "PO2": "PO4",
 }
-"""Old names of vocabulary channels. An alias stands back where the recording also has the channel under its own
+"""Old names of vocabulary channels. An alias is ignored where the recording also has the channel under its own
 name."""
 
 _EARS = r"A[12]|M[12]|A1\+?A2|M1\+?M2|A1/A2|M1/M2|LM|RM|TP9|TP10"
@@ -94,10 +94,10 @@ class ChannelName:
 
 
 def parse_channel_name(name: str) -> ChannelName:
-    """Take vendor decorations off a channel name: case, dots, `EEG`/`POL` prefixes, the reference, a reader's running
-    number.
+    """Strip vendor decorations from a channel name: case, dots, `EEG`/`POL` prefixes, the reference, a reader's
+    running number.
 
-    Nothing is taken off a bipolar derivation: `FP1-F7` stays `FP1-F7`, because it is not the electrode `FP1`.
+    A bipolar derivation keeps its name: `FP1-F7` stays `FP1-F7`, because it is not the electrode `FP1`.
     """
     if len(str(name)) > 200:  # no format has such names, and they would keep the patterns below busy
         return ChannelName(str(name).upper())
@@ -126,7 +126,7 @@ def normalize_channel_name(name: str) -> str:
 
 
 def describe_channel(name: str) -> str:
-    """Say what a recorded channel is: `"EEG"` for a channel of the vocabulary, otherwise why it is none.
+    """Say what a recorded channel is: `"EEG"` for a channel of the vocabulary, otherwise why it is not one.
 
     The kinds: EOG, ECG, EMG, respiration or oximetry, trigger or status, auxiliary input, ear or mastoid, reference
     difference (`A2-A1`), bipolar derivation (`FP1-F7`), scalp site outside the vocabulary (`AFZ`), not a scalp site,
@@ -233,7 +233,7 @@ def match_channels(
         if grid and name not in rename and _GRID_SOCKET.fullmatch(site):
             match.dropped[name] = "socket of a numbered grid, not a 10-20 site"
         elif target in vocabulary:
-            # A name the user gave goes before the electrode's own name, and that before an old alias.
+            # A name the user gave takes precedence over the electrode's own name, and that over an old alias.
             rank = 0 if name in rename else 1 if target == site else 2
             claims.setdefault(target, []).append((rank, index))
         else:

@@ -1,6 +1,6 @@
 """How fast to learn: pre-training's rates as pure functions of the step, and fine-tuning's, smaller towards the input.
 
-A resumed pre-training needs no scheduler's state, since the step says it all.
+Resuming needs no scheduler state, because the rate depends on the step alone.
 """
 
 from __future__ import annotations

@@ -15,6 +15,6 @@ def print_while_read(command: Callable[[], int]) -> int:
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read has had enough; the interpreter's own flush at exit would only say so again.
+        # The reader has stopped; the interpreter's own flush at exit would only raise the same error again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_NOT_READ

@@ -6,7 +6,7 @@
     for window in classify("recording.edf", overlap=0.5):
         print(window["onset"], window["label"], window["score"])
 
-A recording is read, filtered and windowed piece by piece, so that hours of it need no more memory than minutes.
+A recording is read, filtered and windowed piece by piece, so hours of it need no more memory than minutes.
 Reading files needs MNE; with the package dare_eeg_hf installed they also get its cleaning, as in training.
 """
 
@@ -32,7 +32,7 @@ from .windows_dare_eeg import Window, collate_windows, read_windows, warn_of_los
 logger = logging.get_logger(__name__)
 
 CPU_BATCH_SIZE = 1
-"""One window at a time keeps the activations in a CPU's cache; benchmarks/inference.py shows what that is worth."""
+"""One window at a time keeps the activations in a CPU's cache; benchmarks/inference.py measures the gain."""
 
 ACCELERATOR_BATCH_SIZE = 16
 
@@ -47,7 +47,7 @@ class EegPipeline(Pipeline):
     Args:
         unit, rename, montage, line_frequency, reader_options, sidecar: What only the user can know about a recording;
             see `ReadingOptions`.
-        overlap: Share of a window, 0 up to below 1, that the next one repeats.
+        overlap: Share of a window that the next one repeats, at least 0 and below 1.
         drop_partial: Whether to leave out windows in which the recording ends, which are padded.
         batch_size: Windows that go through the model at once; by default 1 on a CPU and 16 elsewhere.
         progress: Whether to show a progress bar; by default on a terminal only.
@@ -101,7 +101,7 @@ class EegPipeline(Pipeline):
     _own_parameters: tuple[str, ...] = ()
 
     def run_single(self, inputs, preprocess_params, forward_params, postprocess_params):  # noqa: ARG002
-        """Run the model batch by batch, so that no more than one piece and one batch are in memory."""
+        """Run the model batch by batch, with at most one piece and one batch in memory."""
         windows, outputs, clock = [], [], (None, 0.0)
         coverage = ElectrodeCoverage(self.model.config, classifies=self.task == "eeg-classification")
         for batch in self.preprocess(inputs, **preprocess_params):
@@ -190,12 +190,12 @@ class EegPipeline(Pipeline):
 class EegClassificationPipeline(EegPipeline):
     """Labels a recording window by window (`pipeline("eeg-classification")`).
 
-    Returns a list with one dictionary a window: `onset` and `duration` in seconds, `partial` (True where the recording
-    ended inside the window and padding fills it), `usable`, `reason`, `channels` (how many counted), `label`, `score`
-    and `scores` (label to probability); for trials, Epochs or a three-dimensional array, also `trial`. A model for
-    several labels at once adds `labels`, those with a probability of at least one half; a regression model gives
-    `value` and `values` instead. A window without signal, or across a break in time, is not `usable`: it has a
-    `reason`, and None for everything that the model would have said. The list's `report` tells how many of the
+    Returns a list with one dictionary per window: `onset` and `duration` in seconds, `partial` (True where the
+    recording ended inside the window and padding fills it), `usable`, `reason`, `channels` (how many counted),
+    `label`, `score` and `scores` (label to probability); for trials, Epochs or a three-dimensional array, `trial`. A
+    model for several labels at once adds `labels`, those with a probability of at least one half; a regression model
+    gives `value` and `values` instead. A window without signal, or across a break in time, is not `usable`: it has
+    a `reason`, and None for everything that the model would have returned. The list's `report` tells how many of the
     electrodes that the model was trained with are there, and warns where they are few.
     """
 
@@ -212,7 +212,7 @@ class EegClassificationPipeline(EegPipeline):
         return {"output": self.model(**model_inputs, return_dict=True).logits.float()}
 
     def postprocess(self, model_outputs: dict[str, Any]) -> Predictions:
-        """Turn logits (W, K) into one dictionary a window."""
+        """Turn logits (W, K) into one dictionary per window."""
         names = [self.model.config.id2label[index] for index in range(self.model.config.num_labels)]
         outputs = model_outputs["outputs"]
         rows = iter(scores_from_logits(torch.cat(outputs), self.model.config).tolist() if outputs else [])
@@ -285,7 +285,7 @@ class EegFeatureExtractionPipeline(EegPipeline):
 
     Args:
         window_seconds: Length of a window, whole patches; by default the model's own.
-        pooling: `"mean"` over the time patches of a window, or `"none"` for one feature vector a patch.
+        pooling: `"mean"` over the time patches of a window, or `"none"` for one feature vector per patch.
 
     Returns a dictionary: `features`, float32 (W, S*D) or, without pooling, (W, N, S*D), zero at padded patches;
     `onset` and `duration` in seconds, `partial`, `usable` and `reason`, each (W,); `channel_names`, C of them, and

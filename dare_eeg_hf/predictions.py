@@ -58,8 +58,8 @@ def to_annotations(
         predictions: What the classification pipeline returned for one continuous recording.
         merge: Join neighbouring windows of the same label.
         orig_time: `raw.info["meas_date"]`, or None for onsets since the first sample. By default that of the
-            recording, which what the pipeline returned still knows (as it does by how much a Raw was cropped).
-        raw: The recording, for predictions that have forgotten it (read from a file, or a part of a list).
+            recording, which the pipeline's result carries (together with how far a Raw was cropped).
+        raw: The recording, for predictions that no longer carry it (read from a file, or part of a list).
 
     Raises:
         ValueError: If the predictions have no label (a regression) or belong to trials.
@@ -117,7 +117,7 @@ def save_annotations(predictions: Sequence[Mapping[str, Any]], path: str | os.Pa
 
 
 def save_predictions(predictions: Sequence[Mapping[str, Any]], path: str | os.PathLike) -> Path:
-    """Write predictions as JSON or, one line a window with a column a class, as CSV; the suffix of `path` chooses.
+    """Write predictions as JSON or, one line per window with a column per class, as CSV; the suffix of `path` chooses.
 
     The file appears under its name only when it is complete.
     """

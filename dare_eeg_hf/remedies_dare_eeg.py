@@ -1,4 +1,4 @@
-"""What a user can do about an input, said in the words of the place where they read it.
+"""What a user can do about an input, phrased for the place where they read it.
 
 An error knows the fault and the remedies; the surface that shows it knows how a remedy is followed there. `str(error)`
 speaks Python, because that is where most errors are read.
@@ -78,7 +78,7 @@ class Remedy:
 
 
 class InputError(ValueError):
-    """An input cannot be used; the message says what is wrong, and how it is mended.
+    """An input cannot be used; the message says what is wrong, and how to fix it.
 
     Args:
         fault: What is wrong, without its remedies.

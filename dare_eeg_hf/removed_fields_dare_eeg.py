@@ -41,7 +41,7 @@ REMOVED_FIELDS: dict[str, str] = {
     },
     "label_smoothing": "is an argument of fine-tuning: --label-smoothing, or FinetuningArguments(label_smoothing=...)",
     "freeze_encoder": "is a method of the classifier: model.freeze_encoder() and model.unfreeze_encoder()",
-    "electrode_sampling_rate": "is gone: windows are resampled to sampling_rate before the model, by "
+    "electrode_sampling_rate": "was removed: windows are resampled to sampling_rate before the model, by "
     "DareEegFeatureExtractor",
     **{
         old: f"is part of masking: --set masking.{new}=..., or masking={{'{new}': ...}}"
@@ -53,7 +53,7 @@ REMOVED_FIELDS: dict[str, str] = {
 
 
 def refuse_removed_fields(given: Iterable[str]) -> None:
-    """Say where fields went that a configuration no longer has.
+    """Say where the fields went that were removed from configurations.
 
     Raises:
         UnknownNameError: Such as "momentum_start is an argument of pre-training: --momentum-start, or ...".
@@ -67,7 +67,7 @@ def without_removed_fields(stored: dict[str, Any]) -> dict[str, Any]:
     """What a file holds, in today's fields: masks go to `masking`, arguments of training are left out.
 
     Raises:
-        ValueError: The file asks for what this version cannot compute, so that its model would answer wrongly.
+        ValueError: The file asks for what this version cannot compute, so its model would give wrong answers.
     """
     fields = {name: value for name, value in stored.items() if name not in REMOVED_FIELDS}
     masking = {new: stored[old] for old, new in _MASKING.items() if old in stored}
@@ -81,6 +81,6 @@ def without_removed_fields(stored: dict[str, Any]) -> dict[str, Any]:
     if has_adapter and recorded not in (None, rate):
         raise ValueError(
             f"This classifier was adapted to windows of {recorded} Hz, which its adapter stretched to {rate} Hz. That "
-            f"is no longer done: adapt the pre-trained checkpoint anew, to windows of {rate} Hz."
+            f"is no longer supported: adapt the pre-trained checkpoint again, to windows of {rate} Hz."
         )
     return fields

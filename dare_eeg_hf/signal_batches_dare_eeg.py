@@ -37,12 +37,12 @@ def collate_signals(
     Args:
         contract: The feature extractor, for its rate, patches and channels.
         signals: (channels, samples) each, at the contract's rate.
-        reports: What is known about each; those of samples left out say so.
+        reports: One per signal; samples left out are noted there.
         padding: Whether sizes may differ.
         return_tensors: "pt" or "np".
 
     Raises:
-        ValueError: Sizes differ though they must not, or a signal holds no whole patch.
+        ValueError: Sizes differ although they must not, or a signal holds no whole patch.
     """
     shapes = {signal.shape for signal in signals}
     if len(shapes) > 1 and not padding:

@@ -1,7 +1,7 @@
 """What is done to a signal, step by step: units, amplitude check, mains frequency, filters and resampling, average
 reference.
 
-Everything here takes (channels, samples) arrays and needs numpy alone (scipy makes it faster). The feature extractor
+Everything here takes (channels, samples) arrays and needs only numpy (scipy makes it faster). The feature extractor
 and the reading of whole files both go through these functions, so an array and a file end up the same.
 """
 
@@ -39,7 +39,7 @@ def canonical_unit(unit: str | None) -> str:
         "microvolt": "uV",
         "microvolts": "uV",
     }
-    # 'MV' is a megavolt to a physicist and a millivolt to many an amplifier: only the amplitude check can tell.
+    # 'MV' is a megavolt to a physicist and a millivolt to many amplifiers: only the amplitude check can tell.
     if unit is None or name.lower() not in spellings:
         raise InputError(
             f"unknown unit {unit!r}; say in which unit the numbers are, one of {', '.join(MICROVOLTS)}",
@@ -50,7 +50,7 @@ def canonical_unit(unit: str | None) -> str:
 
 def spread(signal: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
     """Amplitude of every channel, whatever its offset: standard deviation over everything, and the median over
-    one-second pieces.
+    one-second segments.
 
     Args:
         signal: (channels, samples), any unit. `rate`: hertz.
@@ -102,7 +102,7 @@ def check_amplitude(overall_uv: np.ndarray, local_uv: np.ndarray, unit: str) -> 
 def line_frequency(signal: np.ndarray, rate: float) -> float | None:
     """Find the mains frequency, 50 or 60 Hz, from the spectrum; None where neither stands out.
 
-    The power within 0.5 Hz of the line is compared with that 2 to 5 Hz away (median over four-second pieces and
+    The power within 0.5 Hz of the line is compared with that 2 to 5 Hz away (median over four-second segments and
     channels).
     """
     samples = min(signal.shape[-1], int(4 * rate))

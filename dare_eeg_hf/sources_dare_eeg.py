@@ -1,4 +1,4 @@
-"""What a user may bring, opened as sources of signal: files, MNE objects, arrays in any container.
+"""User input opened as sources of signal: files, MNE objects, arrays in any container.
 
 Reading a file needs MNE. Where the package dare_eeg_hf is installed, its readers open files of any make and its
 cleaning normalises them, as in training: it offers both as entry points, so that nothing here depends on it.
@@ -70,7 +70,7 @@ def open_sources(
     sampling_rate: float | None = None,
     **reading: Any,
 ) -> list[Source]:
-    """Open what a user may bring: one `Source` for a continuous one, one a trial otherwise.
+    """Open user input: one `Source` for a continuous recording, otherwise one per trial.
 
     Args:
         inputs: A path; an MNE Raw or Epochs; a dictionary with `signal` and the three descriptions; or an array
@@ -117,8 +117,8 @@ def _open_numbers(
     """Open an array, tensor, nested list or table that `description` describes."""
     if not (is_numbers(inputs) or is_nested_numbers(inputs)):
         raise InputError(
-            f"A {type(inputs).__name__} is no recording: pass a path, an MNE Raw or Epochs, or an array with names, "
-            "rate and unit."
+            f"A {type(inputs).__name__} is not a recording: pass a path, an MNE Raw or Epochs, or an array with "
+            "names, rate and unit."
         )
     if is_table(inputs) and description["channel_names"] is None:
         description["channel_names"] = columns_as_channels(inputs)
@@ -126,7 +126,7 @@ def _open_numbers(
     missing = missing_description({key: description[key] for key in DESCRIPTION})
     if signal.ndim not in (2, 3) or missing:
         raise InputError(
-            f"An array must be (channels, samples) or (trials, channels, samples), here {signal.shape}, and "
+            f"An array must be (channels, samples) or (trials, channels, samples), got {signal.shape}, and "
             f"come with {', '.join(missing) or 'its description'}."
         )
     check_axes(signal.shape, description["channel_names"])
@@ -254,15 +254,13 @@ def _onsets_of_epochs(epochs: Any) -> list[float | None]:
     """Seconds from the sample that events count from to the first sample of each epoch.
 
     Events count samples of the recording, whose rate MNE keeps when epochs are decimated or resampled. Where they are
-    mere numbers (0, 1, 2, ...: what MNE gives arrays without events, of which some may have been chosen), nobody knows
-    when the epochs were.
+    mere numbers (0, 1, 2, ...: what MNE gives arrays without events, of which some may have been selected), the times
+    of the epochs are unknown.
     """
     rate = float(np.ravel(getattr(epochs, "_raw_sfreq", None) or epochs.info["sfreq"])[0])
     samples = epochs.events[:, 0]
     if len(samples) and samples[-1] > 0 and np.array_equal(samples, epochs.selection):
-        warnings.warn(
-            "The epochs' events only number them, so that their onsets are not known.", EegWarning, stacklevel=2
-        )
+        warnings.warn("The epochs' events only number them, so their onsets are unknown.", EegWarning, stacklevel=2)
         return [None] * len(samples)
     return [float(sample / rate + epochs.tmin) for sample in samples]
 
@@ -291,7 +289,7 @@ def read_file(path: str | os.PathLike, options: ReadingOptions | None = None) ->
     Raises:
         FileNotFoundError: If there is no such file.
         ImportError: If MNE is not installed.
-        ValueError: If the file is no recording that can be read.
+        ValueError: If the file cannot be read as a recording.
     """
     path, options = Path(path), options or ReadingOptions()
     if not path.exists():
@@ -337,7 +335,7 @@ def _open_raw(raw, feature_extractor, options: ReadingOptions) -> Source:
     if not names:
         raise ValueError(f"The recording has no EEG channel; its channels are {', '.join(raw.ch_names) or 'none'}.")
     if feature_extractor.notch == "auto" and not normalised:
-        # The mains frequency is a property of the place, so that one piece of the recording tells it for all.
+        # The mains frequency is a property of the place, so one piece of the recording determines it for all.
         middle = max(0, raw.n_times // 2 - int(SEGMENT_SECONDS * rate) // 2)
         feature_extractor = copy.copy(feature_extractor)
         feature_extractor.notch = line_frequency(

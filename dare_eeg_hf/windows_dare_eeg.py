@@ -1,6 +1,6 @@
 """A recording's signal as a source that is read piece by piece, cut into windows, and stacked into a model's inputs.
 
-No more than a piece and a batch are in memory, so that hours of a recording need no more than minutes.
+Only one piece and one batch are in memory at a time, so hours of a recording need no more than minutes.
 """
 
 import math
@@ -29,7 +29,7 @@ class Window:
 
     Attributes:
         trial: None in a continuous recording.
-        onset: seconds; None for trials whose place in the recording is not known.
+        onset: seconds; None for trials whose place in the recording is unknown.
         duration: seconds of recording in it.
         samples: the same at the model's rate.
         partial: the recording, or an uninterrupted piece of it, ends inside; the rest is padding, which the model is
@@ -48,7 +48,7 @@ class Window:
 
     @property
     def usable(self) -> bool:
-        """Whether it holds signal enough for an answer."""
+        """Whether it holds enough signal for an answer."""
         return self.reason is None
 
 
@@ -77,8 +77,8 @@ class Source:
             stretches without signal in it, in seconds since `start`.
         breaks: Breaks in time (start, stop), in seconds since the first sample.
         trial: Number of the trial, None for a continuous recording.
-        onset: Time of the first sample in seconds; None where it is not known.
-        entirely_lost: Nowhere is there any signal: the feature extractor is asked all the same, because it may know
+        onset: Time of the first sample in seconds; None where it is unknown.
+        entirely_lost: There is no signal anywhere: the feature extractor is called all the same, as it may know
             why (a wrong unit, say).
         clock: `meas_date` of a recording and the seconds from there to its first sample.
     """
@@ -129,7 +129,7 @@ class Source:
         source_stop = min(self.source_samples, round(last_second * self.source_rate))
         duration = (source_stop - source_start) / self.source_rate
         try:
-            # What is wrong with the whole recording is said once, with the first piece.
+            # What is wrong with the whole recording is reported once, with the first piece.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore" if start else "default")
                 signal, description, losses = self.read_source(source_start, source_stop)
@@ -150,7 +150,7 @@ class Source:
 
 
 def _heard(losses: Sequence[Loss], duration: float) -> bool:
-    """Tell whether anything but stretches without signal is in so many seconds."""
+    """Tell whether so many seconds hold anything but stretches without signal."""
     lost = lost_seconds([loss for loss in losses if not loss.channels], 0.0, duration)
     return lost < duration - min(SHORTEST_LOSS, duration / 2)
 

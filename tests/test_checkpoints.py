@@ -36,7 +36,7 @@ MISTAKES = {
     "an absolute path": ("/nowhere/nano", "There is no folder /nowhere/nano"),
     "a deep path": ("a/b/c", "There is no folder a/b/c"),
     "a mistyped folder beside others": ("runs/nan0", "did you mean runs/nano"),
-    "a single word": ("dare-eeg-nano", "no id on the Hub (owner/name)"),
+    "a single word": ("dare-eeg-nano", "not an id on the Hub (owner/name)"),
     "nothing": ("", "no config.json"),
     "a folder of runs": ("runs", "give the folder of a checkpoint, such as runs/nano"),
     "a folder of cards, of which some have weights": (str(ROOT / "model_cards"), "model_cards/dare-eeg-nano-eyes."),

@@ -32,7 +32,7 @@ run_python("-c", "open('next', 'w')")
 def test_a_program_that_fails_ends_the_chain(capfd):
     run_python("-c", "print(6 * 7)")
     assert "$ python -c 'print(6 * 7)'\n42" in capfd.readouterr().out
-    with pytest.raises(SystemExit, match="-c failed, as it says above"):
+    with pytest.raises(SystemExit, match="-c failed; see its message above"):
         run_python("-c", "raise SystemExit(3)")
 
 

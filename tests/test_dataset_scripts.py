@@ -397,7 +397,7 @@ def test_an_event_that_no_recording_has_is_an_error_with_the_events_there_are(an
     assert "has none of the events t1, t0" in printed
     assert run_recordings(annotated, tmp_path / "one", *options, "T1=move", "t0=rest") == 1
     printed = capsys.readouterr().out
-    assert "no window is of the class rest; windows there are: 'move' (3); annotations of the recordings:" in printed
+    assert "no window is of the class rest; windows found: 'move' (3); annotations of the recordings:" in printed
     assert run_recordings(annotated, tmp_path / "both", *options, "T1 =move", "T0= rest") == 0
     rows = load_dataset(str(tmp_path / "both"), split="train")
     assert Counter(rows.features["label"].int2str(rows["label"])) == {"move": 3, "rest": 2}

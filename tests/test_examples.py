@@ -144,7 +144,7 @@ def test_nobody_is_called_never_seen_where_files_were_taken_for_people(recording
     labels = ("--labels", "open", "closed", "--label-table", tmp_path / "labels.csv")
     labels = (*labels, "--label-key", "file", "--label-column", "eyes")
     assert build_windows(flat, tmp_path / "windows", *labels) == 0
-    assumed = "each file was taken as a person of its own; people with several recordings may be on both sides"
+    assumed = "each file was counted as a separate person; people with several recordings may be on both sides"
     printed, measured, card = run_finetune(tmp_path / "windows")
     for text in (printed, json.dumps(measured), card):
         assert "never seen" not in text

@@ -126,7 +126,7 @@ def test_what_is_no_signal_is_refused_in_a_sentence(classify, microvolts, descri
 
 @pytest.mark.parametrize("thing", [None, b"0       ", 12, {"a.edf"}, object(), float])
 def test_what_is_no_recording_is_refused_in_a_sentence(classify, thing):
-    with pytest.raises(ValueError, match="is no recording"):
+    with pytest.raises(ValueError, match="is not a recording"):
         classify(thing)
 
 
@@ -134,7 +134,7 @@ def test_means_over_trials_and_spectra_are_no_recordings(classify, raw):
     epochs = mne.make_fixed_length_epochs(raw, 4.0, preload=True, verbose="ERROR")
     for thing in (epochs.average(), raw.compute_psd(verbose="ERROR"), epochs.compute_psd(verbose="ERROR")):
         for reader in (classify, classify.feature_extractor):
-            with pytest.raises(ValueError, match="pass the Raw or Epochs it was made of"):
+            with pytest.raises(ValueError, match="pass the Raw or Epochs it was made from"):
                 reader(thing)
 
 
@@ -230,7 +230,7 @@ def test_a_table_of_numbers_is_read_with_a_sidecar_and_a_reader_with_its_options
     assert len(classify(tmp_path / "eyes.csv", sidecar=sidecar)) == len(expected)
     answers = classify(eyes_recordings[1], reader_options={"exclude": ["Fp1", "O1"]})
     assert "FP1" not in answers.report.present
-    with pytest.raises(ValueError, match="say how a file is read"):
+    with pytest.raises(ValueError, match="can be given for files only"):
         classify(raw, reader_options={"exclude": ["Fp1"]})
 
 

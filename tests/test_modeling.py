@@ -169,7 +169,7 @@ def test_tuple_output(encoder):
     ("arguments", "message"),
     [
         ({"input_values": windows()[0]}, "must have shape"),
-        ({"input_values": windows(num_samples=250)}, "no whole number of patches"),
+        ({"input_values": windows(num_samples=250)}, "is not a whole number of patches"),
         ({"input_values": windows(), "channel_ids": None}, "channel_ids is needed"),
         ({"input_values": windows(), "channel_ids": CHANNEL_IDS[:5]}, "6 channels"),
         ({"input_values": windows(), "channel_ids": CHANNEL_IDS.expand(2, -1)}, "3 windows"),
@@ -337,7 +337,7 @@ def test_views_alone_are_those_of_the_objective(tiny_config, switches):
     for name, features in views.items():
         assert torch.equal(features, whole[name])
     context = torch.ones(1, 4, 6, dtype=torch.bool)
-    with pytest.raises(ValueError, match="second_context_mask is needed beside context_mask: views_only"):
+    with pytest.raises(ValueError, match="context_mask needs a second_context_mask beside it: views_only"):
         alone(windows(), CHANNEL_IDS, context_mask=context, views_only=True)
 
 

@@ -134,7 +134,7 @@ def test_an_old_file_is_saved_in_todays_fields(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"electrode_sampling_rate": 200}, "adapted to windows of 200 Hz.*adapt the pre-trained checkpoint anew"),
+        ({"electrode_sampling_rate": 200}, "adapted to windows of 200 Hz.*adapt the pre-trained checkpoint again"),
         ({"classifier_max_norm": 0.5}, "classifier_max_norm = 0.5; .* the published 0.25"),
     ],
     ids=["another rate", "another norm"],
@@ -154,7 +154,7 @@ def test_a_file_that_would_be_computed_wrongly_is_refused(tmp_path, change, mess
         ("label_smoothing", "is an argument of fine-tuning: --label-smoothing"),
         ("freeze_encoder", "is a method of the classifier: model.freeze_encoder"),
         ("mask_scope", "is part of masking: --set masking.scope=..."),
-        ("electrode_sampling_rate", "is gone: windows are resampled"),
+        ("electrode_sampling_rate", "was removed: windows are resampled"),
         ("spatial_max_norm", "is a constant now, the published 1"),
     ],
 )

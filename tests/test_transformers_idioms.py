@@ -383,7 +383,7 @@ def test_peft_warns_where_the_head_would_stay_random(tiny_config, caplog):
     labels = torch.tensor([0, 1, 0, 1])
     adapted = peft.get_peft_model(DareEegForSequenceClassification(tiny_config), peft.LoraConfig(r=2)).train()
     adapted(input_values=windows(), channel_ids=CHANNEL_IDS, labels=labels)
-    assert "a part of its head stays as it is: probe." in caplog.text
+    assert "part of its head is frozen: probe." in caplog.text
     everything = peft.LoraConfig(r=2, task_type="SEQ_CLS", target_modules="all-linear")
     with pytest.raises(ValueError, match=r"modules_to_save=\['probe'\]"):
         peft.get_peft_model(DareEegForSequenceClassification(tiny_config), everything)

@@ -386,10 +386,10 @@ def test_onsets_of_epochs_that_are_merely_numbered_are_not_known(classify):
     info = mne.create_info(NAMES, 256, "eeg")
     signal = make_signal(np.random.default_rng(14), 256, 12) * 1e-6
     epochs = mne.EpochsArray(signal.reshape(19, 3, 1024).transpose(1, 0, 2), info, verbose="ERROR")
-    with pytest.warns(EegWarning, match="onsets are not known"):
+    with pytest.warns(EegWarning, match="onsets are unknown"):
         assert [window["onset"] for window in classify(epochs)] == [None, None, None]
     for chosen in (epochs[1:], epochs[[2]]):
-        with pytest.warns(EegWarning, match="onsets are not known"):
+        with pytest.warns(EegWarning, match="onsets are unknown"):
             assert {window["onset"] for window in classify(chosen)} == {None}
     with pytest.raises(ValueError, match="There is no epoch"):
         classify(epochs[[]])

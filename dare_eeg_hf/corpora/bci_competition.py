@@ -25,7 +25,7 @@ def cues(raw: mne.io.BaseRaw, path: Path, label_names: Sequence[str]) -> list[Ev
     secret = events_from_annotations(raw, {UNKNOWN_CUE: ""})
     answers = path.with_suffix(".mat")
     if not answers.is_file():
-        raise ValueError(f"{path.name} does not tell its classes: put {answers.name} with the true labels beside it")
+        raise ValueError(f"{path.name} does not give its classes: put {answers.name} with the true labels beside it")
     classes = loadmat(answers)["classlabel"].ravel()
     if len(classes) != len(secret):
         raise ValueError(f"{answers.name} has {len(classes)} labels for the {len(secret)} cues of {path.name}")

@@ -38,7 +38,7 @@ from dare_eeg_hf.recordings.event_checks import texts_with_counts
 logger = logging.getLogger(__name__)
 
 FILE_BYTES = 500_000_000
-"""About how large a Parquet file becomes; a recording is never cut in two."""
+"""Approximate size of a Parquet file; a recording is never split between two."""
 
 MOST_WARNINGS = 5
 """How many different warnings the closing table shows; recordings.jsonl has them all."""
@@ -53,7 +53,7 @@ class BuildResult:
         records: of all recordings that were tried.
         missing: names of recordings that were not built yet.
         expected: classes that must have windows; none where this is one shard of a build.
-        remarks: what has to be said about the recordings as a whole.
+        remarks: sentences about the recordings as a whole.
     """
 
     output: Path
@@ -79,13 +79,13 @@ class BuildResult:
         return not self.failed and not self.missing
 
     def emptiness(self) -> list[str]:
-        """Sentences about windows that had to be there and are not, with what the recordings do hold."""
+        """Sentences about expected windows that are missing, with what the recordings do hold."""
         some = any(record.windows for record in self.records)
         if self.missing or (some and not self.empty_classes):
             return []
         texts = sum((Counter(record.texts) for record in self.records), Counter())
         labels = sum((Counter(record.labels) for record in self.records), Counter())
-        held = f"; windows there are: {texts_with_counts(labels)}" if labels else ""
+        held = f"; windows found: {texts_with_counts(labels)}" if labels else ""
         held += f"; annotations of the recordings: {texts_with_counts(texts)}" if texts else ""
         if not some:
             return ["no recording gave a window" + held]
@@ -187,12 +187,12 @@ def merge(
 
     Args:
         corpus: what was built.
-        source: folder of the corpus; from it one knows whether anything is missing.
+        source: folder of the corpus; it shows whether anything is missing.
         output: folder of the data set.
         folders: the outputs of the shards, where they are not `output` itself.
         subjects: only these.
 
-    The files of the corpus must be the same here as where the shards were built, their times of change included
+    The files of the corpus must be the same here as where the shards were built, including modification times
     (a shared file system, or copies made with `rsync -a`).
 
     Raises:
@@ -216,7 +216,7 @@ def merge(
 
 
 def _what_is_missing(recording: RecordingFile, output: Path, fingerprint: str) -> str:
-    """The name of a recording and, where there is a part that does not fit, what is the matter with it."""
+    """The name of a recording and, where there is a part that does not fit, what is wrong with it."""
     if not is_of_another_version(recording, output, fingerprint):
         return recording.name
     return (
@@ -242,8 +242,8 @@ def _build_parts(
                 del left[record.recording]
                 yield record
     except BrokenProcessPool:
-        # A worker was killed from outside, most often for want of memory, and took the others along: go on with one
-        # process per recording, so that the one to blame is found and only that one is lost.
+        # A worker was killed from outside, usually because memory ran out, and took the others with it: continue with
+        # one process per recording, to find the one at fault and lose only that one.
         for recording in left.values():
             yield _build_alone(corpus, recording, output, fingerprint)
 
@@ -253,7 +253,7 @@ def _build_alone(corpus: EegCorpus, recording: RecordingFile, output: Path, fing
         with _pool(1) as pool:
             return pool.submit(build_part, corpus, recording, output, fingerprint).result()
     except BrokenProcessPool:
-        error = "its process was killed, perhaps for want of memory"
+        error = "its process was killed, perhaps because memory ran out"
         return PartRecord(recording.name, recording.subject, corpus.split(recording), fingerprint, [], error=error)
 
 
@@ -318,7 +318,7 @@ def _tables(output: Path, records: list[PartRecord]) -> Iterator[pa.Table]:
 
 
 def _public_line(record: PartRecord) -> str:
-    """What the data set tells of one recording; times and paths of the machine that built it are no part of it."""
+    """What the data set says about one recording, without times and paths of the machine that built it."""
     names = (
         "recording",
         "subject",

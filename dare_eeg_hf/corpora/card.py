@@ -20,7 +20,7 @@ def render_card(
     """The README.md of a data set, with the YAML head that the Hub and `load_dataset` read."""
     splits = sorted({record.split for record in records if record.windows})
     # No `configs` on purpose: `load_dataset` finds the splits in the names of the files, and only then does its cache
-    # notice that a folder was built anew. With `configs` it would go on giving the rows of the earlier build.
+    # notice that a folder was built again. With `configs` it would keep giving the rows of the earlier build.
     head = {"license": corpus.license, "pretty_name": corpus.title, "tags": ["eeg", "time-series"]}
     montages: Counter = Counter()
     for record in records:

@@ -1,4 +1,4 @@
-"""Which code made a window: a digest over the sources of everything that takes part, so that nobody has to count.
+"""Which code made a window: a digest over the sources of everything that takes part, with no version to maintain.
 
 A constant that is raised with each change is forgotten; a digest is not. It is read from the files' imports: a module
 that normalisation begins to use is part of it from then on.
@@ -41,9 +41,9 @@ def digest_of(roots: set[Path]) -> str:
 
 
 def sources(roots: set[Path]) -> set[Path]:
-    """The files of some corpora, and all that they import of this package and from beside them, directly or not.
+    """The files of some corpora, and all that they import of this package and from their folder, directly or not.
 
-    What itself imports `corpus.py` (the build, the command line) uses corpora and makes no windows: it stays out.
+    Modules that import `corpus.py` (the build, the command line) use corpora but make no windows: they stay out.
     """
     found, waiting, corpus = set(), list(roots), PACKAGE / "corpora" / "corpus.py"
     while waiting:

@@ -51,10 +51,10 @@ class WindowCollator:
         """
         rates = {float(row["sampling_rate"]) for row in rows}
         if len(rates) > 1:
-            raise ValueError(f"one batch cannot mix windows at {sorted(rates)} Hz; resample, or batch them apart")
+            raise ValueError(f"one batch cannot mix windows at {sorted(rates)} Hz; resample, or batch them separately")
         if self.sampling_rate is not None and rates != {float(self.sampling_rate)}:
             raise ValueError(
-                f"the windows are stored at {rates.pop():g} Hz and the model works at {self.sampling_rate:g} Hz; cut "
+                f"the windows are stored at {rates.pop():g} Hz, but the model works at {self.sampling_rate:g} Hz; cut "
                 f"them again with sampling_rate {self.sampling_rate:g}, or configure the model for their rate"
             )
         signals, ids = zip(*(self._channels(row) for row in rows), strict=True)

@@ -70,7 +70,7 @@ def raw_from_array(
 
 
 def recording_name(path: Path, source: Path) -> str:
-    """The path inside the source, with `/`; bytes that are no text become `\\xff` and the like."""
+    """The path inside the source, with `/`; bytes that are not text become `\\xff` and the like."""
     return os.fsencode(path.relative_to(source).as_posix()).decode("utf-8", "backslashreplace")
 
 
@@ -85,9 +85,9 @@ class EegCorpus:
         citation: how to cite the corpus.
         homepage: where it lives.
         access: how to get it.
-        restricted: whether its terms forbid to pass it on; it is then never uploaded where others can see it.
+        restricted: whether its terms forbid passing it on; it is then never uploaded where others can see it.
         name_pattern: regular expression for the path inside the source folder, with the groups subject and, where
-            there are any, session and run. Files that do not fit are no recordings of the corpus.
+            there are any, session and run. Files that do not match are not part of the corpus.
         sidecar: as in `read_raw`, for corpora of CSV, ARFF, MAT or NPZ files.
         reader_options: as in `read_raw`, such as `{"data_format": "int32"}` for CNT files.
         electrode_names: the electrodes as the montage calls them.
@@ -103,7 +103,7 @@ class EegCorpus:
         bad_channels: as in `normalize_raw`.
         interpolate: as in `normalize_raw`. By default bad channels are filled from their neighbours, so that all
             windows of a corpus have the same montage and go into the same batches.
-        physionet: `slug/version`, for a corpus that PhysioNet gives to everybody.
+        physionet: `slug/version`, for a corpus that is open to all on PhysioNet.
         tried_on: what the script was tried on.
     """
 
@@ -147,10 +147,10 @@ class EegCorpus:
         self.feature_extractor = feature_extractor or DareEegFeatureExtractor()
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Add what only this corpus can be told on the command line."""
+        """Add the command-line options that only this corpus has."""
 
     def configure(self, options: argparse.Namespace) -> None:
-        """Take over what was told on the command line."""
+        """Apply the options given on the command line."""
 
     # -- what a subclass may override ---------------------------------------------------------------------------------
 
@@ -168,12 +168,12 @@ class EegCorpus:
     def identify(self, name: str, groups: dict[str, str]) -> dict[str, str]:
         """Subject, session and run of a file, out of what `name_pattern` found in its name.
 
-        Where a corpus declares no pattern of its own, each file is taken as a person of its own.
+        Where a corpus declares no pattern of its own, each file is counted as a separate person.
         """
         return groups | ({"subject_source": "file"} if self.name_pattern == EegCorpus.name_pattern else {})
 
     def companions(self, recording: RecordingFile) -> list[Path]:
-        """Files that may belong to a recording; when one of them changes, the recording is built anew."""
+        """Files that may belong to a recording; when one of them changes, the recording is built again."""
         return [recording.path.with_suffix(suffix) for suffix in COMPANIONS]
 
     def split(self, recording: RecordingFile) -> str:
@@ -185,7 +185,7 @@ class EegCorpus:
         yield Segment(read_raw(recording.path, self.sidecar, **self.reader_options))
 
     def normalize(self, raw: mne.io.BaseRaw, recording: RecordingFile, **options: Any) -> Recording:
-        """Bring a stretch to the signal contract; `options` of `normalize_raw` besides what is declared."""
+        """Bring a stretch to the signal contract; `options` of `normalize_raw` in addition to what is declared."""
         return normalize_raw(
             raw,
             self.feature_extractor,
@@ -206,11 +206,11 @@ class EegCorpus:
         return None
 
     def expected_classes(self, recordings: Sequence[RecordingFile]) -> Sequence[str]:
-        """The classes that these recordings must have windows of, or else something is wrong."""
+        """The classes that must have windows in these recordings; it is an error if one has none."""
         return self.label_names
 
     def remarks(self, recordings: Sequence[RecordingFile]) -> list[str]:
-        """What has to be said about the recordings as a whole, before and after a build and in the card."""
+        """Sentences about the recordings as a whole, shown before and after a build and in the card."""
         source = weakest({recording.subject_source for recording in recordings})
         return [statement(source)] if source in ASSUMED else []
 
@@ -232,7 +232,7 @@ class EegCorpus:
         """
         source = Path(source)
         if not source.is_dir():
-            raise FileNotFoundError(f"{source} is no folder. {self.access}")
+            raise FileNotFoundError(f"{source} is not a folder. {self.access}")
         found = [
             RecordingFile(path, name, **self.identify(name, match.groupdict(default="")))
             for path, name in self.files(source)
@@ -242,12 +242,12 @@ class EegCorpus:
         found = [replace(recording, subject=spelling[recording.subject]) for recording in found]
         if not found:
             raise FileNotFoundError(
-                f"{source} holds no file of {self.title}: no name fits {self.name_pattern}. {self.access}"
+                f"{source} holds no file of {self.title}: no name matches {self.name_pattern}. {self.access}"
             )
         if subjects is not None:
             unknown = sorted(set(subjects) - {recording.subject for recording in found})
             if unknown:
-                raise FileNotFoundError(f"{source} holds nothing of the subjects {', '.join(unknown)}")
+                raise FileNotFoundError(f"{source} holds no recordings of the subjects {', '.join(unknown)}")
             found = [recording for recording in found if recording.subject in subjects]
         self._check_splits(found)
         return sorted(found, key=lambda recording: recording.name)
@@ -259,7 +259,7 @@ class EegCorpus:
             if split != self.split(recording):
                 raise ValueError(
                     f"{self.name}: subject {recording.subject} would be in the splits {split} and "
-                    f"{self.split(recording)}; a subject belongs to one"
+                    f"{self.split(recording)}; all recordings of a subject belong to one"
                 )
 
     def windows(self, recording: RecordingFile) -> Iterator[tuple[Windows, dict]]:
@@ -292,7 +292,7 @@ class EegCorpus:
 
     def fingerprint(self) -> str:
         """Changes with the settings, the code of the corpus and the code that reads, normalises and cuts recordings:
-        what was built before is then built anew."""
+        what was built before is then built again."""
         code = [inspect.getsource(kind) for kind in type(self).__mro__ if issubclass(kind, EegCorpus)]
         text = json.dumps([self.settings(), code, code_version(type(self))], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

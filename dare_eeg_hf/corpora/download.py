@@ -1,4 +1,4 @@
-"""Downloads from PhysioNet: checked against the published checksums, resumable, never half a file under its name."""
+"""Downloads from PhysioNet: checked against the published checksums, resumable, never an incomplete file."""
 
 import os
 import time
@@ -25,13 +25,13 @@ def download_physionet(
         project: `slug/version`, such as `eegmmidb/1.0.0`.
         folder: where to put them, in the layout of the project.
         wanted: whether a file, by its path in the project, is needed.
-        base_url: what stands before the project; a mirror with the same layout does as well.
+        base_url: what stands before the project; a mirror with the same layout works as well.
 
     Returns:
         The paths of all wanted files.
 
     Raises:
-        DownloadError: if the server does not give a file after several attempts, if a checksum does not fit, if a
+        DownloadError: if the server does not give a file after several attempts, if a checksum does not match, if a
             recording of RECORDS has none, or if a name would lead out of the folder.
     """
     folder = Path(folder)
@@ -40,7 +40,7 @@ def download_physionet(
     records = [line.strip() for line in _text(url + "RECORDS").splitlines() if line.strip()]
     unchecked = [name for name in records if wanted(name) and name not in sums]
     if unchecked:
-        raise DownloadError(f"{url}SHA256SUMS.txt says nothing about {unchecked[0]}, which RECORDS lists")
+        raise DownloadError(f"{url}SHA256SUMS.txt has no checksum for {unchecked[0]}, which RECORDS lists")
     names = sorted(name for name in sums if wanted(name))
     if not names:
         raise DownloadError(f"{url} has none of the files that are wanted")
@@ -73,15 +73,15 @@ def _fetch(url: str, path: Path, checksum: str) -> None:
             os.replace(partial, path)
             return
         partial.unlink()
-    raise DownloadError(f"{url} could not be had whole in {ATTEMPTS} attempts, or is not what SHA256SUMS.txt says")
+    raise DownloadError(f"{url}: {ATTEMPTS} attempts gave no complete file that matches SHA256SUMS.txt")
 
 
 def _append(url: str, partial: Path) -> None:
-    """Ask for what is missing behind the bytes that are there, and append it."""
+    """Request what is missing after the bytes already there, and append it."""
     have = partial.stat().st_size if partial.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     with urllib.request.urlopen(request, timeout=60) as answer:
-        # A server that does not know ranges answers 200 with everything.
+        # A server that does not support ranges answers 200 with everything.
         with partial.open("ab" if answer.status == 206 else "wb") as file:
             while block := answer.read(BLOCK):
                 file.write(block)
@@ -103,7 +103,7 @@ def _text(url: str) -> str:
         except (OSError, UnicodeDecodeError) as error:
             reason = error
         time.sleep(_pause(attempt))
-    raise DownloadError(f"{url} could not be had in {ATTEMPTS} attempts: {reason}")
+    raise DownloadError(f"{url} could not be downloaded in {ATTEMPTS} attempts: {reason}")
 
 
 def _checksums(text: str) -> dict[str, str]:

@@ -170,7 +170,7 @@ def batch_plan(
     """Row numbers of every batch of one epoch and process; data sets of the given lengths count on after each other.
 
     With `layouts`, one number per row, a batch holds rows of one layout only, and at each step every process has the
-    same layout; but for those with too few rows for a step, which share batches (with `drop_last`).
+    same layout; except for those with too few rows for a step, which share batches (with `drop_last`).
     """
     rng = np.random.default_rng([seed, epoch])
     rows = _rows_of_epoch(lengths, weights, rng, shuffle)
@@ -182,7 +182,7 @@ def batch_plan(
 
 
 def _groups_by_layout(rows: np.ndarray, layouts: np.ndarray, fewest: int) -> list[np.ndarray]:
-    """Rows apart by layout, those of layouts with fewer than `fewest` together at the end."""
+    """Rows separated by layout, those of layouts with fewer than `fewest` together at the end."""
     numbers, counts = np.unique(layouts, return_counts=True)
     groups = [rows[layouts == number] for number in numbers[counts >= fewest]]
     return [*groups, rows[np.isin(layouts, numbers[counts < fewest])]]

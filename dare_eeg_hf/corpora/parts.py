@@ -83,7 +83,7 @@ def build_part(corpus: EegCorpus, recording: RecordingFile, output: Path, finger
 
 
 def _without_folder(record: PartRecord, recording: RecordingFile) -> str:
-    """The record as JSON that does not tell where the corpus lay on the machine that built it."""
+    """The record as JSON, without the place of the corpus on the machine that built it."""
     folder = f"{recording.path.parents[recording.name.count('/')]}/"
     text = json.dumps(asdict(record), ensure_ascii=False, default=float)
     text = text.replace(json.dumps(folder, ensure_ascii=False)[1:-1], "")
@@ -225,7 +225,7 @@ def write_groups(writer: pq.ParquetWriter, tables: Iterator[pa.Table] | Sequence
 
 
 def _file_states(corpus: EegCorpus, recording: RecordingFile) -> list[list[int]]:
-    """Size and time of change of a recording and its companions: what was exchanged is built anew."""
+    """Size and modification time of a recording and its companions: what was replaced is built again."""
     states = []
     for path in (recording.path, *corpus.companions(recording)):
         try:

@@ -1,6 +1,6 @@
-"""Who was recorded: the one place that decides which person a recording belongs to, and says how that is known.
+"""Who was recorded: the one place that decides which person a recording belongs to and says how that is known.
 
-A person is told by a table, by BIDS' entity `sub-`, by a regular expression, or by a naming scheme that all files of a
+A person is identified by a table, BIDS' entity `sub-`, a regular expression, or a naming scheme that all files of a
 folder follow. Otherwise files are only *assumed* to be of one person each, and nobody may be called "never seen".
 """
 
@@ -14,16 +14,16 @@ from pathlib import Path
 from dare_eeg_hf.recordings.side_tables import is_missing, listed_lines, read_side_table, warn
 
 ASSUMED = {
-    "file": "each file was taken as a person of its own; people with several recordings may be on both sides",
-    "folder": "each folder was taken as a person of its own; people in several folders may be on both sides",
+    "file": "each file was counted as a separate person; people with several recordings may be on both sides",
+    "folder": "each folder was counted as a separate person; people in several folders may be on both sides",
 }
 """How the person of a recording may have been guessed, and what that means."""
 
 KNOWN = {
-    "scheme": "people are told by the names of the files",
-    "pattern": "people are told by a pattern for the names of the files",
-    "bids": "people are told by the BIDS entity sub-",
-    "column": "people are told by a column",
+    "scheme": "people are identified by the names of the files",
+    "pattern": "people are identified by a pattern for the names of the files",
+    "bids": "people are identified by the BIDS entity sub-",
+    "column": "people are identified by a column",
 }
 """How the person of a recording may be known, the surest last."""
 
@@ -86,7 +86,7 @@ def people_of(names: Sequence[str], pattern: str | None = None, table: str | Pat
         table: .csv or .tsv with a column of files and one of people; see `people_of_table`.
 
     Raises:
-        ValueError: the pattern is none, has no group, or does not fit a name; the table lacks a person.
+        ValueError: the pattern is not valid, has no group, or does not fit a name; the table lacks a person.
     """
     if table is not None:
         return people_of_table(names, table)
@@ -118,7 +118,7 @@ def by_scheme(names: Iterable[str], scheme: str) -> dict[str, str]:
 
 
 def people_of_table(names: Sequence[str], table: str | Path) -> People:
-    """Tell the person of each recording by a table with a column `filename`, `file` or `recording` (the path of the
+    """Find the person of each recording by a table with a column `filename`, `file` or `recording` (the path of the
     recording, or its last part where that is unique) and a column `subject`, `participant_id`, `person` or `patient`.
 
     Raises:
@@ -146,10 +146,9 @@ def people_of_table(names: Sequence[str], table: str | Path) -> People:
 
 
 def source_of_rows(subjects: Sequence[str], recordings: Sequence[str]) -> str:
-    """How the people of rows are known that do not say it themselves.
+    """How the people are known in rows that do not say so.
 
-    A column of subjects is believed, unless somebody is called like their own file: that is how files are taken for
-    people.
+    A column of subjects is trusted, unless a subject is named like their own file: files were then counted as people.
     """
     pairs = set(zip(subjects, recordings, strict=True))
     return "file" if any(recording.rsplit(".", 1)[0] == subject for subject, recording in pairs) else "column"
@@ -197,7 +196,7 @@ def _by_pattern(names: Sequence[str], pattern: str) -> dict[str, str]:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"the pattern for people, {pattern!r}, is no regular expression: {error}") from error
+        raise ValueError(f"the pattern for people, {pattern!r}, is not a regular expression: {error}") from error
     if not compiled.groups:
         raise ValueError(f"the pattern for people, {pattern!r}, needs a group around the person, such as ({pattern})")
     found = {name: match[1] for name in names if (match := compiled.search(name)) and (match[1] or "").strip()}

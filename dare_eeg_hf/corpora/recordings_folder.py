@@ -28,7 +28,7 @@ class RecordingsFolder(EegCorpus):
         self._people = People({}, "file")
 
     def files(self, source: Path) -> Iterator[tuple[Path, str]]:
-        """Everything that is an EEG recording, or is called so.
+        """Everything that is an EEG recording, or is named like one.
 
         Raises:
             FileNotFoundError: where there is none.

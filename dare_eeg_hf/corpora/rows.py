@@ -107,7 +107,7 @@ class WindowRows(torch.utils.data.Dataset):
         self._labelled = same_labels(self.datasets)
 
     def __getstate__(self) -> dict:
-        # Views of memory-mapped files would be pickled as copies of their content: a spawned worker opens them anew.
+        # Views of memory-mapped files would be pickled as copies of their content: a spawned worker opens them again.
         return {"datasets": self.datasets}
 
     def __setstate__(self, state: dict) -> None:
@@ -169,7 +169,7 @@ def check_columns(column_names: Sequence[str]) -> None:
     missing = [name for name in needed if name not in column_names]
     if missing:
         raise ValueError(
-            f"this is no data set of EEG windows: the columns {', '.join(missing)} are missing; "
+            f"this is not a data set of EEG windows: the columns {', '.join(missing)} are missing; "
             "build one with a script of dataset_scripts/, or with dare_eeg_hf.corpora.storage.windows_table"
         )
 

@@ -1,12 +1,12 @@
 """How a window is stored: the columns of a row, and the way into and out of them.
 
 A row keeps its signal as float16, little-endian, channel after channel, in one binary value; `unit`, `signal_dtype`,
-`n_channels`, `channel_names` and `sampling_rate` in the same row say all that one needs to read it without this
+`n_channels`, `channel_names` and `sampling_rate` in the same row are all that is needed to read it without this
 package:
 
     np.frombuffer(row["signal"], row["signal_dtype"]).reshape(row["n_channels"], -1).astype("float32")
 
-`python benchmarks/data_loading.py` measures this form beside the others that were considered: it is the smallest
+`python benchmarks/data_loading.py` compares this form with the others that were considered: it is the smallest
 (119 kB for 58 channels x 1024 samples), the fastest to read into torch, and loses at most 0.05 % of each amplitude.
 """
 
@@ -121,7 +121,7 @@ def windows_table(
             f"{len(onsets)} onsets"
         )
     if unit not in MICROVOLTS:
-        raise ValueError(f"{recording}: unit {unit!r} is none of {', '.join(MICROVOLTS)}")
+        raise ValueError(f"{recording}: unit {unit!r} is not one of {', '.join(MICROVOLTS)}")
     columns: dict[str, Any] = {
         "signal": [encode_signal(window) for window in signals],
         "signal_dtype": [SIGNAL_DTYPE] * n_windows,

@@ -122,7 +122,7 @@ def cut_windows(
     Args:
         raw: data in volts, as MNE keeps them; all its channels go into the windows.
         window_seconds: length of windows that follow each other.
-        overlap: share of a window that the next one has in common with it, 0 or more and below 1.
+        overlap: share of a window that the next one repeats, at least 0 and below 1.
         events: what to cut around, or inside of.
         tmin, tmax: seconds relative to the onset of an event.
         label: the label of the whole recording, for windows without an event that has its own.
@@ -132,13 +132,13 @@ def cut_windows(
         ValueError: if the overlap, the window or the span around an event makes no window.
     """
     if not 0 <= overlap < 1:
-        raise ValueError(f"overlap is a share of the window, 0 or more and below 1; got {overlap}")
+        raise ValueError(f"overlap is a share of the window, at least 0 and below 1; got {overlap}")
     if (tmin is None) != (tmax is None) or (tmin is not None and events is None):
-        raise ValueError("tmin and tmax come together, and with events")
+        raise ValueError("tmin and tmax must be given together, and with events")
     rate = float(raw.info["sfreq"])
     length = round((window_seconds if tmin is None else tmax - tmin) * rate)
     if length < 1:
-        raise ValueError(f"a window of {length} samples holds nothing; lengthen it, or exchange tmin and tmax")
+        raise ValueError(f"a window of {length} samples holds nothing; lengthen it, or swap tmin and tmax")
     events = None if events is None else [replace(event, label=event.label or label) for event in events]
     starts, labels = _first_samples(raw, length, overlap, events, tmin, label)
     signal = raw.get_data().astype(np.float32) * np.float32(1e3)
@@ -234,7 +234,7 @@ def events_from_annotations(
 
     Args:
         raw: with annotations.
-        labels: description -> label; other annotations are no events.
+        labels: description -> label; other annotations are not events.
         lengthen: description -> duration in seconds, for markers that have none of their own.
     """
     texts = raw.annotations.description.tolist()
@@ -254,10 +254,10 @@ def events_from_table(
 ) -> list[Event]:
     """Events out of a .csv or .tsv file; the columns are called as in BIDS unless they are named.
 
-    Rows without a label are no events; a warning names them. Without a duration an event lasts 0 s.
+    Rows without a label are not events; a warning names them. Without a duration an event lasts 0 s.
 
     Raises:
-        ValueError: if a column is missing, or a labelled row has no onset or one that is no number.
+        ValueError: if a column is missing, or a labelled row has no onset or one that is not a number.
     """
     table = read_side_table(path, (onset, duration, label))
     unlabelled = is_missing(table[label])
@@ -311,5 +311,5 @@ def label_from_name(name: str, pattern: str, labels: Mapping[str, str] | None = 
     if labels is None:
         return found
     if found not in labels:
-        raise ValueError(f"{name}: {found!r} is none of {', '.join(labels)}, which stand for labels in the name")
+        raise ValueError(f"{name}: {found!r} is not one of {', '.join(labels)}, which stand for labels in the name")
     return labels[found]

@@ -42,10 +42,9 @@ def apply_bids_sidecars(raw: mne.io.BaseRaw, path: Path) -> mne.io.BaseRaw:
     """Apply channel types, bad channels, events and the mains frequency from the files that BIDS puts beside a
     recording.
 
-    A file that follows no BIDS naming, or has no such files, comes back unchanged. Side files of a whole subject or
-    data set apply as BIDS'
-    inheritance principle says: the nearest folder wins. A side file that cannot be used, or a row of one, is issued as
-    a `RecordingWarning` that names the file and the line; the recording is read all the same.
+    A file that does not follow BIDS naming, or has no such files, comes back unchanged. Side files of a whole subject
+    or data set apply by BIDS' inheritance principle: the nearest folder wins. A side file or row that cannot be used
+    is reported as a `RecordingWarning` that names the file and the line; the recording is read all the same.
     """
     if not path.name.startswith("sub-"):
         return raw
@@ -60,7 +59,7 @@ def apply_bids_sidecars(raw: mne.io.BaseRaw, path: Path) -> mne.io.BaseRaw:
 
 
 def participants_twice(root: Path) -> list[str]:
-    """Sentences about participants whom participants.tsv, in the root of a BIDS data set, lists in several rows."""
+    """Sentences about participants listed in several rows of participants.tsv, in the root of a BIDS data set."""
     path = root / "participants.tsv"
     if not path.is_file():
         return []
@@ -112,7 +111,7 @@ def _apply_channels(raw: mne.io.BaseRaw, path: Path) -> None:
 def _apply_events(raw: mne.io.BaseRaw, path: Path) -> None:
     """Events of the table replace those of the file; marks of bad stretches and breaks stay.
 
-    An event is called by its `trial_type` or, where that says nothing, by its `value`. Rows that give no event are
+    An event is named by its `trial_type` or, where that is missing, by its `value`. Rows that give no event are
     named, and so are events outside the recording, which would otherwise be moved to its ends.
     """
     table = read_side_table(path, ("onset",))

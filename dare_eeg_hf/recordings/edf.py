@@ -67,7 +67,7 @@ def inspect_edf(path: Path) -> EdfHeader:
             dimensions = [per_signal[at : at + 8].decode("latin1") for at in range(96 * count, 104 * count, 8)]
             samples = [int(per_signal[at : at + 8]) for at in range(216 * count, 224 * count, 8)]
         except ValueError as error:
-            reason = describe_damage(path) or "get the file again"
+            reason = describe_damage(path) or "copy or download the file again"
             raise RecordingError(f"{path}: the header is damaged ({error}); {reason}") from error
     sample_bytes = 3 if fixed.startswith(b"\xffBIOSEMI") else 2
     rates = [n / seconds if seconds else 0.0 for n in samples]
@@ -95,7 +95,7 @@ def _compare_size(path: Path, header: EdfHeader) -> None:
     if damage := describe_damage(path, expected, _in_step(path, header)):
         raise RecordingError(f"{path}: {damage}")
     if header.complete_records < 1:
-        raise RecordingError(f"{path}: is truncated: not one complete record of {header.record_seconds:g} s is there")
+        raise RecordingError(f"{path}: is truncated: it holds no complete record of {header.record_seconds:g} s")
     if expected is None:
         header.warnings.append("the recording was never closed (unknown number of records in its header)")
     elif actual < expected:
@@ -116,7 +116,7 @@ def _in_step(path: Path, header: EdfHeader) -> bool | None:
             file.seek(sum(sizes[: header.annotation_signals[0]]), os.SEEK_CUR)
             if TIME_STAMP.match(file.read(40)):
                 return True
-    # Samples can be in step by chance, where bytes were put in two by two; that they are not is sure.
+    # Samples can be in step by chance, where bytes were inserted in pairs; being out of step is proof.
     return False if samples_in_step(path, header.header_bytes, header.sample_bytes) is False else None
 
 
@@ -139,7 +139,7 @@ def _compare_rates(header: EdfHeader, signals: list[int]) -> None:
     kept_labels = {header.labels[i] for i in signals if i not in others}
     header.excluded = sorted({header.labels[i] for i in others} - kept_labels)
     listed = ", ".join(f"{header.labels[i]} ({header.rates[i]:g} Hz)" for i in others)
-    header.warnings.append(f"channels at different rates: those at {common:g} Hz were read, left out were {listed}")
+    header.warnings.append(f"channels at different rates: those at {common:g} Hz were read, {listed} left out")
 
 
 def plain_header(path: Path) -> bytes | None:
@@ -178,7 +178,7 @@ def correct_header_texts(raw: mne.io.BaseRaw, header: EdfHeader) -> None:
 def correct_units(raw: mne.io.BaseRaw, dimensions: list[str]) -> None:
     """Give the channels of an EDF, BDF or GDF recording the scale of their physical dimensions, given as Latin-1.
 
-    MNE knows few spellings, and takes everything else as volts without a word: UTF-8's 'µV' for one.
+    MNE knows few spellings, and silently takes everything else as volts: UTF-8's 'µV', for example.
     """
     extras = raw._raw_extras[0]
     for row, dimension in enumerate(dimensions):
@@ -192,7 +192,7 @@ def correct_units(raw: mne.io.BaseRaw, dimensions: list[str]) -> None:
 
 
 def voltage_unit(dimension: str) -> str | None:
-    """The unit of a physical dimension, given in Unicode or as Latin-1; None where it is no voltage.
+    """The unit of a physical dimension, given in Unicode or as Latin-1; None where it is not a voltage.
 
     Micro is the only prefix that is not an ASCII letter, and every encoding has another byte for it (a question mark
     where it was lost).

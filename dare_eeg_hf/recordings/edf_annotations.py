@@ -72,8 +72,8 @@ def set_edf_annotations(raw: mne.io.BaseRaw, path: Path, header: EdfHeader, enco
 def edf_timeline(stamps: np.ndarray, seconds: float, rate: float, decimals: int) -> Timeline | None:
     """Find where the time stamps of the records jump; None where they follow the records.
 
-    A difference below half a sample, or below what the stamps' decimals can express, is no jump. Time stamps that go
-    back and forth by less than `JITTER` were taken from a clock of their own: signals are not lost and won again.
+    A difference below half a sample, or below what the stamps' decimals can express, is not a jump. Times that go
+    back and forth by less than `JITTER` come from another clock: signals are not lost and found again.
 
     Args:
         stamps: (R,) seconds at which each record began, counted from the first; NaN where the file does not say.
@@ -93,7 +93,7 @@ def edf_timeline(stamps: np.ndarray, seconds: float, rate: float, decimals: int)
     off = np.ptp(stamps - count * seconds)
     if (jumps >= tolerance).any() and (jumps <= -tolerance).any() and off < JITTER:
         warnings.warn(
-            f"the records' time stamps waver by {1000 * off:.3g} ms, as those of a computer's clock do; they were not "
+            f"the records' time stamps jitter by {1000 * off:.3g} ms, like those of a computer's clock; they were not "
             "taken for interruptions",
             RecordingWarning,
             stacklevel=3,
@@ -123,8 +123,8 @@ def _signal_bytes(path: Path, header: EdfHeader, index: int) -> np.ndarray:
 
 
 def _time_stamps(signals: list[np.ndarray]) -> tuple[np.ndarray, int]:
-    """(R,) seconds since the start time of the header, NaN where a record has no time stamp; and how many digits
-    stand behind their point."""
+    """(R,) seconds since the start time of the header, NaN where a record has no time stamp; and how many
+    decimals they have."""
     stamps, decimals = np.full(len(signals[0]), np.nan), 0
     for signal in signals:
         for record in np.flatnonzero(np.isnan(stamps)):

@@ -1,4 +1,4 @@
-"""Events that match nothing: texts that differ in their spelling alone, and onsets that lie outside the recording."""
+"""Events that match nothing: texts that differ in spelling only, and onsets that lie outside the recording."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,10 +7,10 @@ from dare_eeg_hf.recordings.side_tables import warn
 
 
 def match_texts(wanted: Iterable[str], found: Iterable[str]) -> dict[str, str]:
-    """Which wanted text each text of a recording stands for; texts that nobody wants are left out.
+    """Which wanted text each text of a recording stands for; the others are left out.
 
     Texts are compared without blanks around them. Where no text is spelled as wanted, another spelling of the same
-    number is taken ("1.0" for "1"), if there is one such spelling only.
+    number is taken ("1.0" for "1"), if there is only one.
 
     Args:
         wanted: texts asked for.

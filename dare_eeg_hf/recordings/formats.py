@@ -1,4 +1,4 @@
-"""Which format a file has, by what is in it rather than by what it is called, and which file of several to open."""
+"""Which format a file has, by its content rather than its name, and which file of several to open."""
 
 import stat
 from collections.abc import Callable
@@ -42,8 +42,8 @@ _TEXT_SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"[fileinfo]", "Persyst"),
 )
 _NOT_RECORDINGS: tuple[tuple[bytes, str], ...] = (
-    (b"<!doctype html", "is a web page, not a recording: the download gave an error or login page; download it again"),
-    (b"<html", "is a web page, not a recording: the download gave an error or login page; download it again"),
+    (b"<!doctype html", "is a web page, not a recording: the server sent an error or login page; download it again"),
+    (b"<html", "is a web page, not a recording: the server sent an error or login page; download it again"),
     (b"version https://git-lfs", "is a pointer of Git LFS, not the recording itself; run 'git lfs pull'"),
     (b"../.git/annex", "is a pointer of git-annex, not the recording itself; run 'datalad get'"),
     (b"/annex/objects", "is a pointer of git-annex, not the recording itself; run 'datalad get'"),
@@ -77,7 +77,7 @@ def detect_format(path: Path) -> str:
     """Name a file's format from its first bytes, or from its extension where those say nothing.
 
     Raises:
-        RecordingError: the file cannot be opened, is empty, or is no recording (a web page, an LFS pointer, ...).
+        RecordingError: the file cannot be opened, is empty, or is not a recording (a web page, an LFS pointer, ...).
     """
     head = _first_bytes(path)
     if head is None:
@@ -85,7 +85,7 @@ def detect_format(path: Path) -> str:
     if not head:
         raise RecordingError(f"{path}: the file is empty (0 bytes)")
     if not head.strip(b"\x00"):
-        raise RecordingError(f"{path}: begins with nothing but zero bytes; the copy or download was not finished")
+        raise RecordingError(f"{path}: begins with nothing but zero bytes; the copy or download did not finish")
     text = decode_file(head)[0].encode("utf-8").lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     for signature, reason in _NOT_RECORDINGS:
         if text.startswith(signature):

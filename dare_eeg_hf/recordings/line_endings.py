@@ -1,7 +1,7 @@
 """Binary recordings that were copied as if they were text, and how to undo it.
 
-A copy in text mode (git autocrlf, FTP in ASCII mode) puts a carriage return before every line feed, or takes it away.
-What was put in can be taken out again:
+A copy in text mode (git autocrlf, FTP in ASCII mode) inserts a carriage return before every line feed, or removes it.
+What was inserted can be removed again:
 
     python -m dare_eeg_hf.recordings.line_endings DAMAGED.edf RESTORED.edf
 """
@@ -20,11 +20,11 @@ from dare_eeg_hf.recordings.errors import RecordingError
 
 _CHUNK = 4_000_000
 _FEWEST = 8
-"""So many line feeds say something; in binary data every byte comes about once in 256."""
+"""Enough line feeds to judge by; in binary data every byte value occurs about once in 256."""
 
 
 def describe_damage(path: Path, expected: int | None = None, in_step: bool | None = None) -> str | None:
-    """Say how line endings of a binary file were converted, and what helps; None where they were not.
+    """Say how line endings of a binary file were converted, and how to fix it; None where they were not.
 
     Args:
         expected: bytes that the file should have; None where that is unknown.
@@ -39,18 +39,18 @@ def describe_damage(path: Path, expected: int | None = None, in_step: bool | Non
     if expected is not None and actual < expected and in_step is False:
         return (
             "bytes are missing in the middle of it, so the samples after them are out of step. A line-ending "
-            "conversion (git autocrlf, FTP in text mode), which takes out the carriage return before each line feed, "
-            "does that. Where they were cannot be known; get the file again, as binary"
+            "conversion (git autocrlf, FTP in text mode), which removes the carriage return before each line feed, "
+            "does that. Their places are unknown; copy the file again in binary mode"
         )
     return None
 
 
 def samples_in_step(path: Path, header_bytes: int, sample_bytes: int) -> bool | None:
-    """Tell by short stretches of the file whether the bytes of its samples keep their order; None where that cannot
+    """Tell from short stretches of the file whether the bytes of its samples keep their order; None where that cannot
     be told.
 
-    The highest byte of an EEG sample takes fewer values than the others. It lies at one place unless bytes were put
-    in or taken out.
+    The highest byte of an EEG sample takes fewer values than the others. It lies at a fixed place unless bytes were
+    inserted or removed.
     """
     size, block = path.stat().st_size - header_bytes, 384
     if sample_bytes < 2 or size < 64 * block:
@@ -79,10 +79,10 @@ def _describe_insertion(path: Path, restored: int, expected: int | None) -> str:
     if expected is not None and restored != expected:
         return said + (
             f"Without those it would have {restored} bytes rather than {expected}, so it cannot be undone exactly; "
-            "get the file again, as binary"
+            "copy the file again in binary mode"
         )
     return said + (
-        "Get the file again, as binary, or take them out: "
+        "Copy the file again in binary mode, or remove them: "
         f"python -m dare_eeg_hf.recordings.line_endings {shlex.quote(str(path))} restored{path.suffix}"
     )
 
@@ -99,8 +99,8 @@ def restore_line_endings(path: str | os.PathLike, output: str | os.PathLike) -> 
     pairs, feeds = _count_line_endings(path)
     if not feeds or pairs < feeds:
         raise RecordingError(
-            f"{path}: {feeds - pairs} of its {feeds} line feeds follow no carriage return, so its line endings were "
-            "not converted; there is nothing to take out"
+            f"{path}: {feeds - pairs} of its {feeds} line feeds do not follow a carriage return, so its line "
+            "endings were not converted; there is nothing to remove"
         )
     with replacing(output) as temporary:
         with Path(temporary).open("wb") as file:
@@ -120,13 +120,13 @@ def _check_size(path: Path, restored: Path) -> None:
             signals = file.read(256 * count)
             samples = sum(int(signals[at : at + 8]) for at in range(216 * count, 224 * count, 8))
         except ValueError as error:
-            raise RecordingError(f"{path}: its header stays damaged ({error}); get the file again") from error
+            raise RecordingError(f"{path}: its header is still damaged ({error}); copy the file again") from error
     expected = header_bytes + records * samples * (2 if fixed.startswith(b"0") else 3)
     actual = restored.stat().st_size
     if records >= 0 and actual != expected:
         raise RecordingError(
             f"{path}: without the carriage returns it has {actual} bytes, and its header says {expected}, so it "
-            "cannot be restored exactly; get the file again, as binary"
+            "cannot be restored exactly; copy the file again in binary mode"
         )
 
 
@@ -140,8 +140,8 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 
 def _count_line_endings(path: Path) -> tuple[int, int]:
-    """How often a line feed follows a carriage return, and how often it comes at all; counted until one stands alone,
-    or until it is clear that they hardly come."""
+    """How often a line feed follows a carriage return, and how often it occurs at all; counted until one stands alone,
+    or until it is clear that they hardly occur."""
     pairs = feeds = size = 0
     for chunk in _chunks(path):
         size += len(chunk)

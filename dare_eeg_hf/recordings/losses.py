@@ -1,4 +1,4 @@
-"""What of a recording carries no signal: found, bridged, and put into words for its report."""
+"""The parts of a recording that carry no signal: found, bridged, and described for its report."""
 
 from dataclasses import asdict
 
@@ -82,6 +82,6 @@ def describe_losses(lost: np.ndarray, rate: float, report: RecordingReport) -> l
 
 
 def carried_losses(raw: mne.io.BaseRaw, report: RecordingReport) -> list[Loss]:
-    """The losses of a Raw that was normalised before: its annotations have them, so that none is to be added."""
+    """The losses of a Raw that was normalised before: its annotations have them, so none are added."""
     report.no_signal = [asdict(loss) for loss in losses_from_annotations(raw.annotations, raw.first_time)]
     return []

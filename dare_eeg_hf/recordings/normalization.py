@@ -71,8 +71,8 @@ def normalize_raw(
             reasons that the report gives. Bad channels are left out of the result and of the average reference.
         rename: recorded name -> electrode, where only the user can know; None for no electrode.
         montage: the cap of numbered channels, one of MNE's standard montages: each socket stands for the electrode
-            nearest to it; see `caps_dare_eeg.electrodes_of_cap`. `rename` goes before it.
-        unit: the unit that the numbers really are in, where a file says volts and is wrong.
+            nearest to it; see `caps_dare_eeg.electrodes_of_cap`. `rename` takes precedence.
+        unit: the actual unit of the numbers, where a file wrongly says volts.
         line_frequency: 50, 60, `"auto"` or None; by default the contract's `notch`.
         verify: raise where the amplitudes cannot be EEG. False is for pieces of a recording that was verified as a
             whole.
@@ -94,7 +94,7 @@ def normalize_raw(
     try:
         given = names_given(raw.ch_names, extractor.channel_names, rename, montage)
         if rename and not set(rename) & set(raw.ch_names):
-            report.warn(f"rename speaks of {', '.join(list(rename)[:8])}, and none of them was recorded")
+            report.warn(f"rename names {', '.join(list(rename)[:8])}, but none of them was recorded")
         if montage:
             near = sum(electrode is not None for electrode in given.values())
             report.steps.append(
@@ -180,7 +180,7 @@ def _scalp_signal(
     if unit != "V":
         report.unit_rescaling = f"the numbers of the file were taken as {unit}, not as the volts it claims"
     signal = np.empty((len(picks), raw.n_times), np.float32)
-    # MNE reads double precision: a stretch at a time, so that a long recording does not need all of it twice.
+    # MNE reads double precision: a stretch at a time, so that a long recording is not held twice.
     stretch = max(1, READ_AT_ONCE // len(picks))
     for start in range(0, raw.n_times, stretch):
         stop = min(raw.n_times, start + stretch)
@@ -222,7 +222,7 @@ def _match(
         raise ask_for_electrodes(usable, fault)
     unexplained = [name for name in report.dropped if name not in rename]
     if len(numbered := numbered_channels(unexplained)) > len(match.indices):
-        report.warn(f"the {which_cap(numbered)}; say it with montage or rename, or they stay unused")
+        report.warn(f"the {which_cap(numbered)}; pass montage or rename, or they stay unused")
     return [raw.ch_names.index(usable[index]) for index in match.indices.values()]
 
 
@@ -284,8 +284,8 @@ def _interpolate(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fill channels by spherical splines (Perrin et al. 1989, as in MNE); returns signal and losses of all.
 
-    Bad channels get the place back that they had among the `recorded` ones, so that recordings with one montage stay
-    alike whatever had to be filled; channels that were never recorded come last.
+    Bad channels get back their place among the `recorded` ones, so that recordings with one montage stay alike
+    whatever was filled; channels that were never recorded come last.
     """
     names = dict.fromkeys(name for item in wanted for name in (report.bad if item == "bad" else [item]))
     unknown = [name for name in names if name not in extractor.channel_names]

@@ -1,4 +1,4 @@
-"""Persyst recordings: MNE's reading, and the breaks that their [SampleTimes] tell."""
+"""Persyst recordings: MNE's reading, and the breaks that their [SampleTimes] show."""
 
 import contextlib
 import io

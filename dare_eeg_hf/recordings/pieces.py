@@ -25,7 +25,7 @@ class PiecewiseNormalizer:
     Args:
         raw: Any MNE Raw; its samples may still lie on the disk.
         feature_extractor: Holds the signal contract.
-        options: Of `normalize_raw`, for every piece.
+        options: As for `normalize_raw`, for every piece.
 
     Raises:
         RecordingError: As `normalize_raw`.
@@ -51,7 +51,7 @@ class PiecewiseNormalizer:
 
     def _normalize(self, piece: mne.io.BaseRaw) -> Recording:
         with warnings.catch_warnings():
-            # Its times would count from the beginning of the piece; whoever asked knows where that is.
+            # Its times would count from the beginning of the piece; the caller knows where that is.
             warnings.filterwarnings("ignore", "no signal from")
             return normalize_raw(piece, self.feature_extractor, file=self.file, **self.decisions)
 

@@ -11,11 +11,11 @@ NOISY_SCORE = 5.0
 """Robust z-score of the channel's spread among all channels (PREP, Bigdely-Shamlo et al. 2015, uses the same)."""
 
 NOISY_FACTOR = 3.0
-"""How many times the median spread a noisy channel has at least, if no other channel goes along with it."""
+"""A noisy channel has at least this many times the median spread, if no other channel varies with it."""
 
 ABSURD_FACTOR = 10.0
-"""How many times the median spread (or its inverse) makes a channel bad even if others go along with it. Strong alpha
-at the back of the head, or weak signals beside the recording's reference electrode, stay far below."""
+"""How many times the median spread (or its inverse) makes a channel bad even if others vary with it. Strong alpha
+at the back of the head, or weak signals near the recording's reference electrode, stay far below."""
 
 FOLLOWED = 0.7
 """A channel with this correlation to another is taken for brain (or at least not for a loose electrode)."""
@@ -33,7 +33,8 @@ def find_bad_channels(signal: np.ndarray, rate: float, lost: np.ndarray | None =
     - flat: standard deviation below 0.05 uV;
     - noisy or quiet: the spread (interquartile range) is more than 10 times, or less than a tenth of, the channels'
       median; or more than 3 times with a robust z-score above 5 (in the logarithm), while no other channel correlates
-    with it by 0.7; - uncorrelated: no other channel follows it (from eight channels up).
+      with it by 0.7;
+    - uncorrelated: no other channel follows it (from eight channels up).
 
     Args:
         signal: (channels, samples) in microvolts. `rate`: hertz.
@@ -73,7 +74,7 @@ def find_bad_channels(signal: np.ndarray, rate: float, lost: np.ndarray | None =
 
 def _neighbour_correlation(signal: np.ndarray, rate: float, lost: np.ndarray) -> np.ndarray:
     """Largest absolute correlation of each channel with any other, median over up to 40 windows of two seconds in
-    which it has signal: (channels,), 1 where it nowhere has for so long."""
+    which it has signal: (channels,), 1 where it never has for that long."""
     samples = min(signal.shape[1], int(2 * rate))
     count = signal.shape[1] // samples
     chosen = np.unique(np.linspace(0, count - 1, min(count, 40)).astype(int))

@@ -30,7 +30,7 @@ def read_raw(
 ) -> mne.io.BaseRaw:
     """Open a recording as it is: any format MNE reads, and CSV, TSV, TXT, ARFF, MAT and NPZ tables with a sidecar.
 
-    The content decides about the format, whatever the extension says. Files of epochs become one Raw with `BAD
+    The content determines the format, whatever the extension says. Files of epochs become one Raw with `BAD
     boundary` and `EDGE boundary` annotations between the epochs. In a BIDS data set, `channels.tsv`, `events.tsv` and
     `eeg.json` are applied. What is odd but usable (truncated, different rates, wrong extension) is issued as a
     `RecordingWarning`.
@@ -266,7 +266,7 @@ def mark_breaks(starts: np.ndarray, seconds: float, texts: list[str], onset: flo
 
 
 def _remedy(name: str, path: Path, reason: str) -> tuple[str, list[Remedy]]:
-    """What a user can do about a reader's failure, as far as it is known: advice, and what they can give us."""
+    """What a user can do about a reader's failure, as far as it is known: advice and remedies."""
     if name == "Neuroscan CNT" and "data_format" in reason:
         formats = [Remedy("reader_options", ("data_format", bits)) for bits in ("int32", "int16")]
         return ". Say how its samples are stored", formats

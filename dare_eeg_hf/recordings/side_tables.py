@@ -12,14 +12,14 @@ import pandas as pd
 from dare_eeg_hf.recordings.errors import RecordingWarning
 
 MISSING = ("", "n/a", "na", "nan", "none", "null")
-"""How tables say, in any case, that a value is not there."""
+"""What tables write, in upper or lower case, for a missing value."""
 
 
 def read_side_table(path: str | os.PathLike, columns: Sequence[str] = ()) -> pd.DataFrame:
     """A .tsv or .csv file as texts without blanks around them; the index holds the line of each row in the file.
 
     A file that is not UTF-8 is read as Latin-1, and rows with more fields than the header are left out: both are
-    issued as a `RecordingWarning` that names file and lines. What a row with fewer fields lacks is missing in it.
+    reported as a `RecordingWarning` that names file and lines. Fields that a short row lacks are missing values.
 
     Args:
         path: tab-separated where it ends in .tsv, comma-separated otherwise.

@@ -141,7 +141,7 @@ def _read_text(path: Path, sidecar: dict[str, Any]) -> mne.io.RawArray:
         pd.read_csv,
         path,
         sep=delimiter,
-        decimal="," if delimiter == ";" else ".",  # where columns are parted by semicolons, numbers often have commas
+        decimal="," if delimiter == ";" else ".",  # with semicolons between columns, numbers often have commas
         header=0 if header else None,
         skipinitialspace=True,
         comment=None if header else "#",
@@ -157,7 +157,7 @@ def _read_text(path: Path, sidecar: dict[str, Any]) -> mne.io.RawArray:
 
 
 def _read_arff(path: Path, sidecar: dict[str, Any]) -> mne.io.RawArray:
-    # scipy's ARFF reader is there, but a hundred times slower than pandas on the data part.
+    # scipy has an ARFF reader, but it is a hundred times slower than pandas on the data part.
     names, skipped = [], 0
     with path.open(encoding="utf-8", errors="replace") as file:
         for skipped, line in enumerate(file, start=1):  # noqa: B007
@@ -238,7 +238,7 @@ def _guess_delimiter(path: Path) -> str:
 
 
 def _has_header(path: Path) -> bool:
-    """A header line has a field that is no number."""
+    """A header line has a field that is not a number."""
     line = (_first_lines(path) or [""])[0].strip()
     fields = [field.strip(" \"'") for field in line.replace(";", ",").replace("\t", ",").split(",")]
     fields = fields if len(fields) > 1 else line.split()

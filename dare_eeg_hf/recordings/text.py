@@ -14,7 +14,7 @@ _BYTE_ORDER_MARKS = (
 
 
 def decode_text(data: bytes) -> tuple[str, str]:
-    """Decode bytes as UTF-8 or, where they are none, as Latin-1, which fits anything; returns text and encoding."""
+    """Decode bytes as UTF-8 or, failing that, as Latin-1, which fits anything; returns text and encoding."""
     try:
         return data.decode("utf-8"), "utf-8"
     except UnicodeDecodeError:

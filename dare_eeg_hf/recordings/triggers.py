@@ -26,7 +26,7 @@ def annotate_from_channel(raw: mne.io.BaseRaw, channel: str | None = None) -> mn
         channel: which channel, of any type.
 
     Raises:
-        ValueError: there is no such channel, or its values are no whole numbers.
+        ValueError: there is no such channel, or its values are not whole numbers.
     """
     own = [text for text in raw.annotations.description if not is_mark(text)]
     if channel is None:
@@ -58,7 +58,7 @@ def read_codes(raw: mne.io.BaseRaw, channel: str) -> tuple[np.ndarray, np.ndarra
     """Samples (E,) from the start of the recording at which a channel changes to a code other than 0, and the codes.
 
     Raises:
-        ValueError: there is no such channel, or its values are no whole numbers.
+        ValueError: there is no such channel, or its values are not whole numbers.
     """
     if channel not in raw.ch_names:
         stim = [name for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True) if kind == "stim"]
@@ -72,7 +72,7 @@ def read_codes(raw: mne.io.BaseRaw, channel: str) -> tuple[np.ndarray, np.ndarra
         if np.allclose(values * factor, codes, rtol=0, atol=1e-3) and (codes.any() or factor > 1):
             break
     else:
-        raise ValueError(f"the values of the channel {channel} are no whole numbers: it holds no trigger codes")
+        raise ValueError(f"the values of the channel {channel} are not whole numbers: it holds no trigger codes")
     if len(distinct := np.unique(codes)) > MOST_CODES:
         raise ValueError(f"the channel {channel} holds {len(distinct)} different values: it holds no trigger codes")
     codes = codes.astype(np.int64) & TRIGGER_BITS

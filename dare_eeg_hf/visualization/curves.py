@@ -11,7 +11,7 @@ from dare_eeg_hf.visualization.style import MUTED, OKABE_ITO, styled
 MARKERS = "os^Dv<>p"
 # From this many points on, training losses are drawn thin, with their running mean over them.
 MIN_POINTS_TO_SMOOTH = 20
-# A legend with longer labels would hide the curves, so that it stands below all panels.
+# A legend with longer labels would hide the curves, so it goes below all panels.
 LONGEST_LABEL_INSIDE = 24
 
 
@@ -112,7 +112,7 @@ def plot_curves(
 
 
 def plot_loss_curves(records: Sequence[Mapping[str, object]]) -> Figure:
-    """Draw every loss of a training run against the step, one panel a loss, training and validation together.
+    """Draw every loss of a training run against the step, one panel per loss, training and validation together.
 
     Args:
         records: Rows of `metrics.jsonl`: `step`, `split` ("train" or "validation"), `loss` and any `loss_...`.

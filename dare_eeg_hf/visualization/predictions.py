@@ -14,7 +14,7 @@ MAX_CLASSES_AS_LINES = 6
 
 
 def _draw_label_strip(axes: Axes, edges: list[tuple[float, float]], classes: Sequence[int], title: str) -> None:
-    """Draw one row of coloured blocks, one a window, for predicted or true classes (negative = unknown)."""
+    """Draw one row of coloured blocks, one per window, for predicted or true classes (negative = unknown)."""
     for (left, right), index in zip(edges, classes, strict=True):
         if index >= 0:
             axes.axvspan(left, right, color=OKABE_ITO[index % len(OKABE_ITO)], linewidth=0)
@@ -48,7 +48,7 @@ def plot_classification(predictions: Sequence[Mapping[str, Any]], truth: Sequenc
     if not predictions or "scores" not in predictions[0]:
         raise ValueError("A regression has no probabilities to draw.")
     if any(window["onset"] is None for window in predictions):
-        raise ValueError("The onsets of these trials are not known, so that they cannot be drawn along time.")
+        raise ValueError("The onsets of these trials are unknown, so they cannot be drawn over time.")
     labels = list(predictions[0]["scores"])
     return plot_predictions(
         [window["onset"] for window in predictions],
@@ -69,7 +69,7 @@ def plot_predictions(
     window_seconds: float | Sequence[float] = 4.0,
     partial: Sequence[bool] | None = None,
 ) -> Figure:
-    """Draw the class probabilities along time, the winning class and, where it is known, the true one.
+    """Draw the class probabilities over time, the winning class and, where it is known, the true one.
 
     Args:
         onsets: W window starts in seconds, in any order.
@@ -94,7 +94,7 @@ def plot_predictions(
 
     as_lines = len(labels) <= MAX_CLASSES_AS_LINES
     body = 2.2 if as_lines else max(2.2, 0.24 * len(labels))
-    # Colours repeat after eight, so a strip of winners only helps where every class has its own.
+    # Colours repeat after eight, so a strip of winners helps only where every class has its own.
     strips = [] if not as_lines else [("Predicted", winners)]
     if truth is not None and as_lines:
         places = {label: index for index, label in enumerate(labels)}

@@ -11,7 +11,7 @@ from matplotlib.patheffects import withStroke
 
 from dare_eeg_hf.visualization.style import styled
 
-# With fewer electrodes a map would mostly show the interpolation, so that they are drawn as dots.
+# With fewer electrodes a map would mostly show the interpolation, so they are drawn as dots.
 MIN_CHANNELS_TO_INTERPOLATE = 8
 
 

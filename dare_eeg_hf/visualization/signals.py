@@ -11,12 +11,12 @@ from matplotlib.patches import Patch
 from dare_eeg_hf.visualization.style import MUTED, OKABE_ITO, styled, time_unit
 
 VISIBLE_PATCH_COLOR = "#CFE3F1"
-# Traces are drawn as the smallest and largest value of at most this many stretches: more than a screen can show.
+# Traces are drawn as the smallest and largest value of at most this many segments: more than a screen can show.
 MAX_POINTS_PER_TRACE = 3000
 
 
 def _envelope(signal: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Thin a long trace to the extremes of equal stretches, so that no spike is lost to plain decimation."""
+    """Thin a long trace to the extremes of equal segments, so that no spike is lost to plain decimation."""
     stretch = signal.shape[-1] // (MAX_POINTS_PER_TRACE // 2)
     if stretch < 3:
         return signal, times
@@ -161,7 +161,7 @@ def plot_reconstruction(
     context_mask = np.asarray(context_mask, dtype=bool)
     channels, samples = window.shape
     if context_mask.ndim != 2 or context_mask.shape[1] != channels or samples % len(context_mask):
-        raise ValueError(f"A mask of shape (N, {channels}) with {samples} a multiple of N, not {context_mask.shape}.")
+        raise ValueError(f"Expected a mask (N, {channels}), {samples} a multiple of N, got {context_mask.shape}.")
     row = max(_row_height(window), 0.5 * _row_height(reconstruction))
     offsets = np.nanmedian(window, axis=1, keepdims=True)
     times = np.arange(samples) / sampling_rate

@@ -447,7 +447,7 @@ def test_a_process_that_dies_takes_only_its_own_recording_along(tmp_path, monkey
     simulate_recordings(tmp_path / "in", subjects=3, montage=MONTAGE[:3], seconds=5)
     result = build(Deadly(), tmp_path / "in", tmp_path / "out", num_proc=2)
     assert [(record.recording, record.error) for record in result.failed] == [
-        ("S002/S002R01.edf", "its process was killed, perhaps for want of memory")
+        ("S002/S002R01.edf", "its process was killed, perhaps because memory ran out")
     ]
     assert len(load_dataset(str(tmp_path / "out"), split="train")) == 2
 
@@ -458,7 +458,7 @@ def test_a_source_without_recordings_is_an_error_that_tells_how_to_get_them(tmp_
 
     with pytest.raises(FileNotFoundError, match="Ask Alice"):
         build(Wanted(), tmp_path, tmp_path / "out")
-    with pytest.raises(FileNotFoundError, match="is no folder"):
+    with pytest.raises(FileNotFoundError, match="is not a folder"):
         build(Wanted(), tmp_path / "nothing", tmp_path / "out")
 
 

@@ -70,7 +70,7 @@ def test_mixed_montages_and_lengths_are_padded_and_masked():
 def test_other_units_become_millivolts(unit):
     batch = WindowCollator()([make(1)[0], make(1, unit=unit)[0]])
     assert torch.allclose(batch["input_values"][1], batch["input_values"][0] * (MICROVOLTS[unit] / 1000))
-    with pytest.raises(ValueError, match="r: unit 'MV' is none of V, mV, uV, nV"):
+    with pytest.raises(ValueError, match="r: unit 'MV' is not one of V, mV, uV, nV"):
         make(1, unit="MV")
 
 
@@ -92,7 +92,7 @@ def test_one_batch_has_one_sampling_rate():
 def test_windows_at_another_rate_than_the_models_are_refused():
     collator = WindowCollator(sampling_rate=256)
     collator([make(1)[0]])
-    with pytest.raises(ValueError, match="stored at 200 Hz and the model works at 256 Hz"):
+    with pytest.raises(ValueError, match="stored at 200 Hz, but the model works at 256 Hz"):
         collator([make(1)[0] | {"sampling_rate": 200.0}])
 
 
@@ -126,7 +126,7 @@ def test_rows_travel_to_a_worker_without_their_signals(tmp_path):
 
 
 def test_a_table_without_signals_is_refused():
-    with pytest.raises(ValueError, match=r"no data set of EEG windows.*signal"):
+    with pytest.raises(ValueError, match=r"not a data set of EEG windows.*signal"):
         loader(Dataset.from_dict({"text": ["a"]}))
 
 
@@ -276,5 +276,5 @@ def test_what_cannot_be_opened_is_named(tmp_path):
         load_windows(tmp_path)
     assert len(load_windows(tmp_path, split="test")) == 2
     Dataset.from_dict({"text": ["a"]}).to_parquet(tmp_path / "other" / "train.parquet")
-    with pytest.raises(ValueError, match="no data set of EEG windows"):
+    with pytest.raises(ValueError, match="not a data set of EEG windows"):
         load_windows(tmp_path / "other")

@@ -60,7 +60,7 @@ def test_what_follows_no_convention_is_an_assumption_and_said_to_be_one(names, s
     people = people_of(names)
     assert people.source == source
     assert not people.known
-    assert "taken as a person of its own" in people.statement()
+    assert "counted as a separate person" in people.statement()
     assert set(people.of) == set(names)
 
 
@@ -76,7 +76,7 @@ def test_a_pattern_tells_people_apart_or_names_what_it_does_not_fit():
         people_of([*names, "Rec 7.edf"], r"^([a-z]+)_")
     with pytest.raises(ValueError, match="needs a group"):
         people_of(names, r"^[a-z]+")
-    with pytest.raises(ValueError, match="is no regular expression"):
+    with pytest.raises(ValueError, match="is not a regular expression"):
         people_of(names, r"([a-z]+")
 
 
@@ -133,7 +133,7 @@ def test_a_data_set_keeps_how_people_are_known(flat, tmp_path):
     rows = load_dataset(str(tmp_path / "out"), split="train")
     assert set(rows["subject"]) == {"S001", "S002", "S003"}
     assert set(rows["subject_source"]) == {"scheme"}
-    assert "people are told by the names of the files (EEGMMIDB (S001R01))" in str(result)
+    assert "people are identified by the names of the files (EEGMMIDB (S001R01))" in str(result)
     assert "No subject is in two splits." in (tmp_path / "out" / "README.md").read_text()
 
 
@@ -149,7 +149,7 @@ def test_files_are_no_people_in_a_data_set_of_unknown_names(flat, tmp_path):
     assert "No subject is in two splits." not in card
     assert "| split | assumed subjects |" in card
     for said in (card, str(result)):
-        assert "ach file was taken as a person of its own; people with several recordings may be on both sides" in said
+        assert "ach file was counted as a separate person; people with several recordings may be on both sides" in said
     lines = (tmp_path / "out" / "recordings.jsonl").read_text().splitlines()
     assert {json.loads(line)["subject_source"] for line in lines} == {"file"}
 

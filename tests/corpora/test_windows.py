@@ -199,7 +199,7 @@ def test_labels_out_of_names():
     assert label_from_name("a/normal/b.edf", r"/(normal|abnormal)/") == "normal"
     with pytest.raises(ValueError, match="does not fit"):
         label_from_name("Subject07.edf", r"_([12])")
-    with pytest.raises(ValueError, match="'2' is none of 1"):
+    with pytest.raises(ValueError, match="'2' is not one of 1"):
         label_from_name("Subject07_2.edf", r"_([12])", {"1": "rest"})
 
 

@@ -101,7 +101,7 @@ def test_a_task_on_new_people_needs_to_know_who_was_recorded(tmp_path, source):
     if source == "scheme":
         assert len(TASKS["eyes-eegmmidb"].load(tmp_path)) == 2
     else:
-        with pytest.raises(ValueError, match=r"taken as a person of its own.* needs to know who was recorded"):
+        with pytest.raises(ValueError, match=r"counted as a separate person.* needs to know who was recorded"):
             TASKS["eyes-eegmmidb"].load(tmp_path)
 
 

@@ -167,7 +167,10 @@ def test_a_fine_tuned_folder_counts_subjects_without_naming_them(tiny_classifier
 
 @pytest.mark.parametrize(
     ("source", "counted", "said"),
-    [("scheme", "2", "told by the names of the files"), ("file", "not known", "each file was taken as a person")],
+    [
+        ("scheme", "2", "identified by the names of the files"),
+        ("file", "not known", "each file was counted as a separate person"),
+    ],
 )
 def test_a_card_counts_people_only_where_they_are_known(tiny_classifier, tmp_path, source, counted, said):
     folder = shutil.copytree(tiny_classifier, tmp_path / "classifier")

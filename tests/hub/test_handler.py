@@ -168,7 +168,7 @@ def test_a_model_that_is_not_ours_is_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(ValueError, match="holds a model of type 'bert', not a DARE-EEG one"):
         EndpointHandler(str(tmp_path))
-    with pytest.raises(FileNotFoundError, match="no id on the Hub"):
+    with pytest.raises(FileNotFoundError, match="not an id on the Hub"):
         EndpointHandler("../../somewhere/else")
 
 

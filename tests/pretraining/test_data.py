@@ -168,13 +168,13 @@ def test_validation_is_on_other_people_where_names_tell_them_and_not_said_to_be_
     command = ["--data", str(tmp_path / "unknown"), "--set", *(f"{name}={value}" for name, value in sizes.items())]
     command += ["--epochs", "1", "--batch-size", "4", "--validation-fraction", "0.3", "--trackers", "--cpu"]
     assert example.main([*command, "--output", str(tmp_path / "run")]) == 0
-    assert "each file was taken as a person of its own" in caplog.text
-    assert "each file was taken as a person of its own" in (tmp_path / "run" / "README.md").read_text()
+    assert "each file was counted as a separate person" in caplog.text
+    assert "each file was counted as a separate person" in (tmp_path / "run" / "README.md").read_text()
 
     caplog.clear()
     pattern = ["--subject-pattern", r"rec(0[01]|0[23]|0[45])"]
     assert example.main([*command, *pattern, "--output", str(tmp_path / "told")]) == 0
-    assert "each file was taken as a person of its own" not in caplog.text
+    assert "each file was counted as a separate person" not in caplog.text
     windows = load_windows(tmp_path / "told" / "windows" / "unknown")
     assert set(windows["subject_source"]) == {"pattern"}
 

@@ -234,7 +234,7 @@ def test_rounded_time_stamps_are_no_jumps():
 
 def test_time_stamps_that_waver_are_no_jumps():
     stamps = np.arange(200) + np.random.default_rng(0).normal(0, 0.01, 200)
-    with pytest.warns(RecordingWarning, match="waver by .* ms"):
+    with pytest.warns(RecordingWarning, match="jitter by .* ms"):
         assert edf_timeline(stamps, 1.0, RATE, decimals=6) is None
 
 

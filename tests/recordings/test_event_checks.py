@@ -136,7 +136,7 @@ def test_what_is_no_trigger_channel_is_refused_with_the_channels_there_are():
         ValueError, match="no channel Status; stimulus channels: STI 014, all channels: Cz, Pz, STI 014"
     ):
         annotate_from_channel(raw, "Status")
-    with pytest.raises(ValueError, match="values of the channel Cz are no whole numbers"):
+    with pytest.raises(ValueError, match="values of the channel Cz are not whole numbers"):
         read_codes(raw, "Cz")
     counter = raw_with(stim=np.arange(10.0 * RATE))
     with pytest.raises(ValueError, match="1000 different values"):

@@ -73,12 +73,12 @@ def test_line_feeds_that_lost_their_carriage_return_are_recognised(recording, ol
     recording.write_bytes(bytes(original).replace(old, old[1:]))
     message = refuse(recording)
     assert "bytes are missing in the middle of it" in message
-    assert "cannot be known; get the file again" in message
+    assert "are unknown; copy the file again" in message
 
 
 def test_an_undamaged_recording_has_nothing_to_restore(recording):
     assert read_raw(recording).n_times == 60 * RATE
-    with pytest.raises(RecordingError, match="not converted; there is nothing to take out"):
+    with pytest.raises(RecordingError, match="not converted; there is nothing to remove"):
         restore_line_endings(recording, recording.with_suffix(".new"))
     assert main([str(recording), str(recording.with_suffix(".new"))]) == 1
 

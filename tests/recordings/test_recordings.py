@@ -631,7 +631,7 @@ def spoil(edf: Path, path: Path, how: str) -> Path:
         ("HTML", "is a web page"),
         ("LFS pointer", "git lfs pull"),
         ("annex pointer", "datalad get"),
-        ("header only", "not one complete record"),
+        ("header only", "no complete record"),
         ("half a header", "header is damaged"),
         ("LF to CRLF", "line-ending conversion"),
         ("text", "does not begin like EDF"),

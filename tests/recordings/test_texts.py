@@ -171,7 +171,7 @@ def test_brainvision_data_copied_as_text_are_refused(tmp_path):
     path = write_brainvision(tmp_path)
     data = tmp_path / "rec.eeg"
     data.write_bytes(data.read_bytes().replace(b"\n", b"\r\n"))
-    with pytest.raises(RecordingError, match=r"rec\.eeg: a line-ending conversion .* take them out: python -m"):
+    with pytest.raises(RecordingError, match=r"rec\.eeg: a line-ending conversion .* remove them: python -m"):
         read_raw(path)
 
 

@@ -3,8 +3,8 @@
 Layout      sp1s_aa.mat: x_train (50, 28, 316), y_train, x_test (50, 28, 100), y_test; samples, electrodes, trials.
             28 electrodes, 100 Hz, microvolts; the trials end 130 ms before the key press.
 Labels      left, right (0, 1).
-Windows     0.5 s, the whole trial; too short for a high-pass filter, so only the mean is taken out.
-Splits      none, for there is one subject; the first 316 windows are the published training set, the last 100 its test
+Windows     0.5 s, the whole trial; too short for a high-pass filter, so only the mean is removed.
+Splits      none, as there is one subject; the first 316 windows are the published training set, the last 100 its test
             set, and the column `onset` counts them: training trials lie below 158 s.
 Access      https://www.bbci.de/competition/ii/; free for research, no formal licence.
 Tried on    the real file.

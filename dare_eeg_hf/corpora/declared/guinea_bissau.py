@@ -17,7 +17,7 @@ from dare_eeg_hf.corpora.windows import Event, labels_from_table
 ELECTRODES = "AF3 AF4 F3 F4 F7 F8 FC5 FC6 O1 O2 P7 P8 T7 T8".split()
 
 CHANGE_SECONDS, CHANGE_MARGIN = 180.0, 10.0
-"""When the eyes open or close, and how far from it a window is certain to be on one side."""
+"""When the eyes open or close, and how far from then a window is certain to be on one side."""
 
 
 class GuineaBissau(EegCorpus):
@@ -43,7 +43,7 @@ class GuineaBissau(EegCorpus):
     tried_on = "the real recordings of 22 subjects"
 
     def companions(self, recording):
-        """The table above the folder of signals, or beside them."""
+        """The table in the folder above the signals, or next to them."""
         found = [path for folder in recording.path.parents[1::-1] for path in sorted(folder.glob("metadata*.csv"))]
         return found[:1]
 
@@ -52,7 +52,7 @@ class GuineaBissau(EegCorpus):
         return self.of_subject(recording, "Group")
 
     def of_subject(self, recording, column):
-        """What the table says of the subject."""
+        """The subject's row of the table."""
         tables = self.companions(recording)
         if not tables:
             raise FileNotFoundError(f"{recording.name} needs the table metadata_guineabissau.csv above its folder")
@@ -70,7 +70,7 @@ class GuineaBissauGroups(GuineaBissau):
 class GuineaBissauEyes(GuineaBissau):
     """Open and closed eyes, which change once, near three minutes; windows end before the last sample as well.
 
-    Within a person, class and time in the recording go together: what drifts can help to tell the eyes.
+    Within a person, class and time in the recording go together: drifts can help to tell open from closed eyes.
     """
 
     name = "guinea_bissau_eyes"

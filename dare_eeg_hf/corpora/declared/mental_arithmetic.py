@@ -1,10 +1,10 @@
 """PhysioNet "EEG During Mental Arithmetic Tasks" (EEGMAT) 1.0.0: 36 subjects at rest and while they subtract.
 
 Layout      Subject00_1.edf (rest, 3 min) and Subject00_2.edf (serial subtraction, 1 min) ... Subject35_2.edf. Copies
-            called Subject05_1_250hz.edf, resampled to 250 Hz, are taken as well. 19 electrodes of the 10-20 system
-            with its old names ("EEG T3"), a difference of the ears ("EEG A2-A1") and an ECG, 500 Hz, microvolts,
+            called Subject05_1_250hz.edf, resampled to 250 Hz, are accepted as well. 19 electrodes of the 10-20 system
+            with its old names ("EEG T3"), a difference between the ears ("EEG A2-A1") and an ECG, 500 Hz, microvolts,
             reference: connected ears. The authors have filtered and cleaned the recordings.
-Labels      rest and arithmetic, out of the file name; no event in the files says so.
+Labels      rest and arithmetic, from the file name; the files have no event for it.
 Windows     5 s; all of them, because published results leave none out.
 Splits      subjects 00-27 train, 28-31 validation, 32-35 test, as in published comparisons.
 Access      open, --download gets it.

@@ -2,7 +2,7 @@
 
 Layout      S001/S001R01.edf ... S109/S109R14.edf, EDF+ with annotations, 64 electrodes of the 10-10 system with dots
             in their names ("Fc5.", "C3.."), 160 Hz (S088, S092, S100: 128 Hz), microvolts, reference: ear lobes.
-            Recordings of one's own that are named like these (P07R01.edf) are taken as well.
+            Your own recordings are accepted as well if they are named like these (P07R01.edf).
 Labels      R01 rest with open eyes, R02 with closed eyes (no event in the file says so). In the task runs T0 is rest,
             and T1 and T2 change their meaning: R03 R07 R11 left/right fist, R04 R08 R12 the same imagined,
             R05 R09 R13 both fists/both feet, R06 R10 R14 the same imagined.
@@ -65,14 +65,14 @@ class PhysioNetMI(EegCorpus):
         return RESTING_RUNS.get(recording.run)
 
     def expected_classes(self, recordings):
-        """Those of the runs that are there: the data set is often had in part."""
+        """Those of the runs that are there: often only a part of the data set is downloaded."""
         runs = {recording.run for recording in recordings}
         moved = {name for run in runs & MOVEMENTS_OF_RUN.keys() for name in ("rest", *MOVEMENTS_OF_RUN[run])}
         there = moved | {RESTING_RUNS[run] for run in runs & RESTING_RUNS.keys()}
         return [name for name in self.label_names if name in there]
 
     def events(self, raw, recording):
-        """T1 and T2 mean what the run makes of them."""
+        """T1 and T2 mean different things in different runs."""
         if recording.run in RESTING_RUNS:
             return None
         first, second = MOVEMENTS_OF_RUN[recording.run]
