@@ -108,9 +108,9 @@ def test_devices():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--efficiency", "0"], "above 0 and at most 1: 0.0"),
-        (["--efficiency", "1.5"], "above 0 and at most 1: 1.5"),
-        (["--device", "mine=0"], "mine=0: the peak is in operations per second"),
+        (["--efficiency", "0"], "above 0 and at most 1, not 0.0"),
+        (["--efficiency", "1.5"], "above 0 and at most 1, not 1.5"),
+        (["--device", "mine=0"], "mine=0: the peak must be a positive number of operations per second"),
     ],
 )
 def test_numbers_that_cannot_be_are_errors_of_the_command_line(arguments, message, capsys):
