@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from dare_eeg_hf import DareEegConfig, launching
-from dare_eeg_hf.adaptation import finetuning
+from dare_eeg_hf.adaptation import finetuning, finetuning_loop
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.metrics_log import read_metrics
 from dare_eeg_hf.pretraining import run as pretraining
@@ -168,7 +168,7 @@ def test_fine_tuning_survives_the_back_off_and_not_a_gradient_that_is_no_number(
             logits.register_hook(lambda gradient: gradient + bias)
         return before(logits, *arguments, **more)
 
-    monkeypatch.setattr(finetuning.F, "cross_entropy", cross_entropy)
+    monkeypatch.setattr(finetuning_loop.F, "cross_entropy", cross_entropy)
     scaled(init_scale=2.0**10 if bias else 2.0**40)
 
     def trained(epochs: int) -> torch.Tensor:
