@@ -21,7 +21,7 @@ def machine(device: str) -> str:
 
 
 def synchronize(device: str) -> None:
-    """Wait until a GPU has done what it was told."""
+    """Wait until a GPU has finished the work it was given."""
     if device == "cuda":
         torch.cuda.synchronize()
 

@@ -68,8 +68,10 @@ def main() -> None:
     parser.add_argument("--batch-size", nargs="+", type=int, default=[16])
     parser.add_argument("--runtime", nargs="+", choices=["torch", "compiled", "onnx"], default=["torch", "onnx"])
     parser.add_argument("--attention", nargs="+", choices=["sdpa", "eager"], default=["sdpa"])
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement (default: %(default)s)")
-    parser.add_argument("--threads", type=int, help="of torch and ONNX Runtime (default: torch's)")
+    parser.add_argument(
+        "--seconds", type=float, default=3.0, help="duration of each measurement (default: %(default)s)"
+    )
+    parser.add_argument("--threads", type=int, help="threads of torch and ONNX Runtime (default: torch's)")
     parser.add_argument("--profile", action="store_true", help="also list the operations that take most time")
     parser.add_argument("--json", type=Path, help="also write the results to this file")
     options = parser.parse_args()

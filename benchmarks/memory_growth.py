@@ -40,7 +40,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch-size", type=int, default=2)
-    parser.add_argument("--samples", type=int, default=512, help="of a window, at 256 Hz (default: %(default)s)")
+    parser.add_argument(
+        "--samples", type=int, default=512, help="samples of a window, at 256 Hz (default: %(default)s)"
+    )
     options = parser.parse_args()
 
     seen: list[int] = []

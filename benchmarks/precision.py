@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     if len(options.seeds) < 2:
-        parser.error("the spread of seeds needs at least two")
+        parser.error("the spread over seeds needs at least two")
 
     known = {field.name for field in fields(PretrainingArguments)}
     settings = layer_settings({"preset": "nano", "batch_size": 32}, options.config, options, known)

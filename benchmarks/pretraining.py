@@ -11,7 +11,7 @@ The peak is the best rate of one large matrix product on this machine in the sam
 process. Each setting runs in a process of its own.
 
 of floor: the step's time as a multiple of what its two large parts take alone: its attention calls, repeated by
-themselves, and all other operations at the matrix peak. 1 would be a step without any work between elements.
+themselves, and all other operations at the matrix peak. 1 would be a step without any elementwise work.
 activations: bytes that autograd keeps for the backward pass. peak memory: of a GPU what torch allocated, of a CPU the
 process's largest resident memory, both for a whole step with weights, gradients and optimiser.
 """
@@ -200,7 +200,9 @@ def main() -> None:
     parser.add_argument("--compile", nargs="+", choices=["none", "regional", "full"], default=["none"])
     parser.add_argument("--gradient-checkpointing", nargs="+", choices=["off", "on"], default=["off"])
     parser.add_argument("--batch-size", type=int, help="windows per step (default: 72 on GPUs; on CPUs by preset)")
-    parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement (default: %(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=10.0, help="duration of each measurement (default: %(default)s)"
+    )
     parser.add_argument("--json", type=Path, help="also write the results to this file")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -232,7 +234,7 @@ def main() -> None:
             [sys.executable, __file__, "--one", json.dumps(setting)], stdout=subprocess.PIPE, text=True, check=False
         )
         if process.returncode:
-            print(f"{preset:<7}{batch_size:>6}{precision:>10}{compiling:>10}  failed; its messages stand above")
+            print(f"{preset:<7}{batch_size:>6}{precision:>10}{compiling:>10}  failed; see its messages above")
             continue
         found = json.loads(process.stdout.splitlines()[-1])
         results.append(found)

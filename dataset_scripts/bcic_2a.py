@@ -10,7 +10,7 @@ Windows     4 s from the cue.
 Splits      none: results are published leaving one subject out, or training on session T and testing on session E of
             the same subject; use the columns subject and session.
 Difference  published preprocessing is 0-38 Hz with Euclidean alignment; here the signal contract holds.
-Access      open after registration at https://www.bbci.de/competition/iv/; the terms of passing it on are not stated.
+Access      open after registration at https://www.bbci.de/competition/iv/; redistribution terms are not stated.
 Tried on    small GDF files in this layout only.
 Unchecked   layout, event codes, access and citation were not compared with the corpus' own documentation.
 """

@@ -11,7 +11,7 @@ Splits      none: results are published leaving one subject out, or training on 
             on the last two of the same subject; use the columns subject and session.
 Difference  published preprocessing is 0-38 Hz with Euclidean alignment; here the signal contract holds, and so the
             mean of the three channels is taken out.
-Access      open after registration at https://www.bbci.de/competition/iv/; the terms of passing it on are not stated.
+Access      open after registration at https://www.bbci.de/competition/iv/; redistribution terms are not stated.
 Tried on    small GDF files in this layout only.
 Unchecked   layout, event codes, access and citation were not compared with the corpus' own documentation.
 """

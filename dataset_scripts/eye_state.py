@@ -3,7 +3,7 @@
 Layout      "EEG Eye State.arff": 14 electrodes of an Emotiv EPOC, 128 Hz, microvolts with an offset near 4200 and a
             few broken samples; the last column says for each sample whether the eyes are open (0) or closed (1).
 Labels      eyes_open, eyes_closed.
-Windows     1 s with half of it shared, inside the stretches with one state; the broken samples are rejected.
+Windows     1 s with an overlap of one half, inside the stretches with one state; the broken samples are rejected.
 Splits      none: one subject.
 Access      open at https://archive.ics.uci.edu/dataset/264/eeg+eye+state; CC BY 4.0 as far as is known (not checked).
 Tried on    the real recording.

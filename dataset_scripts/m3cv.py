@@ -5,10 +5,10 @@ Layout      as in the Kaggle competition: folders with one MATLAB file per 4 s e
             EpochID, SubjectID, Session, Task. 64 electrodes, 250 Hz, microvolts. The epochs of the folder Testing have
             no subject and are left out.
 Electrodes  the files do not name them, and no order is guessed here: put channels.tsv into the source folder, with the
-            column `name` and one row per row of epoch_data. What is no electrode there (a 65th row) is dropped.
+            column `name` and one row per row of epoch_data. What is not an electrode there (a 65th row) is dropped.
 Labels      none: a pre-training corpus.
 Splits      none.
-Access      the Kaggle competition "biometrics-m3cv" or Baidu AI Studio; the terms of passing it on are not clear, so
+Access      the Kaggle competition "biometrics-m3cv" or Baidu AI Studio; the redistribution terms are not clear, so
             nothing built from it is uploaded where others can see it.
 Tried on    small files in this layout only. Not sure: the columns of the .csv files, the 65th row, the reference.
 Unchecked   layout, access and citation were not compared with the corpus' own documentation.
@@ -28,7 +28,7 @@ class M3CV(EegCorpus):
 
     name = "m3cv"
     title = "M3CV (multi-subject, multi-session, multi-task EEG for biometrics)"
-    license_note = "The terms of passing it on are not clear."
+    license_note = "The redistribution terms are not clear."
     citation = (
         "Huang G, Hu Z, Chen W, Zhang S, Liang Z, Li L, Zhang L, Zhang Z. M3CV: A multi-subject, multi-session, and "
         "multi-task database for EEG-based biometrics challenge. NeuroImage 264:119666, 2022."

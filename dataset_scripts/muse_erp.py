@@ -1,7 +1,7 @@
 """Muse headband recordings of the NeuroTechX eeg-notebooks: the N170 of faces and houses, and the P300 of oddballs.
 
 Layout      visual/N170/subject1/session1/data_2017-09-13-15.30.01.csv and visual/P300/...: timestamps, TP9, AF7, AF8,
-            TP10, Right AUX, and the column Marker0 or Marker. 256 Hz, microvolts. TP9 and TP10 are no sites of the
+            TP10, Right AUX, and the column Marker0 or Marker. 256 Hz, microvolts. TP9 and TP10 are not sites of the
             vocabulary, so AF7 and AF8 remain.
 Labels      house, face (N170: 1, 2); nontarget, target (P300: 1, 2).
 Windows     1 s, from 0.1 s before a picture.

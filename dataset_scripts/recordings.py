@@ -5,7 +5,7 @@ Files       everything that dare_eeg_hf reads: EDF, BDF, GDF, BrainVision, EEGLA
             listed at the end.
 Subjects    people: from --subject-table (columns filename and subject), --subject-pattern (its first group is the
             person), "sub-XX" in the path, or a naming scheme that all files follow (S001R01, Subject00_1, SC4001E0,
-            chb01_03, ...). Else each folder or file is taken as a person of its own: that is said, in the card too.
+            chb01_03, ...). Otherwise each folder or file is taken as a person of its own; output and card say so.
 Labels      none, or the classes of --labels, from
               the annotations:  --events T1=left T2=right (codes of a trigger channel: --events-from-channel Status)
               the file names:   --label-pattern "_(rest|task)"
@@ -34,7 +34,7 @@ from dare_eeg_hf.remedies_dare_eeg import COMMAND_LINE
 
 
 class Recordings(RecordingsFolder):
-    """Whatever EEG lies in a folder; told on the command line what it is."""
+    """Whatever EEG is in a folder, described on the command line."""
 
     license_note = "The licence is that of the recordings."
     restricted = True
@@ -66,7 +66,9 @@ class Recordings(RecordingsFolder):
         source.add_argument("--events", nargs="+", default=[], metavar="TEXT=CLASS", help="annotations -> classes")
         source.add_argument("--label-pattern", metavar="REGEX", help="its first group is the class of the recording")
         source.add_argument("--label-table", type=Path, metavar="FILE", help=".csv or .tsv with the classes")
-        parser.add_argument("--events-from-channel", metavar="CHANNEL", help="its codes are events, such as Status")
+        parser.add_argument(
+            "--events-from-channel", metavar="CHANNEL", help="trigger channel whose codes are events, such as Status"
+        )
         parser.add_argument("--label-key", default="participant_id", metavar="COLUMN", help="subject or path")
         parser.add_argument("--label-column", default="label", metavar="COLUMN", help="the class")
         parser.add_argument("--window-seconds", type=float, default=self.window_seconds)
@@ -77,7 +79,7 @@ class Recordings(RecordingsFolder):
         parser.add_argument("--test", type=float, default=0.0, help="share of the subjects")
 
     def configure(self, options: argparse.Namespace) -> None:
-        """Take the options over; a mistake in them is one clear error."""
+        """Take over the options; a mistake in them is one clear error."""
         self.name, self.license = options.name, options.license
         self.label_names = tuple(label.strip() for label in options.labels)
         self.subject_pattern, self.subject_table = options.subject_pattern, options.subject_table
@@ -101,16 +103,16 @@ class Recordings(RecordingsFolder):
         if has_source != bool(self.label_names):
             raise ValueError("--labels and one of --events, --label-pattern, --label-table belong together")
         if unknown := sorted({*self.event_labels.values()} - {*self.label_names}):
-            raise ValueError(f"--events speaks of {', '.join(unknown)}, which --labels does not have")
+            raise ValueError(f"--events names {', '.join(unknown)}, which --labels does not have")
         if self.event_channel and not self.event_labels:
             raise ValueError("--events-from-channel needs --events: which code is which class, such as 1=left 2=right")
 
     def normalize(self, raw, recording):
-        """With what only the user can know of the unit and the cap."""
+        """With what only the user can know about the unit and the cap."""
         return super().normalize(raw, recording, unit=self.true_unit, montage=self.montage)
 
     def split(self, recording):
-        """By the name of the subject, so that it never depends on who else is there."""
+        """By the name of the subject, so that it never depends on the other subjects."""
         digest = hashlib.sha256(recording.subject.encode()).digest()
         place = int.from_bytes(digest[:8], "big") / 2**64
         return "test" if place < self.test else "validation" if place < self.test + self.validation else "train"
@@ -128,10 +130,10 @@ class Recordings(RecordingsFolder):
         return events_from_annotations(raw, self.event_labels) if self.event_labels else None
 
     def remarks(self, recordings):
-        """Also rows of the table of labels that belong to no recording."""
+        """Also rows of the label table that match no recording."""
         there = {name for recording in recordings for name in (recording.name, recording.subject)}
         unused = sorted(self.label_of.keys() - there)
-        remark = f"the table of labels has rows for nothing that is there: {listed(unused)}"
+        remark = f"the label table has rows that match no recording: {listed(unused)}"
         return [*super().remarks(recordings), *([remark] if unused else [])]
 
     def label(self, recording):
@@ -141,7 +143,7 @@ class Recordings(RecordingsFolder):
         if self.label_of:
             label = self.label_of.get(recording.name, self.label_of.get(recording.subject))
             if label is None:
-                raise ValueError(f"the table of labels has neither {recording.name} nor {recording.subject}")
+                raise ValueError(f"the label table has neither {recording.name} nor {recording.subject}")
             return label
         return None
 

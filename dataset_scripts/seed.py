@@ -1,12 +1,12 @@
 """SEED (SJTU Emotion EEG Dataset): 15 subjects, 3 sessions each, 15 film clips per session, three emotions.
 
 Layout      Preprocessed_EEG/1_20131027.mat ... 15_20131105.mat (subject_date), MATLAB v5; one variable per clip,
-            called by the subject's initials: djc_eeg1 ... djc_eeg15, (62, samples). Beside them lies label.mat. 62
-            electrodes (CB1 and CB2 are no sites of the vocabulary and are dropped), 200 Hz after resampling from
+            named by the subject's initials: djc_eeg1 ... djc_eeg15, (62, samples). Beside them lies label.mat. 62
+            electrodes (CB1 and CB2 are not sites of the vocabulary and are dropped), 200 Hz after resampling from
             1000 Hz and a 0-75 Hz low-pass by the authors, microvolts, reference between CZ and CPZ.
 Labels      positive, neutral, negative: the same order of clips in each session (label.mat of the authors has it).
 Splits      none: published protocols split the clips of one session, or leave a subject out.
-Access      on signed request at https://bcmi.sjtu.edu.cn/home/seed/; passing it on is not allowed.
+Access      on signed request at https://bcmi.sjtu.edu.cn/home/seed/; redistribution is not allowed.
 Tried on    small files in this layout only; the unit is not stated in the files, so look at the amplitudes in
             recordings.jsonl after a build.
 Unchecked   the order of clips was not compared with label.mat, nor layout, rate, unit and citation with the corpus'

@@ -1,12 +1,12 @@
 """SEED-IV: 15 subjects, 3 sessions each, 24 film clips per session, four emotions.
 
 Layout      eeg_raw_data/1/1_20160518.mat ... eeg_raw_data/3/15_*.mat (session/subject_date), MATLAB v5; one variable
-            per clip, called by the subject's initials: cz_eeg1 ... cz_eeg24, (62, samples). 62 electrodes (CB1 and CB2
-            are no sites of the vocabulary and are dropped), 200 Hz, microvolts.
+            per clip, named by the subject's initials: cz_eeg1 ... cz_eeg24, (62, samples). 62 electrodes (CB1 and CB2
+            are not sites of the vocabulary and are dropped), 200 Hz, microvolts.
 Labels      neutral, sad, fear, happy: another order of clips in each session (ReadMe.txt of the authors has them).
 Splits      none: published protocols split the clips of a session, the sessions, or leave a subject out. For a split
             by session use the column `session` (1, 2 or 3).
-Access      on signed request at https://bcmi.sjtu.edu.cn/home/seed/; passing it on is not allowed.
+Access      on signed request at https://bcmi.sjtu.edu.cn/home/seed/; redistribution is not allowed.
 Tried on    small files in this layout only; the unit is not stated in the files, so look at the amplitudes in
             recordings.jsonl after a build.
 Unchecked   the orders of clips were not compared with ReadMe.txt, nor layout, rate, unit and citation with the corpus'

@@ -4,7 +4,7 @@ Layout      sleep-cassette/SC4001E0-PSG.edf with SC4001EC-Hypnogram.edf (healthy
             sleep-telemetry/ST7011J0-PSG.edf with ST7011JP-Hypnogram.edf. The hypnogram is an EDF+ file of annotations
             only. EEG: "EEG Fpz-Cz" and "EEG Pz-Oz", bipolar derivations at 100 Hz, microvolts; other signals have
             other rates and are left out.
-Electrodes  the two derivations are no sites of the vocabulary: their names stay as they are, nothing is re-referenced,
+Electrodes  the two derivations are not sites of the vocabulary: their names stay unchanged, nothing is re-referenced,
             and a model needs a learned spatial projection (electrode_names=["EEG Fpz-Cz", "EEG Pz-Oz"]).
 Labels      W, N1, N2, N3, R after the AASM: stages 3 and 4 of the files are N3; "?" and movement time are left out.
 Windows     30 s; of the waking hours before and after sleep, half an hour each stays, as in published results.
@@ -103,7 +103,7 @@ class SleepEdf(EegCorpus):
         stages = events_from_annotations(raw, STAGES)
         asleep = [stage for stage in stages if stage.label != "W"]
         if not asleep:
-            raise ValueError(f"{recording.name}: nobody sleeps in the hypnogram")
+            raise ValueError(f"{recording.name}: the hypnogram contains no sleep")
         begin = asleep[0].onset - WAKE_MARGIN
         end = asleep[-1].onset + asleep[-1].duration + WAKE_MARGIN
         return [

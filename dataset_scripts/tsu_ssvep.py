@@ -1,7 +1,7 @@
 """TSU: the Tsinghua SSVEP benchmark, 35 subjects who spell with 40 flickering targets, 6 blocks each.
 
 Layout      S1.mat ... S35.mat, MATLAB; `data` (64, 1500, 40, 6): electrodes, samples, targets, blocks. A trial lasts
-            6 s: 0.5 s of cue, 5 s of flicker, 0.5 s of rest. 64 electrodes (M1, M2, CB1, CB2 are no sites of the
+            6 s: 0.5 s of cue, 5 s of flicker, 0.5 s of rest. 64 electrodes (M1, M2, CB1, CB2 are not sites of the
             vocabulary and are dropped; 64-channels.loc of the authors has the order), 250 Hz, microvolts, reference:
             vertex. The authors removed the 50 Hz hum.
 Labels      the flicker's frequency: 8 to 15.8 Hz in steps of 0.2 Hz, targets 1-8 being 8, 9, ... 15 Hz, targets 9-16

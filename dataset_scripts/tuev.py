@@ -11,7 +11,7 @@ Splits      train and eval of the corpus, here called train and test. Published 
             patients for validation.
 Difference  the published preprocessing is 0.1-75 Hz at 200 Hz, microvolts divided by 100; here the signal contract
             holds: 0.5-75 Hz, 256 Hz, millivolts.
-Access      on signed request at https://isip.piconepress.com/projects/nedc/html/tuh_eeg/; no passing on.
+Access      on signed request at https://isip.piconepress.com/projects/nedc/html/tuh_eeg/; no redistribution.
 Tried on    small files in this layout only.
 Unchecked   layout, label numbers, access and citation were not compared with the corpus' own documentation.
 """

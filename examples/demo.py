@@ -5,8 +5,8 @@
 
 The demo chains the other examples, as you would by hand, and prints each command: pretrain.py learns from recordings
 without labels, finetune.py adapts the result to eyes open and closed, predict.py labels a recording. The people it is
-tested on were never seen before, neither in pre-training nor in fine-tuning. With --data, each is left out in turn. In
-the end the classifier that comes with the repository, trained on real recordings, labels the same recording.
+tested on were never seen before, neither in pre-training nor in fine-tuning. With --data, each is left out in turn.
+Finally, the classifier that comes with the repository, trained on real recordings, labels the same recording.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if options.data is not None and not options.data.is_dir():
-        raise SystemExit(f"{options.data} is no folder.")
+        raise SystemExit(f"{options.data} is not a folder.")
     started = time.monotonic()
     options.output.mkdir(parents=True, exist_ok=True)
     if options.data is None:

@@ -1,4 +1,4 @@
-"""Turn recordings into features for a method of your own: here, the recordings that are most alike.
+"""Turn recordings into features for a method of your own; here, to find the recordings that are most alike.
 
 python examples/extract_features.py --model runs/pretrained --recordings recordings/ --output features.npz
 """

@@ -6,8 +6,8 @@
 names hold the label: `S001R01.edf` eyes open, `S001R02.edf` eyes closed (EEGMMIDB), or `Subject00_1.edf` rest,
 `Subject00_2.edf` arithmetic (EEGMAT). Where the data have no test part, the last quarter of the subjects is tested;
 where they have no validation part, the last quarter of the others selects the epoch. Name subjects yourself with
-`--test-subjects` and `--validation-subjects`. Whether subjects are known to be people is said; where the data do not
-tell, `--subject-pattern` does: a regular expression whose first group, in the name of a recording, is the person.
+`--test-subjects` and `--validation-subjects`. The output says whether subjects are known to be people; where the
+data do not tell, give `--subject-pattern`: a regular expression whose first group, in a file's name, is the person.
 
 Several processes: `python -m torch.distributed.run --nproc_per_node 2 examples/finetune.py ...`.
 """
@@ -47,7 +47,7 @@ CROSS_VALIDATE = (
 
 
 def read_windows(data: Path, seconds: float, subject_pattern: str | None = None) -> LabelledWindows:
-    """Labelled windows of a prepared data set or of a folder of recordings with telling names."""
+    """Labelled windows of a prepared data set or of a folder of recordings whose names hold the label."""
     if not data.is_dir():
         raise SystemExit(f"error: there is no folder {data}; --data is a prepared data set or a folder of recordings")
     if any(data.rglob("*.parquet")):
@@ -72,7 +72,7 @@ def read_named_recordings(folder: Path, seconds: float) -> LabelledWindows:
 
 
 def split_subjects(windows: LabelledWindows, test: list[str] | None, validation: list[str] | None) -> Fold:
-    """Named subjects, else the data set's own parts, else a quarter of the subjects for each part that is missing."""
+    """Subjects as named, or else the data set's parts, or else a quarter of the subjects for each missing part."""
     published = {part: sorted(set(windows.subjects[windows.parts == part])) for part in ("validation", "test")}
     subjects = sorted(set(windows.subjects))
     if len(subjects) < 3:
@@ -99,7 +99,7 @@ def evaluate(result: FinetuningResult, test: LabelledWindows, euclidean_alignmen
 
 
 def describe_test(test: LabelledWindows, published: bool) -> dict:
-    """What the figures stand for: on whom the classifier was tested, and how that is known.
+    """What the figures refer to: on whom the classifier was tested, and how that is known.
 
     Args:
         test: the windows tested on.
@@ -152,7 +152,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--euclidean-alignment",
         action="store_true",
-        help="whiten each session by its own windows: uses no labels, but unlabelled test windows",
+        help="whiten each session by its own windows; uses no labels, but unlabelled test windows",
     )
     parser.add_argument("--mixed-precision", choices=("no", "bf16", "fp16"), default=defaults.mixed_precision)
     parser.add_argument("--seed", type=int, default=defaults.seed)

@@ -11,9 +11,9 @@
   after an interruption (SIGTERM, Ctrl-C, a crash):
       the same command with --resume
 
-Settings come from the flags, then from --config, then from the published recipe. Several --data are mixed. Recordings
-are cut into windows once, into OUTPUT/windows, and whole subjects are held out for validation; whether subjects are
-known to be people is said, and --subject-pattern tells where names do not. The model, ready for
+Flags take precedence over --config, and --config over the published recipe. Several --data are mixed. Recordings
+are cut into windows once, into OUTPUT/windows, and whole subjects are held out for validation; the output says whether
+subjects are known to be people, and --subject-pattern tells where names do not. The model, ready for
 from_pretrained, is in OUTPUT at the end; `python -m dare_eeg_hf.pretraining.report OUTPUT` draws how the run went.
 """
 
@@ -112,13 +112,13 @@ def say_who_is_held_out(windows: Dataset, data: argparse.Namespace) -> None:
     """Say that validation may be on people who are trained on, where it is not known who was recorded."""
     source = source_of_subjects(windows)
     if data.validation_fraction and len(windows.unique("subject")) == 1:
-        logging.warning("Held out for validation: recordings of the one person there is.")
+        logging.warning("Held out for validation: recordings of the only person.")
     elif data.validation_fraction and data.subject_pattern is None and not are_known(source):
         logging.warning("Held out for validation: not people, as far as is known; %s. %s", statement(source), REMEDY)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Prepare the data, train, say where things are."""
+    """Prepare the data, train, report how the run ended."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     warnings.filterwarnings("ignore", category=RuntimeWarning, module="mne")
     data, arguments = parse(argv)

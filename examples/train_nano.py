@@ -1,11 +1,11 @@
-"""From open recordings to dare-eeg-nano: what was run for model_cards/dare-eeg-nano, and runs again for anyone.
+"""From open recordings to dare-eeg-nano: what was run for model_cards/dare-eeg-nano, repeatable by anyone.
 
     python examples/train_nano.py --data recordings/ --output runs/nano
 
 DATA holds the corpora as PhysioNet distributes them: eegmat/ (EEG During Mental Arithmetic Tasks; subjects 00 to 31
 are enough, and 32 to 35 are left out in any case) and eegmmidb/ (EEG Motor Movement/Imagery Dataset; S001 to S004 are
 enough). The script prints every command it runs: dataset_scripts/ cut the recordings into windows, pretrain.py trains
-with examples/configs/nano_open.yaml, and a report shows how it went. Stopped, it goes on when it is called again.
+with examples/configs/nano_open.yaml, and a report shows how it went. If it is stopped, run it again to continue.
 
 For evidence on people the encoder has never seen, leave their corpus out: --corpora physionet_mi.
 """

@@ -404,7 +404,7 @@ def test_an_event_that_no_recording_has_is_an_error_with_the_events_there_are(an
     assert run_recordings(annotated, tmp_path / "number", "--labels", "move", "--events", "2=move") == 0
     assert "events were taken by their number: '2.0' for '2'" in capsys.readouterr().out
     assert run_recordings(annotated, tmp_path / "typo", *options, "T1=moove", "T0=rest") == 2
-    assert "--events speaks of moove, which --labels does not have" in capsys.readouterr().err
+    assert "--events names moove, which --labels does not have" in capsys.readouterr().err
 
 
 def test_events_too_short_for_a_window_are_an_error(annotated, tmp_path, capsys):
@@ -450,8 +450,8 @@ def test_labels_that_fit_nobody_and_recordings_without_one_are_named(annotated, 
     table = ["--label-table", tmp_path / "labels.tsv", "--label-column", "group"]
     assert main(corpus_of("recordings"), list(map(str, [*common, *table]))) == 1
     printed = capsys.readouterr().out
-    assert "the table of labels has rows for nothing that is there: S009" in printed
-    assert "failed S002R01.edf: ValueError: the table of labels has neither S002R01.edf nor S002" in printed
+    assert "the label table has rows that match no recording: S009" in printed
+    assert "failed S002R01.edf: ValueError: the label table has neither S002R01.edf nor S002" in printed
     assert "empty: no window is of the class 2" in printed
     assert load_dataset(str(tmp_path / "x"), split="train")["label"] == [0] * 5  # "1.0" is "1"
 

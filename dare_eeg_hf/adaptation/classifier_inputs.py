@@ -22,7 +22,7 @@ def as_windows(data, label_names: Sequence[str] | None = None) -> LabelledWindow
 
 
 def check_windows(train: LabelledWindows, validation: LabelledWindows | None) -> None:
-    """Refuse windows nothing can be learned from; see `finetune`."""
+    """Refuse windows that nothing can be learned from; see `finetune`."""
     if len(train) < max(2, len(train.label_names)):
         raise ValueError(f"{len(train)} training windows are too few for {len(train.label_names)} classes")
     counts = np.bincount(train.labels, minlength=len(train.label_names))
@@ -86,7 +86,7 @@ def add_channel_subsets(
 
 
 def half_of_channels(inputs: dict[str, torch.Tensor], generator: torch.Generator) -> dict[str, torch.Tensor]:
-    """Model inputs in which each window shows half of its channels, drawn anew for each, on their own average.
+    """Model inputs in which each window shows a random half of its channels, re-referenced to their own average.
 
     Raises:
         ValueError: windows of a single channel.

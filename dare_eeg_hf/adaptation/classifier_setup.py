@@ -43,7 +43,7 @@ def build_classifier(
     Raises:
         FileNotFoundError: there is no such checkpoint.
         ValueError: the checkpoint's adapter belongs to other electrodes, or electrodes are unknown although the
-            spatial projection is ruled out.
+            spatial projection is switched off.
     """
     if not isinstance(checkpoint, DareEegConfig):
         checkpoint = find_checkpoint(checkpoint)
@@ -55,7 +55,7 @@ def build_classifier(
     if not spatial_projection and not known.indices:
         raise ValueError(
             f"none of the electrodes {', '.join(windows.channel_names)} is in the model's vocabulary; "
-            "let a spatial projection be learned (mode 'probe', 'full' or 'lora' with spatial_projection=True)"
+            "have a spatial projection learned (mode 'probe', 'full' or 'lora' with spatial_projection=True)"
         )
     electrodes = list(windows.channel_names) if spatial_projection else list(known.indices)
     keep_reference = spatial_projection and len(electrodes) < MIN_ELECTRODES_FOR_AVERAGE_REFERENCE

@@ -31,9 +31,9 @@ from dare_eeg_hf.montage import match_channels
 
 
 class DareEegFeatures(ReadsWindows, TransformerMixin, BaseEstimator):
-    """What a frozen encoder says about each window: mean and log deviation over time of its features.
+    """A frozen encoder's features of each window: their mean and log standard deviation over time.
 
-    Nothing is trained, so nothing of the labels gets in; see `adaptation.feature_statistics`. X as for
+    Nothing is trained, so no label can leak in; see `adaptation.feature_statistics`. X as for
     `DareEegClassifier`; electrodes outside the 10-10 system are left out.
 
     ```python
@@ -140,7 +140,7 @@ class DareEegClassifier(ReadsWindows, ClassifierMixin, BaseEstimator):
             spectral_projection, euclidean_alignment, lora_rank: as in `FinetuningArguments`. Alignment treats all
             windows given to one call of `fit` or `predict` as one session, unless `fit` is told `groups`.
         early_stopping: set a part of the training windows aside to choose the epoch.
-        validation_fraction: that part; whole groups where `fit` is told `groups`.
+        validation_fraction: size of that part; whole groups where `fit` is told `groups`.
         patience: epochs without improvement before stopping, with `early_stopping`.
         random_state: seed of initialisation, order, dropout and of the part set aside.
 

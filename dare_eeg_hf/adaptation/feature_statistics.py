@@ -1,9 +1,9 @@
-"""What a frozen encoder says about a whole window, in one vector: mean and spread of its features over time.
+"""A frozen encoder's features of a whole window in one vector: their mean and spread over time.
 
-The encoder sees quarters of a second and no clock: its features change with the phase of a rhythm as much as with its
-strength. Averaging over patches that overlap, not only over those that lie side by side, takes the phase out; how much
-the features vary around the mean tells the rest. A logistic regression on the result is a probe without training loop,
-epochs or seeds, and the same classifier that the band-power and Riemannian baselines use.
+The encoder sees a quarter of a second at a time, without its place in the window: its features change with the phase
+of a rhythm as much as with its strength. Averaging over overlapping patches, not only over adjacent ones, takes the
+phase out; how much the features vary around the mean tells the rest. A logistic regression on the result is a probe
+without a training loop, epochs or seeds, and the same classifier that the band-power and Riemannian baselines use.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def finetune(
     started = time.perf_counter()
     forget_earlier_runs()
     accelerator = Accelerator(mixed_precision=arguments.mixed_precision)
-    # Whoever calls this keeps their own random state: everything below draws from a forked one.
+    # The caller's random state stays as it is: everything below draws from a forked one.
     with torch.random.fork_rng():
         torch.manual_seed(arguments.seed)
         model, extractor = build_classifier(
@@ -164,7 +164,7 @@ def predict_probabilities(
 
 
 def checkpoint_name(checkpoint: str | Path | DareEegConfig) -> str:
-    """What cards call the start of fine-tuning: a Hub id, the last name of a folder, or "random weights"."""
+    """What cards call the starting point of fine-tuning: a Hub id, the last name of a folder, or "random weights"."""
     if isinstance(checkpoint, DareEegConfig):
         return "random weights"
     return Path(checkpoint).resolve().name if Path(checkpoint).is_dir() else str(checkpoint)

@@ -26,7 +26,7 @@ class FinetuningArguments:
         warmup_fraction: share of the steps over which the learning rate rises.
         patience: epochs without improvement on validation before stopping, not before the learning rate has
             reached its maximum; 0 never stops early.
-        class_weights: weigh classes by the inverse of their frequency in the training windows.
+        class_weights: weight classes by the inverse of their frequency in the training windows.
         normalize_features: standardise the encoder's features before the probe. The paper's probe does not; without
             it, a probe on few windows hardly learns from features that vary little beside their mean.
         label_smoothing: of the training loss.
@@ -82,7 +82,7 @@ class FinetuningArguments:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if self.amplitude_spread and not self.channel_subsets:
-            raise ValueError("amplitude_spread scales the copies that channel_subsets makes; ask for some")
+            raise ValueError("amplitude_spread scales the copies that channel_subsets makes; set that too")
         if self.channel_subsets and (self.spatial_projection or self.spectral_projection):
             raise ValueError("channel_subsets needs a classifier without projections: those read every electrode")
         if self.mode == "linear" and (self.spatial_projection or self.spectral_projection):

@@ -17,12 +17,12 @@ from dare_eeg_hf.randomness import generator_for
 
 PREDICTION_BATCH = 128
 STEPS_PER_EPOCH, SMALLEST_BATCH = 8, 8
-"""Few windows are cut into smaller batches, as far as this, so that an epoch has this many steps."""
+"""A small data set gets smaller batches, so that an epoch has this many steps."""
 STANDARDIZATION_WINDOWS = 512
 
 
 class ClassifierWithLoss(nn.Module):
-    """The classifier on signals or on kept features, with the training loss: what processes share gradients of."""
+    """The classifier on signals or on kept features, with the training loss: what processes share the gradients of."""
 
     def __init__(
         self,
@@ -171,10 +171,10 @@ class TrainingLoop:
             self.optimizer.zero_grad()
             total += loss.detach()
         if self.accelerator.scaler is not None and self.accelerator.scaler.get_scale() < 1:
-            # It halves its factor at each gradient that is not a number, and skips the step: nothing would be learned.
+            # It halves its factor at each gradient that is not finite, and skips the step: nothing would be learned.
             raise FloatingPointError(
-                f"the gradient was still not a number in epoch {epoch} after the loss scaler of fp16 had gone down to "
-                "1: use bf16, or lower the learning rate"
+                f"the gradient was still NaN or infinite in epoch {epoch} after the loss scaler of fp16 had gone down "
+                "to 1: use bf16, or lower the learning rate"
             )
         return float(self.accelerator.reduce(total / self.steps_per_epoch, "mean"))
 
@@ -219,7 +219,7 @@ def standardize_features(
 ) -> None:
     """Fit the probe's standardisation before training, to kept features or to those of a share of the windows.
 
-    What training changes in the encoder later, the probe's weights make up for.
+    The probe's weights make up for what training later changes in the encoder.
     """
     if "features" in inputs:
         model.fit_feature_standardization(inputs["features"].to(device), inputs["patch_mask"].to(device))

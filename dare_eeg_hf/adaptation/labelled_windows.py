@@ -76,7 +76,7 @@ class LabelledWindows:
             raise ValueError(f"signals must be (windows, channels, samples), got shape {self.signals.shape}")
         if len(self.channel_names) != self.signals.shape[1]:
             raise ValueError(f"{len(self.channel_names)} channel names for {self.signals.shape[1]} channels")
-        # Least and greatest need no memory of their own; both are NaN where one value is.
+        # Minimum and maximum need no memory of their own; both are NaN where one value is.
         if not np.isfinite([self.signals.min(initial=0), self.signals.max(initial=0)]).all():
             window, channel = np.argwhere(~np.isfinite(self.signals))[0][:2]
             raise ValueError(
@@ -134,7 +134,7 @@ class LabelledWindows:
         """The same windows with the subjects that a regular expression's first group finds in `recordings`.
 
         Raises:
-            ValueError: it finds nobody in one of them.
+            ValueError: it does not match one of them.
         """
         people = people_of(sorted(set(self.recordings.tolist())), pattern)
         subjects = np.array([people.of[recording] for recording in self.recordings.tolist()])
@@ -181,9 +181,9 @@ class LabelledWindows:
         normalized: bool = False,
         subject_source: str = "column",
     ) -> LabelledWindows:
-        """Windows from plain arrays; who and when default to one unnamed subject, one session, one recording.
+        """Windows from plain arrays; subject, session and recording default to a single unnamed one.
 
-        Subjects that differ in case or in blanks around them alone are one person.
+        Subjects that differ only in case or in surrounding blanks are one person.
 
         Raises:
             ValueError: some windows name a subject and others do not.
@@ -224,7 +224,7 @@ class LabelledWindows:
     ) -> LabelledWindows:
         """Windows from the rows of a prepared data set (`corpora.loading.load_windows`).
 
-        Channels that not all rows have are left out, and rows are put in one channel order. The rows are gone through
+        Channels that not all rows have are left out, and rows are put in one channel order. The rows are read
         twice, so that no signal but the one being read is in memory besides the result.
 
         Args:
@@ -353,7 +353,7 @@ class LabelledWindows:
 
 
 def _named(subjects: Sequence) -> np.ndarray:
-    """(W,) subjects as texts, each person spelled in one way."""
+    """(W,) subjects as texts, each person spelled one way."""
     subjects = list(subjects)
     if missing := missing_people(subjects):
         rows = listed([str(row) for row in missing])
@@ -364,7 +364,7 @@ def _named(subjects: Sequence) -> np.ndarray:
 
 
 def _source_of(rows: Sequence[Mapping]) -> str:
-    """How the subjects of rows are known: as they say, or as their names let one suppose."""
+    """How the subjects of rows are known: as they say, or as their names suggest."""
     sources = {row.get("subject_source") for row in rows}
     if sources <= {*KNOWN, "file", "folder"}:
         return weakest(sources)

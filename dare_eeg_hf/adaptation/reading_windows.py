@@ -58,7 +58,7 @@ class ReadsWindows:
             )
 
     def _read_as_fitted(self, X) -> LabelledWindows:
-        """Windows with the electrodes and the rate that `fit` saw, in the order it saw them; labels mean nothing."""
+        """Windows with the electrodes and the rate that `fit` saw, in that order; labels are placeholders."""
         check_is_fitted(self)
         signals, names, rate, unit = self._read(X, reset=False)
         if names != self.electrode_names_:
@@ -76,7 +76,7 @@ class ReadsWindows:
         return unlabelled_windows(signals, self.electrode_names_, rate, unit)
 
     def _usable(self, windows: LabelledWindows) -> np.ndarray:
-        """Which windows hold signal enough for an answer (W,); a warning names the others."""
+        """Which windows hold enough signal for an answer (W,); a warning names the others."""
         scale = MICROVOLTS[canonical_unit(windows.unit)]
         signals = [np.asarray(signal * scale, np.float32) for signal in windows.signals]
         reasons = judge_trials(signals, windows.sampling_rate)
@@ -119,7 +119,7 @@ def _read_like(epochs, names: list[str], rate: float) -> np.ndarray:
 
 
 def unlabelled_windows(signals: np.ndarray, names: Sequence[str], rate: float, unit: str) -> LabelledWindows:
-    """Windows (W, C, T) whose labels mean nothing."""
+    """Windows (W, C, T) whose labels are placeholders."""
     labels = np.zeros(len(signals), dtype=int)
     return LabelledWindows.from_arrays(
         signals, labels, channel_names=names, sampling_rate=rate, unit=unit, label_names=["none", "other"]

@@ -1,4 +1,4 @@
-"""Going through the recordings that a command was given: files and folders, past those that are broken."""
+"""Going through the recordings that a command was given, files and folders, without stopping at broken ones."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ def recordings_given(given: Sequence[Path], results: Path | None, tables: bool) 
 
 
 def _refuse_equal_results(found: Sequence[tuple[Path, Path]], results: Path) -> None:
-    """Refuse recordings of which one would be taken for the other, or overwrite its result.
+    """Refuse recordings that would be mistaken for each other, or overwrite each other's result.
 
     Names that tell them apart would depend on what else was given: a later run with one of them would miss them.
     """

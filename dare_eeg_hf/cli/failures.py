@@ -6,7 +6,7 @@ EXIT_BAD_INPUT = 1
 
 
 def bad_input() -> tuple[type[Exception], ...]:
-    """Exceptions that stand for something wrong with what the user gave, not with the program."""
+    """Exceptions that mean something is wrong with what the user gave, not with the program."""
     from safetensors import SafetensorError
 
     from dare_eeg_hf.hub.transfer import PublishingError

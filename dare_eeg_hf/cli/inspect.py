@@ -15,7 +15,7 @@ from dare_eeg_hf.cli.reading_arguments import add_reading_arguments, reading_opt
 from dare_eeg_hf.recordings.recordings import load_recording, read_raw, save_recording
 
 DESCRIPTION = (
-    "Read recordings of any make, normalise them as for a model (electrode names, bad channels, filters, average\n"
+    "Read recordings of any format, normalise them as for a model (electrode names, bad channels, filters, average\n"
     "reference, rate), and report every step: channels kept, renamed, dropped, bad and missing; filters; amplitudes\n"
     "before and after. The recordings themselves stay as they are. A broken one is reported, and the rest goes on."
 )
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("recordings", nargs="+", type=Path, help="files, or folders of them (BIDS too)")
     parser.add_argument(
-        "--json", action="store_true", help="print a JSON list, one report a recording, or its file and error"
+        "--json", action="store_true", help="print a JSON list: a report per recording, or its file and error"
     )
     parser.add_argument("--figures", type=Path, metavar="FOLDER", help="also draw traces and spectra into a folder")
     parser.add_argument(
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="ELECTRODE",
-        help="fill an electrode by spherical splines; 'bad' stands for all bad ones; once for each",
+        help="fill an electrode by spherical splines; 'bad' stands for all bad ones; may be repeated",
     )
     add_reading_arguments(parser)
 
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _as_recorded(path: Path, reading: dict[str, Any]) -> mne.io.BaseRaw:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they are in the report
+        warnings.simplefilter("ignore")  # warnings are in the report
         return read_raw(path, reading.get("sidecar"), **reading.get("reader_options", {}))
 
 

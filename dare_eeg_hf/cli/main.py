@@ -28,7 +28,7 @@ COMMANDS = {
 
 
 class Command(CommandParser):
-    """The parser of one command; what the command needs is imported when somebody gives it."""
+    """The parser of one command; what the command needs is imported when it is run."""
 
     def __init__(self, *, module: str, **options: Any) -> None:
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     if arguments[:1] == ["benchmark"]:
-        # The evaluation has a command line of its own, --help included.
+        # The benchmark has its own command line, --help included.
         from dare_eeg_hf.evaluation import benchmark
 
         return benchmark.main(arguments[1:], prog="dare-eeg benchmark")

@@ -26,7 +26,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, help="windows per pass (default: 1 on a CPU, 16 elsewhere)")
     parser.add_argument("--device", help="cpu, cuda, mps, ... (default: a GPU if there is one)")
     parser.add_argument("--revision", help="version of a model on the Hub: a tag, branch or commit")
-    parser.add_argument("--overwrite", action="store_true", help="redo recordings whose result exists already")
+    parser.add_argument("--overwrite", action="store_true", help="redo recordings whose result already exists")
     add_reading_arguments(parser)
 
 
@@ -48,10 +48,10 @@ def maker_of(options: argparse.Namespace, settings: dict[str, Any]) -> Maker:
 
 
 def is_done(target: Path, beside: Sequence[Path | None], maker: Maker, recording: Path, overwrite: bool) -> bool:
-    """Whether a result and the files asked for beside it are there, made from the same in the same way."""
+    """Whether a result and the files asked for beside it exist, made from the same input in the same way."""
     if overwrite or not is_made(target, maker, recording) or not all(path.exists() for path in beside if path):
         return False
-    print(f"{target} exists already, skipped; --overwrite makes it again", file=sys.stderr)
+    print(f"{target} already exists, skipped; --overwrite makes it again", file=sys.stderr)
     return True
 
 

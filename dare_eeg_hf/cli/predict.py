@@ -28,7 +28,7 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_model_arguments(parser)
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="write one table a recording into a folder")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="write one table per recording into a folder")
     parser.add_argument("--format", choices=("csv", "json"), default="csv", help="of the tables (default: csv)")
     parser.add_argument(
         "--annotations", action="store_true", help="also write onset, duration and label, with equal windows joined"

@@ -62,7 +62,7 @@ def corpus_parser(corpus: EegCorpus) -> argparse.ArgumentParser:
     parser.add_argument("--push-to-hub", metavar="OWNER/NAME", help="then upload the data set, as a private one")
     corpus.add_arguments(parser)
     if not corpus.restricted:
-        parser.add_argument("--public", action="store_true", help="let everybody see the uploaded data set")
+        parser.add_argument("--public", action="store_true", help="make the uploaded data set visible to everyone")
     return parser
 
 
@@ -77,7 +77,7 @@ def run(corpus: EegCorpus, options: argparse.Namespace) -> int:
             print(describe(corpus, corpus.recordings(options.source, subjects)))
             return 0
         if options.output is None:
-            raise ValueError("--output is missing: the folder in which the data set is to be")
+            raise ValueError("--output is missing: give the folder for the data set")
         result = _carry_out(corpus, options, subjects)
         print(result)
         if options.push_to_hub and result.complete and options.shard is None:
@@ -115,7 +115,7 @@ def chosen_subjects(corpus: EegCorpus, source: Path, wanted: str | None) -> list
     """Names of subjects out of `S001,S002` or `1-10,15`; a number stands for the subject with that number in its name.
 
     Raises:
-        ValueError: if nobody fits.
+        ValueError: if no subject matches.
     """
     if wanted is None:
         return None
@@ -133,7 +133,7 @@ def chosen_subjects(corpus: EegCorpus, source: Path, wanted: str | None) -> list
 
 
 def _push(corpus: EegCorpus, options: argparse.Namespace) -> None:
-    """Upload the data set; one whose terms forbid to pass it on only goes where nobody else can see it."""
+    """Upload the data set; one whose terms forbid passing it on only goes where nobody else can see it."""
     # The Hub stands above the data in the package; only this command needs it.
     from huggingface_hub import HfApi
 
@@ -158,12 +158,12 @@ def _push(corpus: EegCorpus, options: argparse.Namespace) -> None:
 
 def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no number of processes")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of processes")
     return int(text)
 
 
 def _shard(text: str) -> tuple[int, int]:
     numbers = re.fullmatch(r"(\d+)/(\d+)", text)
     if not numbers or not 1 <= int(numbers[1]) <= int(numbers[2]):
-        raise argparse.ArgumentTypeError(f"{text} is no shard: give I/N with I from 1 to N, such as 3/10")
+        raise argparse.ArgumentTypeError(f"{text} is not a shard: give I/N with I from 1 to N, such as 3/10")
     return int(numbers[1]) - 1, int(numbers[2])

@@ -1,4 +1,4 @@
-"""What made a result: kept beside it, so that one of another model, setting or recording is never taken for it."""
+"""What made a result: kept beside it, so that one of another model, setting or recording is never mistaken for it."""
 
 import json
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class Maker:
         model: The checkpoint as it was named.
         weights: Digest of its weights, configuration and signal contract; for a model of the Hub its id and commit.
         revision: The revision asked for.
-        version: Of this package.
+        version: This package's.
         settings: Whatever else changes a result.
     """
 
@@ -82,7 +82,7 @@ def _as_pattern(name: str) -> str:
 def write_result_report(result: Path, maker: Maker, recording: Path, report: Any) -> Path:
     """Write what made a result, and what one should know about it, before the result itself is written.
 
-    An earlier result is taken away first, so that a result never lies beside the report of another.
+    An earlier result is removed first, so that a result never lies beside the report of another.
 
     Args:
         result: The result's file.

@@ -23,7 +23,7 @@ def add_reading_arguments(parser: argparse.ArgumentParser, several: bool = False
         "--rename",
         type=_names,
         metavar="OLD=NEW",
-        help="a channel's electrode, as E36=C3, or a JSON file of such names; once for each",
+        help="a channel's electrode, as E36=C3, or a JSON file of such names; may be repeated",
         **repeated,
     )
     group.add_argument(
@@ -44,7 +44,7 @@ def add_reading_arguments(parser: argparse.ArgumentParser, several: bool = False
         dest="reader_options",
         type=_option,
         metavar="NAME=VALUE",
-        help="for MNE's reader, as data_format=int32; once for each",
+        help="for MNE's reader, as data_format=int32; may be repeated",
         **repeated,
     )
     group.add_argument("--sidecar", metavar="JSON", help="names, rate and unit of CSV, MAT or NPZ files")

@@ -6,10 +6,10 @@
         --task mental-arithmetic --mode pooled --config examples/configs/nano_open.yaml --max-steps 1000 \\
         --output runs/ablations
 
-Every case sees the same windows in the same order for the same number of steps; only the objective differs. Reported
-are the balanced accuracy of a probe on the task and mask invariance on held-out windows, over seeds. At this scale the
-differences say what the switches do here, not what the paper found. Finished runs are not repeated, and a run that was
-stopped goes on where it was.
+Every case sees the same windows in the same order for the same number of steps; only the objective differs. The report
+has the balanced accuracy of a probe on the task and mask invariance on held-out windows, over seeds. At this scale
+the differences say what the switches do here, not what the paper found. Finished runs are not repeated, and a run
+that was stopped continues where it was.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ EXIT_INTERRUPTED = 130
 
 
 class StoppedError(RuntimeError):
-    """A signal ended a run before its model was there."""
+    """A signal ended a run before its model was written."""
 
 
 def open_pretraining_windows(source: str, output: Path, seed: int):
@@ -83,7 +83,7 @@ def check_budget(budget: dict) -> None:
 
 
 def run_case(case: str, seed: int, data: str, task: str, output: Path, budget: dict, mode: str = "probe") -> dict:
-    """Pre-train one case with one seed, probe it, measure invariance; read where it was finished before.
+    """Pre-train one case with one seed, probe it, measure invariance; or read what was measured before.
 
     Raises:
         StoppedError: a signal ended pre-training.
@@ -104,7 +104,7 @@ def run_case(case: str, seed: int, data: str, task: str, output: Path, budget: d
     if pretrained.stopped_by not in (None, "patience"):
         raise StoppedError(
             f"Stopped by {pretrained.stopped_by} at step {pretrained.step} of {case!r}, seed {seed}; the same command "
-            "goes on."
+            "continues."
         )
     windows = LabelledWindows.load(windows_file(output, task))
     cell = Cell(task, str(folder), mode, seed)
@@ -205,10 +205,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, help="folder for runs and tables")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES), help="default: all")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default: 0 1 2")
-    parser.add_argument("--mode", choices=ENCODER_MODES, default="probe", help="of the test (default: %(default)s)")
+    parser.add_argument(
+        "--mode", choices=ENCODER_MODES, default="probe", help="how encoders are tested (default: %(default)s)"
+    )
     parser.add_argument("--config", metavar="FILE", help="settings of pre-training that all runs share, as YAML")
     parser.add_argument("--preset", choices=PRESETS, help="size (default: nano)")
-    parser.add_argument("--max-steps", type=int, help="of every run (default: 300)")
+    parser.add_argument("--max-steps", type=int, help="steps of every run (default: 300)")
     parser.add_argument("--batch-size", type=int, help="windows per step (default: 64)")
     options = parser.parse_args(arguments)
     try:

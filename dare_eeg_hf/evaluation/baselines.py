@@ -1,4 +1,4 @@
-"""What a user would pick instead of a foundation model: chance, band power, Riemannian geometry, EEGNet from scratch.
+"""The baseline models: chance, band power, Riemannian geometry, and EEGNet trained from scratch.
 
 Chance and EEGNet are scikit-learn classifiers of arrays (windows, channels, samples); the other two are transformers
 of such arrays to features, which `feature_classifier` reads.
@@ -149,8 +149,8 @@ def filter_in_time(signals: torch.Tensor, filters: torch.Tensor) -> torch.Tensor
 class EEGNet(nn.Module):
     """EEGNet-8,2 for windows at 128 Hz: 8 temporal filters, 2 spatial filters for each.
 
-    The paper filters in time first and over channels second. Both are linear, so this code does it the other way
-    round, which costs a fraction; the batch normalisation between them is left out, because the one that follows
+    The paper filters in time first and over channels second. Both are linear, so this code uses the opposite
+    order, at a fraction of the cost; the batch normalisation between them is left out, because the one that follows
     undoes any scale and shift it could give.
 
     Args:

@@ -6,8 +6,8 @@
         --seeds 0 1 2 --workers 2
 
 Every cell (task, model, mode, seed) is one JSON file, written whole or not at all. Run the same command again and only
-missing cells are computed; a cell whose data, weights or settings changed is computed anew. `table.md` and
-`results.json` hold nothing that differs between two runs on one machine: seconds and memory stand in `costs.md`.
+missing cells are computed; a cell whose data, weights or settings changed is computed again. `table.md` and
+`results.json` hold nothing that differs between two runs on one machine: seconds and memory are in `costs.md`.
 
 Each worker holds a task's windows in memory, 0.2 GB per 1,000 windows of 19 channels and 10 s at 256 Hz, up to 4 times
 over (5 times in the mode full).
@@ -157,7 +157,7 @@ def windows_file(output: Path, task: str) -> Path:
 
 
 def prepare_tasks(tasks: Sequence[str], data_root: Path, output: Path) -> None:
-    """Read each task's recordings once, and again where the files or the task are not those that were read."""
+    """Read each task's recordings once, and again if the files or the task have changed."""
     for task in tqdm(tasks, desc="reading tasks", unit="task"):
         file = windows_file(output, task)
         sources, described = TASKS[task].sources(data_root), file.with_suffix(".json")
@@ -169,7 +169,7 @@ def prepare_tasks(tasks: Sequence[str], data_root: Path, output: Path) -> None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One thread for every library: workers would wait for each other's, and sums depend on their number."""
+    """One thread for every library: workers would wait for each other, and sums depend on their number."""
     with cpu_threads(1), threadpool_limits(1):
         yield
 
@@ -228,11 +228,11 @@ def run_benchmark(
     """
     for task in tasks:
         if task not in TASKS:
-            raise ValueError(f"there is no task {task!r}; there are {', '.join(TASKS)}")
+            raise ValueError(f"there is no task {task!r}; the tasks are {', '.join(TASKS)}")
         TASKS[task].find(data_root)
     check_contestants(models, seeds)
     if against is not None and against not in models:
-        raise ValueError(f"{against} is to be compared with, but it is not among the models")
+        raise ValueError(f"cannot compare with {against}: it is not among the models")
     prepare_tasks(tasks, data_root, output)
     cells = plan_cells(tasks, models, modes, seeds)
     records: dict[Cell, dict] = {}
@@ -270,7 +270,7 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
     parser.add_argument(
         "--modes", nargs="+", choices=ENCODER_MODES, default=["probe"], help="of our models (default: probe)"
     )
-    parser.add_argument("--against", metavar="MODEL", help="also tell how much better than this one the others are")
+    parser.add_argument("--against", metavar="MODEL", help="also report how much better than this one the others are")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="default: 0")
     parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
     add_finetuning_options(parser)
@@ -281,7 +281,7 @@ FINETUNING_OPTIONS = ("epochs", "batch_size", "learning_rate", "patience", "chan
 
 
 def add_finetuning_options(parser: argparse.ArgumentParser) -> None:
-    """What can be set of fine-tuning; `finetuning_settings` collects it."""
+    """Add the settings of fine-tuning; `finetuning_settings` collects them."""
     defaults = FinetuningArguments()
     group = parser.add_argument_group("fine-tuning of our models, as in examples/finetune.py")
     for name in FINETUNING_OPTIONS:

@@ -3,9 +3,9 @@
     python -m dare_eeg_hf.evaluation.compare_invariance --data windows/guinea_bissau --output runs/invariance \\
         --models "runs/nano/seed{seed}" "runs/without-mask-alignment/seed{seed}" --seeds 0 1
 
-Two views of each window show some of its channels; with how many in common is the overlap. For each overlap: how alike
-are the two views of a window, how alike are views of different windows, and how often is the second view of a window
-the nearest of all to its first? The windows should be of people the models have never seen.
+Two views of each window show some of its channels; the overlap is the share they have in common. For each overlap: how
+alike are the two views of a window, how alike are views of different windows, and how often is the second view of a
+window the nearest of all to its first? The windows should be of people the models have never seen.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from dare_eeg_hf.visualization import Curve, Panel, plot_curves
 
 BATCH_SIZE = 32
 CURVES = ("similarity", "other_windows_similarity", "retrieval_accuracy")
-"""What `measure_invariance` tells about each overlap, as shown here."""
+"""What `measure_invariance` reports for each overlap, as shown here."""
 
 
 def draw_rows(data: str, split: str | None, count: int) -> list[dict]:
@@ -143,10 +143,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--models", nargs="+", required=True, metavar="FOLDER", help="pre-training runs; {seed} is filled"
+        "--models", nargs="+", required=True, metavar="FOLDER", help="pre-training runs; {seed} is filled in"
     )
     parser.add_argument("--data", required=True, help="prepared windows of one montage")
-    parser.add_argument("--split", help="which split of them")
+    parser.add_argument("--split", help="which of their splits")
     parser.add_argument("--windows", type=int, default=256, help="how many to tell apart (default: 256)")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="default: 0")
     parser.add_argument("--output", type=Path, required=True, help="folder for the figure and the table")

@@ -52,7 +52,7 @@ from dare_eeg_hf.modeling_dare_eeg import DareEegModel
 CENTERED = "-centered"
 BASELINES = ("chance", "band-power", "band-power" + CENTERED, "riemann", "riemann" + CENTERED, "eegnet")
 DETERMINISTIC = tuple(name for name in BASELINES if name != "eegnet")
-"""Baselines without anything random in them: one seed tells all."""
+"""Baselines without randomness: one seed is enough."""
 
 POOLED_MODES = ("pooled", "pooled" + CENTERED)
 ENCODER_MODES = (*MODES, *POOLED_MODES)
@@ -88,7 +88,7 @@ def check_names(models: Sequence[str]) -> None:
 
 
 def check_contestants(models: Sequence[str], seeds: Sequence[int]) -> None:
-    """Refuse names that are nothing, or not one thing, before hours of work and not after.
+    """Refuse unknown or ambiguous names before hours of work, not after.
 
     Raises:
         ValueError: see `check_contestant` and `check_names`.
@@ -99,7 +99,7 @@ def check_contestants(models: Sequence[str], seeds: Sequence[int]) -> None:
 
 
 def check_contestant(model: str, seeds: Sequence[int] = (0,)) -> None:
-    """Refuse a name that is no baseline, no preset and no checkpoint.
+    """Refuse a name that is not a baseline, a preset or a checkpoint.
 
     Args:
         model: the contestant.
@@ -116,7 +116,7 @@ def check_contestant(model: str, seeds: Sequence[int] = (0,)) -> None:
             DareEegConfig.from_pretrained(find_checkpoint(checkpoint, weights=size == model))
     except Exception as error:
         raise ValueError(
-            f"{model} is no baseline ({', '.join(BASELINES)}), no random:SIZE ({', '.join(PRESETS)}) and no "
+            f"{model} is not a baseline ({', '.join(BASELINES)}), not random:SIZE ({', '.join(PRESETS)}) and not a "
             f"checkpoint that can be read ({error})"
         ) from error
 
@@ -127,7 +127,7 @@ def is_centered(model: str, mode: str) -> bool:
 
 
 def check_centering(model: str, mode: str, windows: LabelledWindows) -> None:
-    """Refuse to center features where that would take the class out with the subject.
+    """Refuse to center features where that would remove the class along with the subject.
 
     Raises:
         ValueError: most subjects have windows of one class only.
@@ -137,7 +137,7 @@ def check_centering(model: str, mode: str, windows: LabelledWindows) -> None:
         if 2 * len(one_class) > len(subjects):
             raise ValueError(
                 f"{len(one_class)} of {len(subjects)} subjects have windows of one class only: centering their "
-                "features would take the class out"
+                "features would remove the class"
             )
 
 
@@ -174,7 +174,7 @@ def with_kept_features(
 ) -> LabelledWindows:
     """The windows with what a frozen encoder makes of them, from `cache` where an earlier run left it.
 
-    Windows come back as they are where something before or in the encoder is trained.
+    Windows are returned unchanged where something before or in the encoder is trained.
     """
     if arguments is not None and (
         arguments.mode not in ("probe", "linear") or arguments.spatial_projection or arguments.spectral_projection

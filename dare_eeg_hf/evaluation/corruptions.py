@@ -20,7 +20,7 @@ class Corruption:
         title: axis of the figure.
         levels: from intact to heavily damaged.
         apply: (windows, level, random generator) -> windows.
-        fixed_montage: None, or how models that need every channel are served instead of `apply`.
+        fixed_montage: None, or what is done instead of `apply` for models that need every channel.
     """
 
     title: str

@@ -11,16 +11,16 @@ from pathlib import Path
 
 
 def _forget_peak() -> None:
-    """Let Linux count the peak anew, so that one cell of a benchmark is not blamed for the one before it."""
+    """Reset Linux's peak, so that one cell of a benchmark is not charged for the one before it."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:  # no Linux, or not allowed: the peak since the process began is then reported
+    except OSError:  # not Linux, or not allowed: the peak since the process began is then reported
         return
 
 
 def peak_megabytes() -> float:
     """Largest resident memory of this process, in MiB."""
-    # First /proc: the peak that getrusage tells starts with that of the process this one was forked from.
+    # First /proc: the peak that getrusage reports starts with that of the process this one was forked from.
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024

@@ -38,7 +38,7 @@ class EegTask:
         protocol: one sentence for the table.
         split: windows to folds.
         corpus: declares the files as the authors distribute them; None where only a prepared data set is read.
-        classes: label of the corpus -> class of the task, where the task calls them otherwise or leaves some out.
+        classes: label of the corpus -> class of the task, where the task names them differently or leaves some out.
         normalized: whether the corpus' windows went through the signal contract.
         align: Euclidean alignment per session (no labels; unlabelled test windows are used).
         leave_out: the part of the corpus that this task must not touch, such as one kept for a final evaluation.
@@ -115,7 +115,7 @@ class EegTask:
 
         Args:
             folder: holds the files.
-            window_seconds: length of a window, where it is not to be the task's.
+            window_seconds: length of a window, if not the task's.
 
         Raises:
             FileNotFoundError: no file has such a name, or the package does not declare the corpus.
@@ -141,7 +141,7 @@ class EegTask:
         return found
 
     def declared(self, window_seconds: float | None = None) -> EegCorpus:
-        """The corpus as it is declared, but for what the task needs otherwise."""
+        """The corpus as declared, except for what the task changes."""
         corpus = self.corpus()
         for name, value in {**WHOLE_MONTAGE, "window_seconds": window_seconds or self.window_seconds}.items():
             setattr(corpus, name, value)

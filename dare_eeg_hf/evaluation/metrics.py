@@ -1,6 +1,6 @@
 """Classification metrics for EEG, with confidence intervals that respect subjects.
 
-`EegClassificationMetrics` is an ordinary `evaluate.Metric`; it computes offline. The file imports nothing of this
+`EegClassificationMetrics` is an ordinary `evaluate.Metric`; it computes offline. The file imports nothing from this
 package, so it can be pushed to the Hub unchanged as a metric script and loaded there with `evaluate.load`.
 
 Windows of one person resemble each other, so an interval that treats windows as independent is far too narrow. The
@@ -33,7 +33,7 @@ Args:
     predictions: per window either a label (int) or the probabilities of all classes (list of float, summing to 1).
         AUROC and AUPRC need probabilities.
     references: per window the true label (int, from 0).
-    subjects: per window the subject; given, intervals are computed by resampling subjects, and a table per subject.
+    subjects: per window the subject; if given, intervals are computed by resampling subjects, and a table per subject.
     num_classes: how many classes there are, when not all of them occur (only needed with label predictions).
     confidence: the level of the intervals, default 0.95.
     n_resamples: bootstrap resamples, default 1000.

@@ -198,7 +198,7 @@ def cross_session(
         window_seconds: length of a window.
 
     Raises:
-        ValueError: a subject has one session only.
+        ValueError: a subject has only one session.
         LeakageError: overlapping windows were divided between training and validation.
     """
     subjects, sessions, labels = np.asarray(subjects), np.asarray(sessions), np.asarray(labels)
@@ -209,7 +209,7 @@ def cross_session(
         own = in_time[subjects[in_time] == subject]
         own_days = np.unique(days[own])
         if len(own_days) < 2:
-            raise ValueError(f"subject {subject} has one session only; cross-session needs two or more")
+            raise ValueError(f"subject {subject} has only one session; cross-session needs two or more")
         for day in own_days[1:]:
             earlier, test = own[days[own] < day], np.sort(own[days[own] == day])
             validation = np.sort(

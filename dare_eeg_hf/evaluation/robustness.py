@@ -4,7 +4,7 @@
         --models band-power riemann random:nano runs/pretrained --seeds 0 1
 
 Models are trained on intact windows and tested on damaged ones, fold by fold as in the benchmark. Removed channels are
-simply left out for our models; baselines cannot do without, so theirs are interpolated by spherical splines, as a user
+simply left out for our models; baselines need them all, so theirs are interpolated by spherical splines, as a user
 would do. The damage is the same for all models and depends on the seed.
 """
 
@@ -163,7 +163,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data-root", type=Path, required=True, help="folder that holds the corpora")
     parser.add_argument("--output", type=Path, required=True, help="folder for the figure and the tables")
     parser.add_argument("--task", choices=TASKS, default="eyes-eegmmidb", help="default: %(default)s")
-    parser.add_argument("--models", nargs="+", default=["band-power", "riemann"], metavar="MODEL", help="as benchmark")
+    parser.add_argument(
+        "--models", nargs="+", default=["band-power", "riemann"], metavar="MODEL", help="as in the benchmark"
+    )
     parser.add_argument("--mode", choices=ENCODER_MODES, default="probe", help="of our models (default: probe)")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="default: 0")
     add_finetuning_options(parser)

@@ -14,7 +14,7 @@ NAMES = {
     "riemann-centered": "Riemannian tangent space, centered by subject + logistic regression",
     "eegnet": "EEGNet from scratch (own code)",
 }
-"""Contestant -> what tables call it."""
+"""Contestant -> its name in tables."""
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:

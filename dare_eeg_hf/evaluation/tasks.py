@@ -2,12 +2,12 @@
 
 A task finds its data in the folder given as `--data-root` under one of its folder names: a data set prepared by
 `dataset_scripts/` or, where the package declares the corpus (`corpora.declared`), the files as its authors distribute
-them. Those are cut as the corpus declares, but for what makes models comparable: no channel is judged and no window
+them. Those are cut as the corpus declares, except for what makes models comparable: no channel is judged and no window
 left out that holds signal. All models of a table get the same windows in the same folds. Recordings go through the
 signal contract (256 Hz, millivolts, 0.5-75 Hz, notch, average reference), unless the task says otherwise.
 
 The tables of this repository were measured on the authors' files. A prepared data set has what its script decided
-(bad channels filled, large amplitudes left out, float16), and so other figures.
+(bad channels filled, large amplitudes left out, float16), and so gives other figures.
 
 TUAB, TUEV, BCIC 2a and 2b, SEED-IV, Sleep-EDF and workload are read as data sets prepared by `dataset_scripts/` only,
 and were not tried on real data. TUAB and TUEV have the parts of the corpora, BCIC leaves one subject out as the paper

@@ -1,4 +1,4 @@
-"""Model cards: the README.md of a checkpoint folder, written from what lies in the folder and what the run knows.
+"""Model cards: the README.md of a checkpoint folder, written from what the folder holds and what the run knows.
 
 Facts that only the run knows (data, licence, seeds, evaluation) are kept in `model_card.json` beside the card, so a
 later call, after an evaluation or when publishing, adds to them and writes the card again without losing any.
@@ -49,7 +49,7 @@ def write_model_card(
 ) -> Path:
     """Write `README.md` (and the training curve) into a checkpoint folder and return its path.
 
-    What lies in the folder is read from there: config.json, preprocessor_config.json, the tensor shapes of the
+    What the folder holds is read from there: config.json, preprocessor_config.json, the tensor shapes of the
     safetensors files, and metrics.jsonl (rows with `step`, `split`, `loss`, ...).
 
     Args:
@@ -61,7 +61,7 @@ def write_model_card(
             kept), `versions` (dict), `hardware`, `duration`.
         evaluation: measured results, dicts with `dataset`, `metric`, `value` and optionally `dataset_id`, `split`,
             `mode`, `std`, `seeds`, `command`. They become the table of the card and its model-index.
-        repo_id: where it will be published; stands in the examples.
+        repo_id: where it will be published; used in the examples.
 
     Raises:
         FileNotFoundError: there is no config.json.
@@ -128,7 +128,7 @@ def remember_facts(folder: Path, run: dict | None = None, evaluation: list[dict]
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     weights = file_digest(*sorted(folder.glob("*.safetensors")))
     if kept.get("weights") != weights:
-        # Neither training nor results of weights that have been replaced since then are those of these.
+        # Training and results of weights that have been replaced since then do not describe these.
         kept = {"run": {key: kept["run"][key] for key in ("name", "license") if key in kept.get("run", {})}}
     run = {**_finetuning_facts(folder), **kept.get("run", {}), **(run or {})}
     if evaluation is None:
@@ -143,7 +143,7 @@ def remember_facts(folder: Path, run: dict | None = None, evaluation: list[dict]
 
 
 def _finetuning_facts(folder: Path) -> dict:
-    """What fine-tuning has left beside the weights. Subjects are counted: their names are nobody's business."""
+    """What fine-tuning has left beside the weights. Subjects are only counted: their names stay private."""
     path = folder / "finetuning.json"
     if not path.is_file():
         return {}
@@ -155,7 +155,7 @@ def _finetuning_facts(folder: Path) -> dict:
     run = {"arguments": facts["arguments"], "corpora": [corpus]}
     if checkpoint := facts.get("checkpoint"):
         run["arguments"] = {"checkpoint": checkpoint, **run["arguments"]}
-        if "/" in checkpoint:  # a folder is called by its last name: this is an id of the Hub
+        if "/" in checkpoint:  # a folder is given by its last name only: this is a Hub id
             run["base_model"] = checkpoint
     return run
 
@@ -216,7 +216,7 @@ def has_weights(folder: Path) -> bool:
 
 
 def is_generated(card: Path) -> bool:
-    """Whether a card is as it was written here, and not its author's own."""
+    """Whether a card is still the generated one, and not edited by its author."""
     return GENERATED_MARK in card.read_text(encoding="utf-8")
 
 
@@ -245,7 +245,7 @@ def _model_without_memory(config: DareEegConfig) -> modeling_dare_eeg.DareEegPre
 
 
 def _last_name_of_path(value):
-    """A card tells nobody where its author keeps their files."""
+    """Without the paths of the author's machine, which a card must not reveal."""
     if isinstance(value, Path) or (isinstance(value, str) and os.path.isabs(value)):
         return Path(value).name
     if isinstance(value, (list, tuple)):
@@ -303,7 +303,7 @@ def _losses(path: Path) -> dict | None:
 
 
 def _read_losses(path: Path) -> list[dict]:
-    """The records of metrics.jsonl that have a loss. One that was no number stands there as null."""
+    """The records of metrics.jsonl that have a loss. A loss that was NaN or infinite is null there."""
     if not path.is_file():
         return []
     return [row for row in read_metrics(path) if row.get("loss") is not None]
@@ -343,7 +343,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("folder", type=Path, help="checkpoint folder, as pre-training or fine-tuning leaves it")
     parser.add_argument("--results", type=Path, help="results.json of a benchmark of these weights")
-    parser.add_argument("--repo-id", help="owner/name that stands in the card's examples")
+    parser.add_argument("--repo-id", help="owner/name for the card's examples")
     arguments = parser.parse_args(argv)
     try:
         evaluation = results_of_benchmark(arguments.results, arguments.folder) if arguments.results else None

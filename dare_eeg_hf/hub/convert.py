@@ -124,16 +124,16 @@ def read_reference_config(path: str | Path) -> DareEegConfig:
     except OSError as error:
         raise ConversionError(f"{path} cannot be read: {error.strerror}.") from error
     except json.JSONDecodeError as error:
-        raise ConversionError(f"{path} is no JSON: {error}.") from error
+        raise ConversionError(f"{path} is not valid JSON: {error}.") from error
     except KeyError as error:
-        raise ConversionError(f"{path} lacks the field {error}, which the checkpoint does not hold itself.") from error
+        raise ConversionError(f"{path} lacks the field {error}, which the checkpoint does not contain.") from error
 
 
 def read_reference_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
     """Read the weights of a Lightning checkpoint without running any code in it.
 
     Raises:
-        ConversionError: If the file is no such checkpoint, or holds more than plain data.
+        ConversionError: If the file is not such a checkpoint, or holds more than plain data.
     """
     path = Path(path)
     if not path.is_file():
@@ -173,7 +173,7 @@ def convert_state_dict(
         if name is None:
             report.ignored[theirs] = _reason_to_ignore(theirs)
         elif name not in expected:
-            raise ConversionError(f"{theirs} has no place in this configuration: it would be {name}. Wrong JSON?")
+            raise ConversionError(f"{theirs} does not fit this configuration: it would be {name}. Wrong JSON?")
         elif name in converted:
             raise ConversionError(f"{theirs} would set {name} a second time.")
         elif tensor.numel() != expected[name].numel() or tensor.shape[-1] != expected[name].shape[-1]:
@@ -200,11 +200,11 @@ def _translate(theirs: str) -> str | None:
 
 
 def _reason_to_ignore(theirs: str) -> str:
-    """Why an entry is not used; an entry nobody knows stops the conversion."""
+    """Why an entry is not used; an unknown entry stops the conversion."""
     for pattern, reason in _IGNORED.items():
         if re.fullmatch(pattern, theirs):
             return reason
-    raise ConversionError(f"{theirs} is no entry of a DARE-EEG checkpoint; nothing was converted.")
+    raise ConversionError(f"{theirs} is not an entry of a DARE-EEG checkpoint; nothing was converted.")
 
 
 def convert_checkpoint(
@@ -221,7 +221,7 @@ def convert_checkpoint(
         The model and the report.
 
     Raises:
-        ConversionError: As of its steps.
+        ConversionError: As for its steps.
     """
     from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 

@@ -40,7 +40,7 @@ OPSET = 20
 
 
 class ExportedForward(nn.Module):
-    """The model's forward pass with tensors in and a tuple of tensors out, as exporters want it."""
+    """The model's forward pass with tensors in and a tuple of tensors out, as exporters expect it."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ def load_for_export(checkpoint: str | Path) -> PreTrainedModel:
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
-        ValueError: If it is no DARE-EEG checkpoint.
+        ValueError: If it is not a DARE-EEG checkpoint.
     """
     checkpoint = find_checkpoint(checkpoint, weights=False)
     config = AutoConfig.from_pretrained(checkpoint)
@@ -89,7 +89,7 @@ def example_inputs(
 ) -> tuple[torch.Tensor, ...]:
     """Return windows of noise in the order of `INPUT_NAMES`, one channel and one time patch of the first one padded.
 
-    What the model's head fixes, its electrodes or the length of a window, stays as the head wants it.
+    What the model's head fixes, its electrodes or the length of a window, stays as the head needs it.
     """
     config = model.config
     generator = torch.Generator().manual_seed(seed)
@@ -127,7 +127,7 @@ def dynamic_shapes(model: PreTrainedModel) -> dict[str, dict[int, object]]:
     """Name the free dimensions: `batch` always, `channels` and `patches` where the model leaves them free."""
     fixed_channels, fixed_length = fixed_sizes(model)
     batch = torch.export.Dim("batch", min=1, max=4096)
-    # torch.export sets sizes of one apart from all others: two channels and two patches are the least here.
+    # torch.export treats sizes of one as special: two channels and two patches are the minimum here.
     channels = torch.export.Dim("channels", min=2, max=len(model.config.channel_names))
     patches = torch.export.Dim("patches", min=2, max=4096)
     by_channel = {} if fixed_channels else {1: channels}
@@ -230,7 +230,7 @@ def export_checkpoint(checkpoint: str | Path, output: str | Path) -> float:
             run = _run_module(module)
         difference = largest_difference(model, run)
         if not difference <= TOLERANCE:
-            raise ValueError(f"{output.name} differs from the model by {difference:.1e}, allowed is {TOLERANCE:.0e}.")
+            raise ValueError(f"{output.name} differs from the model by {difference:.1e}, more than {TOLERANCE:.0e}.")
         os.replace(unchecked, output)
     return difference
 

@@ -1,6 +1,6 @@
 """Inference Endpoints handler: the bytes of a recording, or an array of samples, in; labels or features as JSON out.
 
-The file travels in a model repository and is imported from there as `handler.EndpointHandler`. It asks for nothing but
+The file travels in a model repository and is imported from there as `handler.EndpointHandler`. It needs nothing but
 transformers and the repository itself; MNE is needed only for requests that send a file.
 
 A request is a dictionary:
@@ -29,7 +29,7 @@ MAX_SAMPLES = 64 * 3600 * 512
 """Largest array, channels times samples: an hour of 64 channels at 512 Hz."""
 
 PARAMETERS = {"overlap", "batch_size", "drop_partial", "unit", "rename", "montage", "line_frequency"}
-"""What a request may say besides its input; all but the first three is what only the sender knows of a recording."""
+"""What a request may say besides its input; all but the first three are what only the sender can know."""
 
 # First bytes of the formats that are one file and not compressed: a small upload cannot grow into a huge recording.
 FILE_SIGNATURES = {b"0       ": ".edf", b"\xffBIOSEMI": ".bdf", b"GDF 1": ".gdf", b"GDF 2": ".gdf"}
@@ -75,7 +75,7 @@ class EndpointHandler:
         except (ValueError, OSError, ImportError) as error:
             return {"error": message_of(error)}
         except Exception:
-            # What went wrong inside is for the log; a caller could read paths or contents out of it.
+            # Internal errors belong in the log; their text could reveal paths or contents to a caller.
             logger.exception("A request failed.")
             return {"error": "The request could not be processed; the server's log says why."}
 
@@ -99,10 +99,10 @@ class EndpointHandler:
 
 
 def load_own_pipeline(path: str):
-    """Load a model's pipeline with the code of its repository: whoever deploys this file from there chose to run it.
+    """Load a model's pipeline with the code of its repository: anyone who deploys this file chose to run it.
 
     Raises:
-        ValueError: If it is no DARE-EEG model.
+        ValueError: If it is not a DARE-EEG model.
         OSError: If there is nothing to load under this name.
     """
     from transformers import pipeline
@@ -182,7 +182,7 @@ def file_suffix(content: bytes) -> str:
 
 
 def to_json(value: Any) -> Any:
-    """Turn arrays and NumPy numbers into lists and plain numbers; a number that JSON lacks becomes null."""
+    """Turn arrays and NumPy numbers into lists and plain numbers; a number that JSON cannot express becomes null."""
     if isinstance(value, dict):
         return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

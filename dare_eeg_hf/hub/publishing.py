@@ -1,10 +1,10 @@
-"""Put a run, a data set or the Space on the Hub: look first, refuse what must not leave, upload, check what arrived.
+"""Put a run, a data set or the Space on the Hub: look first, refuse what must stay private, upload, check the upload.
 
     python -m dare_eeg_hf.hub.publishing runs/nano my-name/dare-eeg-nano --dry-run
     python -m dare_eeg_hf.hub.publishing runs/nano my-name/dare-eeg-nano --tag v1
 
-Nothing is public unless asked for, and nothing but safetensors and Parquet goes up as data. Where an upload broke off,
-the same command goes on: files are known by their SHA-256 and not sent twice.
+Nothing is public unless asked for, and nothing but safetensors and Parquet goes up as data. If an upload broke off,
+the same command continues it: files are known by their SHA-256 and not sent twice.
 """
 
 import argparse
@@ -95,8 +95,8 @@ def publish_model(
 ) -> Publication:
     """Publish a checkpoint folder as a model repository that loads with and without this package.
 
-    To what the folder holds come the remote code, `auto_map` for every head, the custom pipelines, `handler.py` and a
-    card written from the run; a card that its author has edited is kept (see `cards.GENERATED_MARK`). The folder
+    The remote code, `auto_map` for every head, the custom pipelines, `handler.py` and a card written from the run are
+    added to what the folder holds; a card that its author has edited is kept (see `cards.GENERATED_MARK`). The folder
     itself is not changed. Optimizer states and other pickles in sub-folders stay where they are.
 
     Args:
@@ -125,7 +125,7 @@ def publish_dataset(
 ) -> Publication:
     """Publish a built data set: Parquet files and their card. Arguments and errors are those of `publish_model`.
 
-    Text columns are searched like text files, so a data set whose rows hold somebody's paths is refused.
+    Text columns are searched like text files, so a data set whose rows hold local paths is refused.
     """
     files = collect_folder(Path(folder), DATASET_SUFFIXES)
     if not any(name.endswith(".parquet") for name in files):
@@ -154,7 +154,7 @@ def publish_space(
     """
     files = collect_folder(Path(folder), SPACE_SUFFIXES)
     if "app.py" not in files:
-        raise PublishingError(f"{folder} has no app.py: it is no Space.")
+        raise PublishingError(f"{folder} has no app.py: it is not a Space.")
     _require_card(files, folder, "sdk")
     source = collect_folder(PACKAGE_FOLDER, SPACE_SUFFIXES, hidden=(".", "__pycache__"))
     files |= {f"{PACKAGE_FOLDER.name}/{name}": path for name, path in source.items()}
@@ -229,7 +229,7 @@ def collect_folder(folder: Path, suffixes: frozenset[str], hidden: tuple[str, ..
     _refuse_pickles(paths)
     for path in paths:
         if not path.resolve().is_relative_to(folder.resolve()):
-            raise PublishingError(f"{path} is a link to a file outside of {folder}. Copy it or take it away.")
+            raise PublishingError(f"{path} is a link to a file outside {folder}. Copy the file, or remove the link.")
     allowed = [path for path in paths if path.suffix in suffixes or path.name == "LICENSE"]
     return {path.relative_to(folder).as_posix(): path for path in allowed}
 
@@ -262,7 +262,7 @@ def _refuse_pickles(paths) -> None:
     for path in paths:
         if path.suffix.lower() in PICKLE_SUFFIXES:
             raise PublishingError(
-                f"{path} may be a pickle, which runs code in whoever loads it. Take it out of the folder; reference "
+                f"{path} may be a pickle, which runs code when it is loaded. Take it out of the folder; reference "
                 "checkpoints become safetensors with `python -m dare_eeg_hf.hub.convert`."
             )
 
@@ -313,7 +313,7 @@ def configure_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("repo_id", help="owner/name on the Hub; created when it does not exist")
     parser.add_argument("--tag", help="version name, e.g. v1; people then load it with revision='v1'")
     parser.add_argument("--model", help="for a Space: Hub id of the classifier that it serves")
-    parser.add_argument("--public", action="store_true", help="let everybody see it (default: only you)")
+    parser.add_argument("--public", action="store_true", help="make it visible to everyone (default: only to you)")
     parser.add_argument("--dry-run", action="store_true", help="list the files and their sizes; upload nothing")
 
 

@@ -24,7 +24,7 @@ RETRY_PAUSES = (2.0, 8.0)
 """Seconds before the second and the third attempt of a commit; single requests are retried by huggingface_hub."""
 
 LOADABLE = ("*.safetensors", "*.json", "*.py", "*.md", "*.txt")
-"""What a checkpoint's download may bring in: no pickle, nothing that is not needed."""
+"""What a checkpoint's download may include: no pickle, nothing that is not needed."""
 
 T = TypeVar("T")
 
@@ -76,7 +76,7 @@ def download_checkpoint(
             found = ", ".join(sorted(names)) or "nothing"
             raise DownloadError(
                 f"{repo_id} has no safetensors weights (it has {found}). Weights in other formats are pickles, which "
-                "run code when they are read, so they are not. Ask its owner to convert them."
+                "run code when they are loaded, so they are refused. Ask its owner to convert them."
             )
         folder = snapshot_download(
             repo_id,
@@ -102,7 +102,7 @@ def download_checkpoint(
 
 def _check_repository(api: HfApi, repo_id: str, repo_type: str, *, tag: str | None, private: bool) -> None:
     if private and api.repo_info(repo_id, repo_type=repo_type).private is False:
-        raise PublishingError(f"{repo_id} is public already. Say --public (private=False) if everybody may see this.")
+        raise PublishingError(f"{repo_id} is public already. Pass --public (private=False) if everyone may see this.")
     tags = {reference.name for reference in api.list_repo_refs(repo_id, repo_type=repo_type).tags}
     if tag in tags:
         raise PublishingError(
@@ -129,7 +129,7 @@ def _check_arrival(api: HfApi, files: dict[str, Path | bytes], repo_id: str, rep
     wrong = [name for name, content in files.items() if name not in remote or not _is_same(content, remote[name])]
     if wrong:
         raise PublishingError(
-            f"The Hub holds something else than was sent ({', '.join(sorted(wrong))}): publish again."
+            f"The Hub holds something other than what was sent ({', '.join(sorted(wrong))}): publish again."
         )
 
 
@@ -142,7 +142,7 @@ def _is_same(content: Path | bytes, remote) -> bool:
 
 
 def _with_retries(action: Callable[[], T]) -> T:
-    """Repeat what failed for want of a connection or a busy Hub; what has been uploaded is not uploaded again."""
+    """Repeat what failed because of a lost connection or a busy Hub; what has been uploaded is not uploaded again."""
     for pause in RETRY_PAUSES:
         try:
             return action()
@@ -179,11 +179,11 @@ def explained(repo_id: str, error_type: type[Exception]) -> Iterator[None]:
 def _explanation(error: BaseException, repo_id: str) -> str:
     status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
     if isinstance(error, HFValidationError):
-        return f"{repo_id!r} is no name of a repository; it looks like owner/name."
+        return f"{repo_id!r} is not the name of a repository, which looks like owner/name."
     if isinstance(error, GatedRepoError):
         return f"{repo_id} is gated: ask for access on its page, then log in with `hf auth login`."
     if isinstance(error, RevisionNotFoundError):
-        return f"{repo_id} exists, but not the revision asked for. Its versions stand on its page under 'Files'."
+        return f"{repo_id} exists, but not the revision asked for. Its versions are listed on its page under 'Files'."
     if isinstance(error, RepositoryNotFoundError):
         return (
             f"There is no repository {repo_id}, or it is private and your token may not see it. Check the name, and "

@@ -21,19 +21,19 @@ class PretrainingArguments:
             small data sets, where the encoder may otherwise learn to ignore them.
         initial_model: folder or Hub id of a pre-training checkpoint whose weights to start from, instead of `preset`.
         epochs: passes over the training windows.
-        max_steps: optimiser steps; goes before `epochs`, and is needed for streamed data, whose length is unknown.
+        max_steps: optimiser steps; takes precedence over `epochs`, and is needed for streams, whose length is unknown.
         batch_size: windows per process and accumulated batch.
         accumulation_steps: batches per optimiser step. InfoNCE's negatives come from one batch, not from all of them.
-        crop_patches: train on pieces of this many patches, cut at a random sample of each window, instead of on whole
+        crop_patches: train on crops of this many patches, cut at a random sample of each window, instead of on whole
             windows. The encoder looks at one patch at a time, so short pieces teach it too, many times faster and
-            never at the same place; the predictor, which works over time, learns from whole windows only.
-        amplitude_spread: scale each window by a factor with this standard deviation of its logarithm.
+            never twice at the same place; the predictor, which works over time, learns from whole windows only.
+        amplitude_spread: jitter of the amplitude, as the standard deviation of the logarithm of each window's factor.
         learning_rate: maximum of the OneCycle schedule, for 216 windows per step (72 on each of three GPUs).
-        learning_rate_scaling: how to carry it to another number of windows per step: none, sqrt or linear.
+        learning_rate_scaling: how to adapt it to another number of windows per step: none, sqrt or linear.
         weight_decay: AdamW's, on matrices only.
-        momentum_start: the momentum encoder's momentum at the first step; it rises linearly.
+        momentum_start: momentum of the momentum (target) encoder at the first step; it rises linearly.
         momentum_end: its momentum at the last step.
-        gather_negatives: take InfoNCE's negatives from all processes, with gradient, rather than from the own one.
+        gather_negatives: take InfoNCE's negatives from all processes, with gradient, rather than from one only.
         train_contrastive_projection: train the projection before InfoNCE; the public implementation keeps it random.
         max_gradient_norm: clip gradients to this norm; None leaves them, as published.
         seed: everything random follows from it.
@@ -45,14 +45,14 @@ class PretrainingArguments:
         threads: CPU threads that compute, per process; None is torch's choice. More threads round sums in another
             order: a run on CPUs repeats to the last bit only with the same number.
         num_workers: loader processes per training process.
-        mixture_weights: relative frequency of each training data set; None takes them by their sizes.
+        mixture_weights: relative frequency of each training data set; None uses their sizes.
         log_every: steps per line of metrics.jsonl and of the trackers.
         validate_every: steps between validations; None is once per epoch (every 500 steps for streamed data).
-        checkpoint_every: steps between checkpoints; a kill loses at most these.
+        checkpoint_every: steps between checkpoints; a run that is killed loses no more than these.
         keep_last: how many checkpoints to keep besides the best.
         patience: stop after this many validations without a better loss; None never stops early.
         invariance_windows: windows of the validation set on which mask invariance and collapse are measured; 0 is off.
-        resume: go on from the newest intact checkpoint in `output_dir`; starts anew when there is none.
+        resume: continue from the newest intact checkpoint in `output_dir`; start anew when there is none.
         trackers: Accelerate trackers by name (tensorboard, wandb, ...); None is TensorBoard where it is installed.
         push_to_hub: model repository to push checkpoints to, in the background; None never pushes.
         license: SPDX identifier of the weights, for the model card.

@@ -1,4 +1,4 @@
-"""What a run writes down on its way: the log, validations, checkpoints, and in the end the model."""
+"""What a run writes while it trains: log, validations, checkpoints and, at the end, the model."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ def log_when_due(run: PretrainingRun) -> None:
     """Write the mean of the newest steps every `log_every` steps, and at the end.
 
     Raises:
-        PretrainingError: when they are not numbers, or cannot be written.
+        PretrainingError: when they are not finite, or cannot be written.
     """
     progress = run.progress
     if progress.step % run.arguments.log_every and progress.step != run.total_steps:
@@ -63,7 +63,7 @@ def log_when_due(run: PretrainingRun) -> None:
 
 
 def collect_numbers(run: PretrainingRun) -> None:
-    """Read the newest steps' numbers and make sure that they are numbers.
+    """Read the newest steps' numbers and make sure that they are finite.
 
     Raises:
         PretrainingError: at the first step whose loss or gradient is not finite; under a gradient scaler, which
@@ -73,16 +73,16 @@ def collect_numbers(run: PretrainingRun) -> None:
         rows = run.log.collect()
     except NotFiniteError as error:
         raise PretrainingError(
-            f"The loss or its gradient stopped being a number in step {run.progress.step - error.steps_ago} "
-            f"({error.values}). Usual reasons: a window with NaN or huge values, a learning rate too high, or "
+            f"The loss or its gradient became NaN or infinite in step {run.progress.step - error.steps_ago} "
+            f"({error.values}). Usual causes: a window with NaN or huge values, too high a learning rate, or "
             f"fp16. {run.store.advice()}"
         ) from error
     scaler = run.accelerator.scaler
     if scaler is not None and scaler.get_scale() < 1 and any(run.log.is_skipped(row) for row in rows):
         raise PretrainingError(
-            f"The gradient was still not a number at step {run.progress.step} after the loss scaler of fp16 had "
-            "gone down to 1, so scaling is not the reason. Usual reasons: a window with huge values, a learning "
-            f"rate too high, or a model that needs the range of bf16 (--mixed-precision bf16). {run.store.advice()}"
+            f"The gradient was still NaN or infinite at step {run.progress.step} after the loss scaler of fp16 had "
+            "gone down to 1, so scaling is not the cause. Usual causes: a window with huge values, too high a "
+            f"learning rate, or a model that needs the range of bf16 (--mixed-precision bf16). {run.store.advice()}"
         )
     run.progress.unlogged += rows
 
@@ -105,8 +105,8 @@ def note_validation(run: PretrainingRun, metrics: dict[str, object]) -> None:
     progress = run.progress
     if not math.isfinite(metrics["loss"]):
         raise PretrainingError(
-            f"The validation loss is not a number at step {progress.step} ({metrics}). Usual reasons: a window "
-            "for validation with NaN or huge values, weights grown too large (a learning rate too high), or fp16. "
+            f"The validation loss is not a number at step {progress.step} ({metrics}). Usual causes: a validation "
+            "window with NaN or huge values, weights grown too large (too high a learning rate), or fp16. "
             f"{run.store.advice()}"
         )
     with run.writing(f"The log of step {progress.step}"):
@@ -122,7 +122,7 @@ def note_validation(run: PretrainingRun, metrics: dict[str, object]) -> None:
 
 
 def patience_is_over(run: PretrainingRun) -> bool:
-    """Whether the last validations brought nothing better."""
+    """Whether the last validations brought no improvement."""
     patience = run.arguments.patience
     return patience is not None and run.progress.validations_since_best >= patience
 
@@ -180,7 +180,7 @@ def finish(run: PretrainingRun, write_card: WriteCard | None = None) -> tuple[di
 
 
 def facts_for_card(run: PretrainingRun) -> dict[str, object]:
-    """What only the run knows about its model: licence, settings and, where they were told, corpora."""
+    """What only the run knows about its model: licence, settings and, where they were given, corpora."""
     arguments = run.arguments
     left_out = ("corpora", "license", "output_dir")
     settings = {name: value for name, value in asdict(arguments).items() if name not in left_out}

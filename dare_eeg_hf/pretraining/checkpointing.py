@@ -85,7 +85,7 @@ class CheckpointStore:
         good = self.latest()
         if good is None:
             return "No checkpoint was saved yet."
-        return f"The last good checkpoint is {good}; once the reason is gone, the same command with --resume goes on."
+        return f"The last good checkpoint is {good}; once the cause is fixed, the same command with --resume goes on."
 
     def write(self, step: int, fill: Callable[[Path], None], *, best_step: int | None = None) -> Path:
         """Write the checkpoint of a step and drop those no longer kept.
@@ -111,7 +111,7 @@ class CheckpointStore:
     def set_aside_after(self, step: int) -> list[Path]:
         """Rename the checkpoints of later steps, which a run that resumes from `step` passed over as damaged.
 
-        Under their own names they would count among the newest, for whose sake good ones are dropped.
+        Under their own names they would count among the newest, and older good ones would be dropped.
 
         Returns:
             Where they are now: `damaged-step-...`, beside the others.
@@ -209,7 +209,7 @@ def sync(path: Path) -> None:
 
 
 def gather(tensor: torch.Tensor) -> torch.Tensor:
-    """A tensor whole and on the CPU; of a sharded one every process must ask, and every process gets it."""
+    """The whole tensor on the CPU; for a sharded one every process must call this, and every process gets it."""
     tensor = tensor.detach()
     return (tensor.full_tensor() if isinstance(tensor, DTensor) else tensor).cpu().contiguous()
 

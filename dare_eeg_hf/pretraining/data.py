@@ -30,7 +30,7 @@ from dare_eeg_hf.corpora.rows import WindowKind, WindowRows
 from dare_eeg_hf.masking_dare_eeg import check_that_masks_can_be_drawn
 
 STREAMED_ROWS = 64
-"""So many rows of a stream are looked at; what comes later is only known when it comes."""
+"""How many rows of a stream are checked in advance; what later rows hold is only known when they are read."""
 
 NAMED_CHANNELS = 8
 
@@ -65,10 +65,10 @@ def prepare_windows(
     corpus = RecordingsFolder(feature_extractor)
     corpus.subject_pattern = subject_pattern
     result = build(corpus, source, cache, num_proc=num_proc)
-    if os.environ.get("RANK", "0") == "0":  # the other processes find it done and need not say so again
+    if os.environ.get("RANK", "0") == "0":  # the other processes find it done and need not report it again
         print(result)
     if not any(record.windows for record in result.records if record.error is None):
-        raise ValueError(f"No window could be cut from {source}; the reasons stand above, file by file.")
+        raise ValueError(f"No window could be cut from {source}; the reasons are given above, file by file.")
     return Path(cache)
 
 
@@ -100,7 +100,7 @@ def open_windows(source: str | Path, *, streaming: bool = False):
 
 
 def open_validation_windows(source: str | Path, *, streaming: bool = False):
-    """Windows of a source that is for validation alone: its validation split, or its only one whatever it is called.
+    """Windows of a source used for validation alone: its validation split, or its only split, whatever its name.
 
     Raises:
         FileNotFoundError: when `source` is neither a folder nor looks like a repository's name.
@@ -118,7 +118,7 @@ def open_validation_windows(source: str | Path, *, streaming: bool = False):
 def split_by_subject(
     windows: datasets.Dataset, fraction: float = 0.1, seed: int = 0, subject_pattern: str | None = None
 ):
-    """Hold out whole subjects (whole recordings, where there is one subject only) for validation.
+    """Hold out whole subjects (whole recordings, if there is only one subject) for validation.
 
     Subjects are people only where `subject_source` says so: files that were taken for people may share one.
 
@@ -129,7 +129,7 @@ def split_by_subject(
     Args:
         windows: map-style data set of windows.
         fraction: share of windows to hold out, between 0 and 1; at least one subject where there are two.
-        seed: draws another share.
+        seed: another seed draws another share.
         subject_pattern: regular expression whose first group is the person, searched in the recordings' names, where
             the column `subject` does not tell people apart.
 
@@ -164,7 +164,7 @@ def _held_out(counts: Counter[str], share: float, seed: int) -> set[str]:
 
 
 def _owners(windows: datasets.Dataset, column: str, subject_pattern: str | None) -> list[str]:
-    """Who each window belongs to. Names only mean something inside their corpus."""
+    """The subject of each window. Names are unique within their corpus only."""
     table = windows.select_columns(["corpus", "subject", "recording"]).with_format("arrow")[:]
     corpora, subjects, recordings = (table.column(name).to_pylist() for name in table.column_names)
     if subject_pattern is not None:
@@ -192,9 +192,9 @@ def source_of_subjects(windows: datasets.Dataset) -> str:
 
 
 def content_digest(windows: datasets.Dataset) -> str:
-    """Tell windows from other windows: whose they are, in their order, and some of the signals.
+    """Identify a set of windows by their subjects, in order, and some of the signals.
 
-    A data set's own fingerprint is another one as soon as its files are copied or touched, and reading every signal
+    A data set's own fingerprint changes as soon as its files are copied or touched, and reading every signal
     would take as long as an epoch.
 
     Args:
@@ -240,10 +240,10 @@ def check_trainable(
     config: DareEegConfig,
     crop_patches: int | None = None,
 ) -> list[str]:
-    """Look at every montage and length of some data sets of windows, without reading the signals.
+    """Check every montage and length of some data sets of windows, without reading the signals.
 
     Args:
-        windows: data sets to train or validate on. Of a stream only the first rows are looked at.
+        windows: data sets to train or validate on. Of a stream only the first rows are checked.
         config: its vocabulary, rate, pre-training montage and masks.
         crop_patches: length of the pieces that are trained on; None for whole windows.
 
@@ -262,7 +262,7 @@ def check_trainable(
             outside = [name for name in kind.channel_names if name not in config.pretraining_channel_names]
             left_out.setdefault(described["corpus"], {}).update(dict.fromkeys(outside))
     return [
-        f"{corpus}: {', '.join(names)} of its channels are not in the pre-training montage and are left out; to train "
+        f"{corpus}: its channels {', '.join(names)} are not in the pre-training montage and are left out; to train "
         f"on them too, set {WHOLE_VOCABULARY}."
         for corpus, names in left_out.items()
         if names

@@ -1,4 +1,4 @@
-"""What pre-training will cost before it starts: memory, floating-point operations per window, hours.
+"""What pre-training will cost, known before it starts: memory, floating-point operations per window, hours.
 
     python -m dare_eeg_hf.pretraining.estimate
     python -m dare_eeg_hf.pretraining.estimate --preset base deep --windows 500000 --epochs 200 --batch-size 72
@@ -7,8 +7,8 @@
 
 Operations are counted from the configuration, matrix products and attention only, as one multiplication and one
 addition each; the count agrees with torch's FlopCounterMode (the tests check it). Hours assume that a share of the
-device's peak is reached; benchmarks/pretraining.py measures that share. Peaks are the makers' figures for dense matrix
-products in the precision asked for: float32 without TF32, as training computes by default, or bf16.
+device's peak is reached; benchmarks/pretraining.py measures that share. Peaks are the manufacturers' figures for dense
+matrix products in the precision asked for: float32 without TF32, as training computes by default, or bf16.
 """
 
 import argparse
@@ -31,7 +31,7 @@ DEVICE_PEAKS = {
     "h200": {"float32": 67e12, "bf16": 989e12},
     "b200": {"float32": 75e12, "bf16": 2250e12},
 }
-"""Dense operations per second as reported by the makers' data sheets; on V100 and T4 float16 stands for bf16."""
+"""Dense operations per second from the manufacturers' data sheets; on V100 and T4 float16 stands for bf16."""
 
 BYTES_PER_VALUE = {"float32": 4, "bf16": 2}
 DEFAULT_EFFICIENCY = 0.25
@@ -177,7 +177,7 @@ def training_hours(
     """
     if not 0 < efficiency <= 1:
         raise ValueError(
-            f"the efficiency is the share of the peak that is reached, above 0 and at most 1: {efficiency}"
+            f"the efficiency is the share of the peak that is reached: above 0 and at most 1, not {efficiency}"
         )
     return windows * epochs * training_flops(config) / (peak * devices * efficiency) / 3600
 
@@ -191,12 +191,12 @@ def parse_device(text: str, precision: str) -> tuple[str, float, int]:
     name, _, count = text.partition(":")
     name, _, given = name.partition("=")
     if not given and name.lower() not in DEVICE_PEAKS:
-        raise ValueError(f"{name} is not known ({', '.join(DEVICE_PEAKS)}); give its peak as {name}=100e12")
+        raise ValueError(f"{name} is not a known device ({', '.join(DEVICE_PEAKS)}); give its peak as {name}=100e12")
     peak, number = float(given) if given else DEVICE_PEAKS[name.lower()][precision], int(count or 1)
     if not peak > 0:
-        raise ValueError(f"{text}: the peak is in operations per second, above 0, such as {name}=100e12")
+        raise ValueError(f"{text}: the peak must be a positive number of operations per second, such as {name}=100e12")
     if number < 1:
-        raise ValueError(f"{text}: at least one device")
+        raise ValueError(f"{text}: there must be at least one device")
     return name, peak, number
 
 

@@ -1,4 +1,4 @@
-"""Pushing to the Hub while training goes on: in the background, with retries, and never in the way."""
+"""Pushing to the Hub during training: in the background, with retries, without ever holding it up."""
 
 import contextlib
 import logging
@@ -21,7 +21,7 @@ FIRST_PAUSE = 10.0  # seconds; doubled after each further attempt
 class BackgroundPush:
     """Uploads the newest folder it is given to a model repository, in a thread of its own.
 
-    A newer folder replaces one that still waits. Failures are retried with growing pauses, then reported once and
+    A newer folder replaces one that is still waiting. Failures are retried with growing pauses, then reported once and
     dropped: the files stay on disk, where the run saved them first. Files that give something away (leaks.py) are
     not uploaded at all.
 
@@ -58,7 +58,7 @@ class BackgroundPush:
             preparing.mkdir(parents=True)
             for file in files:
                 _link_or_copy(file, preparing / file.name)
-            with self._wake:  # until here, what waits is whole
+            with self._wake:  # up to here, what is waiting is complete
                 shutil.rmtree(pending, ignore_errors=True)
                 preparing.rename(pending)
                 self._waiting = message

@@ -1,4 +1,4 @@
-"""The processes of a run: what they agree on, the signals they are sent, and the deaths of those that read data."""
+"""The processes of a run: what they agree on, the signals they receive, and dead loader workers."""
 
 import datetime
 import os
@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 
 class ProcessGroup:
-    """A gloo group beside the training group, for facts that live on the CPU.
+    """A gloo group beside the training group, for values that live on the CPU.
 
     Asking "does anybody want to stop?" through NCCL would make every step wait for the GPU; this does not. With one
     process every method answers at once.
@@ -51,7 +51,7 @@ class ProcessGroup:
 
 
 class StopRequest:
-    """Context manager that turns the first SIGTERM or SIGINT into a flag and the second into the usual end.
+    """Context manager that turns the first SIGTERM or SIGINT into a flag; the second has its usual effect.
 
     Clusters send SIGTERM some seconds before they take a machine away; people press Ctrl-C.
 
@@ -86,7 +86,7 @@ class StopRequest:
     def _note(self, number: int, _: FrameType | None) -> None:
         if os.getpid() != self._owner:
             # A forked loader worker inherits this handler. Ctrl-C reaches the whole group and the parent will close
-            # the worker in good order; a SIGTERM for the worker alone must still end it.
+            # the worker cleanly; a SIGTERM for the worker alone must still end it.
             if number == signal.SIGTERM:
                 os._exit(128 + number)
             return
@@ -95,10 +95,10 @@ class StopRequest:
 
 
 def start_reading(loader: DataLoader) -> Iterator:
-    """Begin an epoch of a loader whose workers' deaths its iterator reports, within seconds and nowhere else.
+    """Begin an epoch of a loader whose iterator, and nothing else, reports a dead worker within seconds.
 
-    torch also has a handler for SIGCHLD that raises wherever the program happens to be when a worker dies: amid
-    saving, or while the message of that very death is printed.
+    torch also has a handler for SIGCHLD that raises wherever the program happens to be when a worker dies: in the
+    middle of saving, or while that very death is being reported.
     """
     batches = iter(loader)
     if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():

@@ -41,7 +41,7 @@ def write_report(run: str | Path, output: str | Path | None = None, data: str | 
     Args:
         run: the run's folder.
         output: the HTML file; `RUN/report.html` when None.
-        data: windows for reconstructions; those below `RUN/windows` when None, and none where there are no such.
+        data: windows for reconstructions; those below `RUN/windows` when None; without any, none are shown.
 
     Returns:
         The path of the page.
@@ -69,12 +69,12 @@ def write_report(run: str | Path, output: str | Path | None = None, data: str | 
 
 
 def _thin(records: list[dict]) -> list[dict]:
-    """At most `SHOWN_LOSS_ROWS` records, evenly taken: more than a figure has points for."""
+    """At most `SHOWN_LOSS_ROWS` records, evenly spaced: a figure has no points for more."""
     return records[:: max(1, math.ceil(len(records) / SHOWN_LOSS_ROWS))]
 
 
 def _facts(run: Path, training: list[dict], validations: list[dict]) -> dict[str, object]:
-    """What stands in the table at the top."""
+    """The contents of the table at the top."""
     facts: dict[str, object] = {}
     checkpoint = CheckpointStore(run / "checkpoints").latest()
     if checkpoint is not None:

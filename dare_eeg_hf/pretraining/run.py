@@ -1,11 +1,12 @@
-"""Pre-training, top to bottom: set up, take step after step, validate and save on the way, leave a model.
+"""Pre-training, top to bottom: set up, take step after step, validate and save along the way, write the model.
 
-    >>> from dare_eeg_hf.pretraining.run import PretrainingArguments, pretrain
+    >>> from dare_eeg_hf.pretraining.arguments import PretrainingArguments
+    >>> from dare_eeg_hf.pretraining.run import pretrain
     >>> arguments = PretrainingArguments("runs/nano", preset="nano", epochs=20)
     >>> result = pretrain(arguments, train_windows, validation_windows)
 
-The same call runs in one process or in many; how many is the launcher's business (`accelerate launch`,
-`python -m torch.distributed.run`). Batch sizes are per process. All that is random derives from (seed, step, rank).
+The same call runs in one process or in many; the launcher decides how many (`accelerate launch`,
+`python -m torch.distributed.run`). Batch sizes are per process. All randomness derives from (seed, step, rank).
 """
 
 import math
@@ -51,12 +52,12 @@ class PretrainingResult:
     """What a run left behind.
 
     Attributes:
-        output_dir: the run's folder; once completed it is itself a checkpoint that `from_pretrained` loads. What a
-            signal stopped is in its checkpoints only.
+        output_dir: the run's folder; once completed it is itself a checkpoint that `from_pretrained` loads. A
+            run stopped by a signal has its checkpoints only.
         metrics: the last validation's losses (and invariance), or the last training losses without validation data.
         best_step: the step whose weights were kept: the lowest validation loss, or the last step.
         step: optimiser steps done.
-        stopped_by: the signal (or "patience") that ended the run early; None when it ran to its end.
+        stopped_by: the signal (or "patience") that ended the run early; None when it ran to completion.
     """
 
     output_dir: Path
@@ -77,7 +78,7 @@ def pretrain(
     """Pre-train a model, or go on with a run that was interrupted.
 
     Args:
-        arguments: how.
+        arguments: the settings of the run.
         train_datasets: data set of windows, or a list of them (a mixture); map-style or streaming.
         validation_dataset: windows of other subjects; picks the checkpoint. Without it the last step is kept.
         feature_extractor: its signal contract is saved beside the weights; the one the model's configuration
@@ -88,7 +89,7 @@ def pretrain(
         A `PretrainingResult`.
 
     Raises:
-        PretrainingError: NaN loss, full disk, dead loader worker, damaged or foreign checkpoints; the message names
+        PretrainingError: NaN loss, full disk, dead loader worker, damaged or wrong checkpoints; the message names
             the last good checkpoint and the remedy.
     """
     with cpu_threads(arguments.threads):
@@ -193,7 +194,7 @@ def batches_of_each_step(run: PretrainingRun) -> Iterator[list[dict[str, torch.T
 
 
 def measure(run: PretrainingRun) -> dict[str, object]:
-    """Mean losses over the validation windows, and how invariant and how alive the features are.
+    """Mean losses over the validation windows, how invariant the features are, and whether they collapse.
 
     Returns:
         The losses by name; with `invariance_windows` also what `measure_invariance` returns, where there are windows
@@ -221,7 +222,7 @@ def validation_inputs(run: PretrainingRun) -> Iterator[dict[str, object]]:
 
 
 def invariance(run: PretrainingRun) -> dict[str, object]:
-    """What `measure_invariance` finds on the first validation windows; nothing where one window has no other."""
+    """What `measure_invariance` finds on the first validation windows; nothing when there is only one window."""
     batch_size = min(run.arguments.batch_size, run.arguments.invariance_windows)
     count = -(-run.arguments.invariance_windows // batch_size)
     rows = islice(validation_batches(run.validation_datasets, run.collator, batch_size), count)

@@ -13,10 +13,10 @@ from dare_eeg_hf.pretraining.processes import ProcessGroup
 
 
 class NotFiniteError(ArithmeticError):
-    """A step's numbers hold NaN or infinity.
+    """A step's numbers contain NaN or infinity.
 
     Attributes:
-        steps_ago: how many steps after it were taken before anybody looked.
+        steps_ago: how many steps after it were taken before its numbers were read.
         values: its numbers.
     """
 
@@ -67,7 +67,7 @@ class RunLog:
         self._bar.close()
         try:
             self.accelerator.end_training()
-        except OSError as error:  # the run is over, and how it ended is worth more than the last points of a curve
+        except OSError as error:  # the run is over, and its outcome matters more than the last points of a curve
             self.say(f"Warning: the trackers may lack the last steps, which {FILE_NAME} holds: {error}.")
 
     def restart_clock(self, step: int) -> None:
@@ -83,8 +83,8 @@ class RunLog:
     def collect(self) -> list[list[float]]:
         """The newest steps' numbers, averaged over processes, one row a step.
 
-        A gradient scaler finds its factor by trying: where the gradient overflows it skips the step and takes a
-        smaller one. Such a step has a loss, and no norm of a gradient that could be judged.
+        A gradient scaler finds its factor by trial: where the gradient overflows it skips the step and takes a
+        smaller one. Such a step has a loss, but no meaningful gradient norm.
 
         Raises:
             NotFiniteError: for the first step whose numbers are not finite.
@@ -133,7 +133,7 @@ class RunLog:
             tqdm.write(message)
 
     def say_once(self, message: str) -> None:
-        """Print something that is true all the time, the first time only."""
+        """Print a message the first time only."""
         if message not in self._said:
             self._said.add(message)
             self.say(message)

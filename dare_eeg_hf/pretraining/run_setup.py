@@ -54,7 +54,7 @@ class PretrainingRun:
         train_datasets: windows to train on.
         validation_datasets: windows to validate on; empty for none.
         accelerator: device, precision, sharding, trackers.
-        processes: who take part.
+        processes: those that take part.
         store: the checkpoints.
         model: what is trained, as the accelerator prepared it.
         network: the same, unwrapped.
@@ -65,7 +65,7 @@ class PretrainingRun:
         total_steps: when the run is complete.
         peak_learning_rate: the highest of the schedule.
         log: where numbers and messages go.
-        remarks: what is to be said about the data before the first step.
+        remarks: what to report about the data before the first step.
         push: uploads to the Hub, while the run is under way.
         stopped_by: the signal (or "patience") that ended the run early.
     """
@@ -102,7 +102,7 @@ class PretrainingRun:
 
     @contextmanager
     def writing(self, what: str) -> Iterator[None]:
-        """Around writing files, in every process: where one cannot write, all end, and none waits for it.
+        """Context for writing files, in every process: if one cannot write, all stop, and none waits for it.
 
         Raises:
             PretrainingError: after an OSError or CheckpointError in any process.
@@ -122,7 +122,7 @@ class PretrainingRun:
 
 
 def set_up(arguments: PretrainingArguments, train_datasets, validation_dataset, feature_extractor) -> PretrainingRun:
-    """Build everything a run needs, and take up its newest intact checkpoint where it is resumed.
+    """Build everything a run needs, and load its newest intact checkpoint if it is resumed.
 
     Args:
         arguments: how to train.
@@ -289,7 +289,7 @@ def count_total_steps(arguments: PretrainingArguments, steps_per_epoch: int | No
 
 
 def resume(run: PretrainingRun, checkpoint: Path) -> None:
-    """Take up the state of a checkpoint, and say so."""
+    """Load the state of a checkpoint, and report it."""
     try:
         run.state.restore(checkpoint)
     except CheckpointError as error:
@@ -298,8 +298,8 @@ def resume(run: PretrainingRun, checkpoint: Path) -> None:
 
 
 def forget_later_steps(run: PretrainingRun) -> None:
-    """Clear away what an interrupted run left behind of steps that are about to be taken (again)."""
-    with run.writing("What goes on from an earlier run"):
+    """Clear away what an interrupted run left of steps that are about to be repeated."""
+    with run.writing("The state of the resumed run"):
         run.log.metrics.forget_after(run.progress.step)
         if run.processes.is_main:
             for damaged in run.store.set_aside_after(run.progress.step):

@@ -1,4 +1,4 @@
-"""What a run saves with every checkpoint, and takes up again as if it had never stopped."""
+"""What a run saves with every checkpoint and restores, so that it continues as if it had never stopped."""
 
 import logging
 from collections.abc import Callable
@@ -50,7 +50,7 @@ class Progress:
 
 @dataclass
 class RunState:
-    """All that decides how a run goes on. Nothing random is among it: that derives from (seed, step, rank).
+    """Everything that decides how a run continues. No random state: randomness derives from (seed, step, rank).
 
     Attributes:
         network: the model, unwrapped.
@@ -69,7 +69,7 @@ class RunState:
     progress: Progress = field(default_factory=Progress)
 
     def gathered(self) -> Callable[[Path], None]:
-        """Bring the state, whole, to the CPU of every process; all must ask.
+        """Gather the whole state on the CPU of every process; all must call this.
 
         Returns:
             A function that writes it into a folder: everything that a checkpoint holds.
@@ -90,7 +90,7 @@ class RunState:
         return write
 
     def restore(self, checkpoint: Path) -> None:
-        """Take up the state of a checkpoint; settings that have changed since are named in warnings.
+        """Load the state of a checkpoint; settings that have changed since are named in warnings.
 
         Raises:
             CheckpointError: it belongs to a model with other parameters.
@@ -104,7 +104,7 @@ class RunState:
         changed = {
             name: value
             for name, value in self.setup.items()
-            if name in before and before[name] != value  # an older version may not have told it
+            if name in before and before[name] != value  # an older version may not have saved it
         }
         if changed:
             # The place in the epoch, where batches have another size than when it was saved.

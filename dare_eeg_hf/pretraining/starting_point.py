@@ -25,7 +25,7 @@ OBJECTIVE = (
     "activation_loss_weight",
     "contrastive_temperature",
 )
-"""Fields that say what is trained for. All others say what the weights compute, and are settled by the weights."""
+"""Fields that define the objective. All others define what the weights compute, so the weights settle them."""
 
 
 def starting_config(arguments: PretrainingArguments) -> DareEegConfig:
@@ -34,14 +34,14 @@ def starting_config(arguments: PretrainingArguments) -> DareEegConfig:
     Raises:
         FileNotFoundError: the initial model is not a checkpoint.
         ValueError: settings for weights that exist already ask for more than another objective.
-        StrictDataclassError: a setting has no such type or value.
+        StrictDataclassError: a setting has the wrong type or value.
     """
     if arguments.initial_model is None:
         return DareEegConfig.from_preset(arguments.preset, **arguments.config)
     settled = sorted(arguments.config.keys() - set(OBJECTIVE))
     if settled:
         raise ValueError(
-            f"{', '.join(settled)} cannot be set for weights that are there already ({arguments.initial_model}); "
+            f"{', '.join(settled)} cannot be set for existing weights ({arguments.initial_model}); "
             f"leave them out, or start from a preset. What can be set is {', '.join(OBJECTIVE)}."
         )
     config = DareEegConfig.from_pretrained(find_checkpoint(arguments.initial_model))
@@ -58,14 +58,14 @@ def starting_model(arguments: PretrainingArguments) -> DareEegForPreTraining:
     """The model a run starts with, in float32; random weights come from torch's current seed.
 
     Raises:
-        ValueError: as of `starting_config`, or the initial model lacks networks that only pre-training needs.
+        ValueError: as for `starting_config`, or the initial model lacks networks that only pre-training needs.
     """
     config = starting_config(arguments)
     if arguments.initial_model is None:
         return DareEegForPreTraining(config, arguments.patch_initializer_range)
     if arguments.patch_initializer_range is not None:
         raise ValueError(
-            f"patch_initializer_range cannot be set for weights that are there already ({arguments.initial_model}); "
+            f"patch_initializer_range cannot be set for existing weights ({arguments.initial_model}); "
             "leave it out, or start from a preset."
         )
     network, loading = DareEegForPreTraining.from_pretrained(
@@ -74,8 +74,8 @@ def starting_model(arguments: PretrainingArguments) -> DareEegForPreTraining:
     if loading["missing_keys"]:
         absent = sorted({name.split(".")[0] for name in loading["missing_keys"]})
         raise ValueError(
-            f"{arguments.initial_model} holds no complete pre-training checkpoint ({', '.join(absent)} missing), so "
-            "there is nothing to go on with: an encoder or a classifier alone cannot be pre-trained further."
+            f"{arguments.initial_model} is not a complete pre-training checkpoint ({', '.join(absent)} missing), so "
+            "training cannot continue from it: an encoder or a classifier alone cannot be pre-trained further."
         )
     return network
 
@@ -85,7 +85,7 @@ def build_network(arguments: PretrainingArguments, checkpoint: Path | None = Non
 
     Raises:
         PretrainingError: the checkpoint holds another model than the one asked for.
-        ValueError: as of `starting_model`.
+        ValueError: as for `starting_model`.
     """
     if checkpoint is not None:
         network = DareEegForPreTraining.from_pretrained(checkpoint, dtype=torch.float32)
@@ -101,7 +101,7 @@ def build_network(arguments: PretrainingArguments, checkpoint: Path | None = Non
 
 
 def check_same_model(arguments: PretrainingArguments, config: DareEegConfig, checkpoint: Path) -> None:
-    """Refuse to go on with another model than the one asked for: its results would pass for those.
+    """Refuse to continue with a model other than the one asked for: its results would be mistaken for those.
 
     Raises:
         PretrainingError: a field that preset or config name has another value in the checkpoint.
@@ -121,11 +121,11 @@ def check_same_model(arguments: PretrainingArguments, config: DareEegConfig, che
 
 
 def signal_contract(arguments: PretrainingArguments) -> DareEegFeatureExtractor:
-    """How recordings become windows for this run, and later for whoever loads its model.
+    """How recordings become windows for this run, and later for anyone who loads its model.
 
     Raises:
         OSError: the initial model was saved without its preprocessor_config.json.
-        ValueError, StrictDataclassError: as of `starting_config`.
+        ValueError, StrictDataclassError: as for `starting_config`.
     """
     if arguments.initial_model is not None:
         return DareEegFeatureExtractor.from_pretrained(find_checkpoint(arguments.initial_model))
@@ -133,7 +133,7 @@ def signal_contract(arguments: PretrainingArguments) -> DareEegFeatureExtractor:
 
 
 def check_contract(extractor: DareEegFeatureExtractor, config: DareEegConfig) -> None:
-    """Refuse a contract under which the model would take one channel or sampling rate for another.
+    """Refuse a contract under which the model would mistake one channel or sampling rate for another.
 
     Raises:
         ValueError: with what differs.

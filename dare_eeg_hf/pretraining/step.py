@@ -49,12 +49,12 @@ def take_step(
     """One step of the optimiser, and one of the momentum encoder.
 
     Args:
-        model: in whatever wrapping it is trained; it is left in training mode.
+        model: in whatever wrapper it is trained; it is left in training mode.
         batch: the model's arguments, on its device; or several such batches, whose gradients are averaged.
         optimizer: of the model's parameters; its groups hold the step's learning rate.
-        momentum: how much of itself the momentum encoder keeps.
+        momentum: how much of itself the momentum encoder (target encoder) keeps.
         max_gradient_norm: clip the gradient to this norm; None leaves it.
-        accelerator: what prepared model and optimiser, where something did: knows precision and processes.
+        accelerator: what prepared model and optimiser, if anything did: knows precision and processes.
 
     Returns:
         A [`StepResult`].
@@ -85,7 +85,7 @@ def validate(
     accelerator: Accelerator | None = None,
     processes: ProcessGroup | None = None,
 ) -> dict[str, float]:
-    """Mean losses over windows, in evaluation mode; the model's mode is put back.
+    """Mean losses over windows, in evaluation mode; the model's mode is restored.
 
     The numbers depend on nothing but the model and the batches when these hold their masks.
 
@@ -94,7 +94,7 @@ def validate(
         batches: the model's arguments, on its device. One that is only there so that all processes run the model
             equally often has `"counts": False` beside them.
         accelerator: knows the precision; None computes as the model is.
-        processes: who share the windows; None where all of them are here.
+        processes: those that share the windows; None where all of them are here.
 
     Returns:
         The losses by name, weighted by windows.
@@ -127,7 +127,7 @@ def validate(
 def losses_of(
     model: torch.nn.Module, inputs: Mapping[str, object], accelerator: Accelerator | None = None
 ) -> dict[str, torch.Tensor]:
-    """The losses that a model has, scalars in the order of `LOSSES`, in the precision of the accelerator."""
+    """The losses that a model returned, scalars in the order of `LOSSES`, in the precision of the accelerator."""
     with nullcontext() if accelerator is None else accelerator.autocast():
         output = model(**inputs, return_dict=True)
     return {name: loss for name in LOSSES if (loss := getattr(output, name)) is not None}

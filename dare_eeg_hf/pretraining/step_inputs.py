@@ -1,6 +1,6 @@
-"""From a loader's batch to what a model is given in one step: its channels, its crop and strength, its masks.
+"""From a loader's batch to what a model is given in one step: its channels, its crop and amplitude, its masks.
 
-All that is random is a function of (seed, step, window), however many processes share the step.
+All randomness is a function of (seed, step, window), however many processes share the step.
 """
 
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def model_inputs(batch: dict[str, torch.Tensor], config: DareEegConfig) -> dict[
     if len(without):
         own = ids[without[0]][batch["channel_mask"][without[0]]]
         raise ValueError(
-            f"A window of the channels {', '.join(config.channel_names[number] for number in own)} has none of the "
+            f"A window with the channels {', '.join(config.channel_names[number] for number in own)} has none in the "
             "pre-training montage: leave it out, or set pretraining_channel_names=all in the model's configuration."
         )
     columns = present.any(0)
@@ -71,7 +71,7 @@ def augment(
     rank: int = 0,
     world_size: int = 1,
 ) -> dict[str, torch.Tensor]:
-    """Cut each window at a place of its own, and scale it by a factor of its own.
+    """Crop each window at a random place, and scale it by a random factor (amplitude jitter).
 
     What a window gets depends on (seed, step, its place in the whole step), not on how many processes share the step.
 
@@ -180,8 +180,8 @@ def validation_batches(
     """Every `world_size`-th batch of a data set, from batch `rank` on.
 
     Whole batches are dealt out, so the set of batches does not depend on how many processes there are. Each process
-    gets equally many, since a sharded model's forward pass needs them all: those for whom none is left in the last
-    round get the last batch of all again, which must not count twice.
+    gets equally many, since a sharded model's forward pass needs them all: those left without one in the last
+    round get the last batch again, which must not count twice.
 
     Yields:
         `(number of the batch, batch, whether it counts)`.
@@ -189,7 +189,7 @@ def validation_batches(
     loader = training_dataloader(
         dataset, batch_size=batch_size, collator=collator, seed=0, shuffle=False, drop_last=False
     )
-    if loader.batch_sampler is None:  # a stream: everybody reads it, each keeps its share
+    if loader.batch_sampler is None:  # a stream: every process reads it and keeps its share
         last = None
         for last in enumerate(loader):
             if last[0] % world_size == rank:

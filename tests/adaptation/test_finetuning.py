@@ -152,7 +152,7 @@ def test_channel_subsets_and_projections_do_not_go_together(tiny_encoder):
         FinetuningArguments(channel_subsets=1, spatial_projection=True)
     with pytest.raises(ValueError, match="must not be negative"):
         FinetuningArguments(channel_subsets=-1)
-    with pytest.raises(ValueError, match="ask for some"):
+    with pytest.raises(ValueError, match="set that too"):
         FinetuningArguments(amplitude_spread=0.3)
     unknown = easy_windows(12, ["A", "B", "C", "D"])
     with pytest.raises(ValueError, match="without projections"):

@@ -50,7 +50,7 @@ def test_a_result_is_skipped_only_if_it_would_be_the_same(
     assert report["warnings"] == []
 
     status, said = run(eyes_classifier)
-    assert (status, said.count("exists already, skipped")) == (0, 1)
+    assert (status, said.count("already exists, skipped")) == (0, 1)
     moved = shutil.copytree(eyes_classifier, tmp_path / "moved")
     assert "already, skipped" in run(moved)[1]
 

@@ -104,7 +104,7 @@ def test_a_stopped_run_is_not_tested_and_the_same_command_goes_on(command, tmp_p
     assert (
         capsys.readouterr()
         .err.strip()
-        .endswith("Stopped by SIGTERM at step 2 of 'all on', seed 0; the same command goes on.")
+        .endswith("Stopped by SIGTERM at step 2 of 'all on', seed 0; the same command continues.")
     )
     assert not list(tmp_path.glob("all-on-*/ablation.json"))
     done = []

@@ -164,7 +164,7 @@ def test_names_in_tables_leave_the_seed_out(model, name):
     ("models", "against", "message"),
     [
         (["chance"], "riemann", "not among the models"),
-        (["no/such/run-{seed}"], None, "is no baseline"),
+        (["no/such/run-{seed}"], None, "is not a baseline"),
         (["chance", "chance"], None, "the same name"),
     ],
 )
@@ -309,7 +309,7 @@ def test_a_failing_cell_is_listed_and_the_others_finish(corpus_root, tmp_path):
     ("arguments", "message"),
     [
         (["--tasks", "nonsense"], "there is no task 'nonsense'"),
-        (["--tasks", TASK, "--models", "no/such/model-here"], "is no baseline"),
+        (["--tasks", TASK, "--models", "no/such/model-here"], "is not a baseline"),
         (["--tasks", "tuab"], "needs one of the folders tuab"),
     ],
 )

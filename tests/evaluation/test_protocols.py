@@ -94,7 +94,7 @@ def test_cross_session_trains_on_the_past_only():
         assert max(sessions[training].astype(int)) < min(sessions[fold.test].astype(int))
         assert set(subjects[training]) == set(subjects[fold.test])
         assert set(labels[fold.validation]) == {0, 1}
-    with pytest.raises(ValueError, match="one session only"):
+    with pytest.raises(ValueError, match="only one session"):
         cross_session(subjects[:20], sessions[:20], labels[:20], recordings[:20], onsets[:20], 4.0)
     with pytest.raises(LeakageError, match="overlapping windows of recording a/1"):
         cross_session(subjects, sessions, labels, recordings, onsets, 5.0)

@@ -174,7 +174,7 @@ def test_a_checkpoint_that_leaves_a_weight_unset_is_refused(checkpoint):
 @pytest.mark.parametrize(
     ("name", "tensor", "message"),
     [
-        ("encoder.surprise", torch.zeros(1), "no entry of a DARE-EEG checkpoint"),
+        ("encoder.surprise", torch.zeros(1), "is not an entry of a DARE-EEG checkpoint"),
         ("encoder.blocks.9.norm1.bias", torch.zeros(32), "Wrong JSON"),
         ("encoder.norm.bias", torch.zeros(31), "shape"),
     ],

@@ -224,7 +224,7 @@ def test_what_arrives_must_be_what_was_sent(hub_server, api, tiny_run, monkeypat
         return commit(self, branch, message, [c for c in changes if c["value"].get("path") != "montage.py"], objects)
 
     monkeypatch.setattr(repository_class, "commit", forgetful)
-    with pytest.raises(PublishingError, match=r"something else than was sent \(montage\.py\)"):
+    with pytest.raises(PublishingError, match=r"something other than what was sent \(montage\.py\)"):
         publish_model(tiny_run, REPO, tag="v1", api=api)
     assert hub_server.repository(REPO).tags == {}
 

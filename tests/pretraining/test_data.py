@@ -363,7 +363,7 @@ def test_a_montage_outside_that_of_pretraining_is_named_before_training(
 def test_channels_that_are_left_out_are_told_once(arguments, windows, tiny_config, capsys):
     data = windows(8, channels=("C3", "CZ", *FRONTAL))
     pretrain(arguments(), data)
-    assert capsys.readouterr().out.count("noise: AF7, AF8 of its channels are not in the pre-training montage") == 1
+    assert capsys.readouterr().out.count("noise: its channels AF7, AF8 are not in the pre-training montage") == 1
     whole = {**tiny_config, "pretraining_channel_names": "all"}
     pretrain(arguments(output_dir=arguments().output_dir / "all", config=whole), data)
     assert "left out" not in capsys.readouterr().out

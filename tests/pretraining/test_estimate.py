@@ -101,16 +101,16 @@ def test_devices():
     assert estimate.parse_device("h100:8", "float32") == ("h100", 67e12, 8)
     assert estimate.parse_device("mine=2.5e11:2", "bf16") == ("mine", 2.5e11, 2)
     for wrong in ("nosuch", "h100:0", "mine=fast", "mine=0", "mine=-1e9", "mine=nan"):
-        with pytest.raises(ValueError, match=r"known|least one|convert|above 0"):
+        with pytest.raises(ValueError, match=r"known|least one|convert|positive"):
             estimate.parse_device(wrong, "float32")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--efficiency", "0"], "above 0 and at most 1: 0.0"),
-        (["--efficiency", "1.5"], "above 0 and at most 1: 1.5"),
-        (["--device", "mine=0"], "mine=0: the peak is in operations per second"),
+        (["--efficiency", "0"], "above 0 and at most 1, not 0.0"),
+        (["--efficiency", "1.5"], "above 0 and at most 1, not 1.5"),
+        (["--device", "mine=0"], "mine=0: the peak must be a positive number of operations per second"),
     ],
 )
 def test_numbers_that_cannot_be_are_errors_of_the_command_line(arguments, message, capsys):

@@ -281,9 +281,9 @@ def test_goes_on_from_the_weights_of_an_earlier_run(arguments, windows, tmp_path
     assert frozen
     assert all(torch.equal(before[name], after[name]) for name in frozen)
 
-    with pytest.raises(ValueError, match="num_attention_heads cannot be set for weights that are there already"):
+    with pytest.raises(ValueError, match="num_attention_heads cannot be set for existing weights"):
         run({**second, "output_dir": tmp_path / "third", "config": {"num_attention_heads": 1}}, windows(24))
-    with pytest.raises(ValueError, match="patch_initializer_range cannot be set for weights that are there already"):
+    with pytest.raises(ValueError, match="patch_initializer_range cannot be set for existing weights"):
         run({**second, "output_dir": tmp_path / "third", "patch_initializer_range": 0.5}, windows(24))
 
 
@@ -291,7 +291,7 @@ def test_an_encoder_alone_is_no_place_to_go_on_from(arguments, windows, tmp_path
     first = run(arguments(max_steps=2), windows(24)).output_dir
     AutoModel.from_pretrained(first).save_pretrained(tmp_path / "encoder")
     AutoFeatureExtractor.from_pretrained(first).save_pretrained(tmp_path / "encoder")
-    with pytest.raises(ValueError, match=r"no complete pre-training checkpoint .*predictor"):
+    with pytest.raises(ValueError, match=r"is not a complete pre-training checkpoint .*predictor"):
         run(arguments(output_dir=tmp_path / "second", config={}, initial_model=str(tmp_path / "encoder")), windows(24))
 
 

@@ -114,5 +114,5 @@ def test_a_window_that_a_stream_holds_too_late_to_be_looked_at_is_named_by_its_c
         "channel_mask": torch.ones(1, 2, dtype=torch.bool),
         "patch_mask": torch.ones(1, 8, dtype=torch.bool),
     }
-    with pytest.raises(ValueError, match=r"channels AF7, AF8 has none of .*pretraining_channel_names=all"):
+    with pytest.raises(ValueError, match=r"channels AF7, AF8 has none in .*pretraining_channel_names=all"):
         model_inputs(batch, config)

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-# Before gradio is imported: it reports starts and uses to its makers otherwise.
+# Before gradio is imported: otherwise it reports starts and uses to its developers.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import gradio as gr
@@ -39,7 +39,7 @@ KEEP_SECONDS = 3600
 INTRODUCTION = """# EEG along time
 Drop a recording (EDF, BDF or GDF) to see which of its channels are used, what the model says about every few seconds
 of it, and which channels it listens to.
-**For research only: this is no medical device, and nothing here is a diagnosis.**
+**For research only: this is not a medical device, and nothing here is a diagnosis.**
 """
 NO_MODEL = """# This Space has no model yet
 Set the variable `DARE_EEG_MODEL` in the Space's settings to the Hub id of a fine-tuned DARE-EEG classifier.
@@ -78,7 +78,7 @@ def open_upload(path: str | None) -> mne.io.BaseRaw:
 
 
 def describe_montage(report: RecordingReport) -> list[list[str]]:
-    """Return one row a recorded channel: its name, the electrode it stands for, what became of it."""
+    """Return one row per recorded channel: its name, the electrode it stands for, what became of it."""
     rows = []
     electrode_of = {name: name for name in report.recorded_channels} | report.renamed
     for name in report.recorded_channels:
@@ -132,7 +132,7 @@ class Analysis:
         except (ValueError, OSError) as error:
             return [sentence(self._without_path(message_on(PAGE, error), path), error=True)] + [None] * 6
         except Exception:
-            # The cause is for the log: its text could hold paths of this machine.
+            # The cause belongs in the log: its text could hold paths of this machine.
             logger.exception("An analysis failed.")
             return [sentence("The recording could not be analysed.", error=True)] + [None] * 6
 
@@ -149,7 +149,7 @@ class Analysis:
         """
         known = known or {}
         normalised, report = normalize_raw(raw, self.classify.feature_extractor, **known)
-        # A classifier adapted to the electrodes of one data set wants the recording as it is.
+        # A classifier adapted to the electrodes of one data set needs the recording as it is.
         as_it_is = self.classify.feature_extractor.electrode_names is not None
         recording, known = (raw, known) if as_it_is else (normalised, {})
         predictions = self.classify(recording, overlap=overlap, progress=False, **known)
