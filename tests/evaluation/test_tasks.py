@@ -188,7 +188,7 @@ def test_recordings_of_ones_own_that_are_named_as_in_the_corpus_are_read(tmp_pat
     windows = TASKS["eyes-eegmmidb"].read(tmp_path, window_seconds=2.0)
     assert sorted(set(windows.subjects.tolist())) == ["P001", "P002"]
     assert windows.signals.shape == (16, 3, 512)
-    with pytest.raises(FileNotFoundError, match="no name fits"):
+    with pytest.raises(FileNotFoundError, match="no name matches"):
         TASKS["mental-arithmetic"].read(tmp_path)
     with pytest.raises(FileNotFoundError, match="both_feet"):
         TASKS["fists-feet"].read(tmp_path)
