@@ -282,7 +282,7 @@ def test_wrong_models_are_refused(tiny_config, eyes_recordings, tmp_path):
     [
         ("nowhere.edf", {}, "There is no file nowhere.edf"),
         (np.zeros((2, 512)), {}, "come with channel_names, sampling_rate, unit"),
-        (np.zeros(512), {"channel_names": ["Cz"], "sampling_rate": 256, "unit": "uV"}, r"here \(512,\)"),
+        (np.zeros(512), {"channel_names": ["Cz"], "sampling_rate": 256, "unit": "uV"}, r"got \(512,\)"),
         ({"signal": np.zeros((1, 512))}, {}, "described by the keys"),
         (12, {}, "A int is not a recording"),
         (np.ones((1, 20)), {"channel_names": ["Cz"], "sampling_rate": 256, "unit": "uV"}, "shorter than one patch"),
