@@ -16,7 +16,7 @@ from .montage import ALIASES, CHANNEL_VOCABULARY, normalize_channel_name, parse_
 from .remedies_dare_eeg import InputError, Remedy
 
 MAX_DEGREES = 15.0
-"""A socket stands for an electrode up to this far away, seen from the middle of the head. Neighbours of the 10-10
+"""A socket stands for an electrode within this angle, seen from the middle of the head. Neighbours of the 10-10
 system are about 18 degrees apart."""
 
 MIDLINE_DEGREES = 4.0

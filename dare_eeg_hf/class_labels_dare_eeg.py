@@ -15,7 +15,7 @@ def require_distinct_labels(id2label: Mapping[Any, str] | None) -> None:
     shared = shared_labels(id2label or {})
     if shared:
         classes = "; ".join(f"{label!r} is the label of classes {', '.join(ids)}" for label, ids in shared.items())
-        raise ValueError(f"id2label: {classes}. Give each class a label of its own.")
+        raise ValueError(f"id2label: {classes}. Give each class its own label.")
 
 
 def shared_labels(id2label: Mapping[Any, str]) -> dict[str, list[str]]:

@@ -22,8 +22,8 @@ class AnswerReport:
     """What to know about the answers for a recording.
 
     Attributes:
-        electrodes: One sentence: how many of the trained electrodes are there.
-        present, trained: Those that are there, and all of them.
+        electrodes: One sentence: how many of the trained electrodes are present.
+        present, trained: Those that are present, and all of them.
         warnings: What makes the answers doubtful.
     """
 
@@ -100,4 +100,4 @@ class ElectrodeCoverage:
     def _sentence(self, found: Sequence[str]) -> str:
         named = f" ({', '.join(found)})" if 0 < len(found) <= 8 else ""
         trained = f"of the {len(self.trained)} electrodes the {self.model} was trained with"
-        return f"{len(found) or 'none'} {trained} {'is' if len(found) == 1 else 'are'} there{named}"
+        return f"{len(found) or 'none'} {trained} {'is' if len(found) == 1 else 'are'} present{named}"

@@ -53,7 +53,7 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
         reference (`str`, *optional*): `"average"` removes the mean over the valid channels at each sample; None leaves
             the reference.
         highpass, lowpass (`float`, *optional*): hertz. The band of the training data.
-        notch (`str` or `float`, *optional*): mains frequency to take out: `"auto"` finds 50 or 60 Hz in the spectrum;
+        notch (`str` or `float`, *optional*): mains frequency to remove: `"auto"` finds 50 or 60 Hz in the spectrum;
             None does nothing.
         window_size (`int`): samples of the windows the model was trained on.
         patch_size (`int`): samples of a patch; signals are padded to whole patches.

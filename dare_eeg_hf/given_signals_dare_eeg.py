@@ -122,7 +122,7 @@ def read_array(signal: Any, channel_names, sampling_rate, unit, batch: int) -> l
         raise ValueError("sampling_rate is missing: give the signal's rate in hertz")
     rate = as_rate(sampling_rate)
     if unit is None:
-        raise ValueError("unit is missing: say in which unit the numbers are, 'V', 'mV' or 'uV'")
+        raise ValueError("unit is missing: say which unit the numbers are in, 'V', 'mV' or 'uV'")
     names = [str(name) for name in channel_names]
     check_axes(array.shape, names)
     if repeated := sorted({name for name in names if names.count(name) > 1}):

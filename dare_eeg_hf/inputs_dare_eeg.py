@@ -32,7 +32,7 @@ class ReadingOptions:
         unit: Actual unit of the numbers, where a file wrongly says volts; for arrays, their unit.
         rename: Recorded name -> electrode; None where it is none.
         montage: Cap of numbered channels, one of MNE's standard montages; see `caps_dare_eeg`.
-        line_frequency: Mains frequency to take out: 50, 60, "auto" or None; "contract" follows the model's contract.
+        line_frequency: Mains frequency to remove: 50, 60, "auto" or None; "contract" follows the model's contract.
         reader_options: For MNE's reader of the format, such as `{"data_format": "int32"}`.
         sidecar: Names, rate and unit of a table of numbers: a dictionary, or the path of a JSON file.
 

@@ -33,7 +33,7 @@ SECRETS = {
     "a password inside an address": r"\b[a-z][a-z0-9+.-]*://[^\s/:@'\"]+:[^\s/@'\"{}$]+@",
 }
 # Folders where machines keep people's files. Deliberately not every path that starts with "/": a URL's path or a
-# device name tells nothing about its author.
+# device name says nothing about its author.
 PATH = "an absolute path of a disk"
 PATHS = (
     r"(?<![\w.:/~-])/(?:home|Users|root|mnt|media|tmp|var|srv|opt|scratch|data|work|workspace|project|projects|"
@@ -63,7 +63,7 @@ MOST_LEAKS = 100
 """Largest number of findings per file; more would say nothing new."""
 
 PIECE, OVERLAP = 1 << 22, 1 << 13
-"""Bytes of a file held at once, and how many of them are looked at again together with what follows."""
+"""Bytes of a file held at once, and how many of them are searched again together with what follows."""
 
 SHORTEST_UTF16 = 6
 """Letters in a row, each with a zero byte, that are taken for text inside a binary file."""

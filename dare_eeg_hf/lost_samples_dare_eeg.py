@@ -160,7 +160,7 @@ def _lost_in_channel(values: np.ndarray, rate: float, broken: np.ndarray | None)
 
 
 def _close(codes: np.ndarray, rate: float) -> None:
-    """Count the few good samples among many lost ones as lost, in place: nothing can be told from them."""
+    """Count the few good samples among many lost ones as lost, in place: they are too few to use."""
     gaps = [(start, stop) for start, stop in runs(codes == 0) if stop - start < BRIDGED_SECONDS * rate]
     closed = codes > 0
     for start, stop in gaps:
@@ -304,5 +304,5 @@ def alive_channels(trials: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def main_reason(codes: np.ndarray) -> str:
-    """Put the most frequent reason of some lost samples into words."""
+    """Describe the most frequent reason of some lost samples in words."""
     return REASONS[int(np.bincount(codes[codes > 0]).argmax())]

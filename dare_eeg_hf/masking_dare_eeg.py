@@ -1,6 +1,6 @@
 """What is hidden from the encoder: masks of the first view, the second view, and the patches to reconstruct.
 
-A window is a grid of N time patches x C channels. All masks are made on the CPU from a generator of their own, so that
+A window is a grid of N time patches x C channels. All masks are made on the CPU from their own generator, so that
 a run gives the same masks on every device and a resumed run draws what the interrupted one would have drawn.
 """
 

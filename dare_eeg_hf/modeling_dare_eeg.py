@@ -280,7 +280,7 @@ class DareEegBlocks(nn.ModuleList):
 
 
 class PatchProjection(nn.Linear):
-    """Linear map from a patch's samples to its token; its weights start with a standard deviation of their own."""
+    """Linear map from a patch's samples to its token; its weights start with their own standard deviation."""
 
     def __init__(self, patch_size: int, hidden_size: int, initializer_range: float):
         super().__init__(patch_size, hidden_size)
@@ -1288,7 +1288,7 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
         """Let PEFT train and save the head of an adapted classifier; on its own it looks for other names.
 
         Raises:
-            ValueError: If the head that is to be saved whole has updates of its own, too.
+            ValueError: If the head that is to be saved whole has its own updates, too.
         """
         updated = any(hasattr(layer, "base_layer") for part in self._head.values() for layer in part.modules())
         for config in peft_configs.values():

@@ -196,7 +196,7 @@ class EegClassificationPipeline(EegPipeline):
     model for several labels at once adds `labels`, those with a probability of at least one half; a regression model
     gives `value` and `values` instead. A window without signal, or across a break in time, is not `usable`: it has
     a `reason`, and None for everything that the model would have returned. The list's `report` tells how many of the
-    electrodes that the model was trained with are there, and warns where they are few.
+    electrodes that the model was trained with are present, and warns where they are few.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -291,7 +291,7 @@ class EegFeatureExtractionPipeline(EegPipeline):
     `onset` and `duration` in seconds, `partial`, `usable` and `reason`, each (W,); `channel_names`, C of them, and
     `channel_mask` (W, C), which of them counted in a window; and `trial` (W,) for trials. The features of a window
     that is not `usable` are NaN, and `reason` says why ("" for the others). Its `report` tells how many of the
-    electrodes of pre-training are there, and warns where they are few.
+    electrodes of pre-training are present, and warns where they are few.
     """
 
     _own_parameters = ("window_seconds", "pooling")

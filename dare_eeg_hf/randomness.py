@@ -6,7 +6,7 @@ import torch
 
 
 def derive_seed(seed: int, *parts: int | str) -> int:
-    """A 63-bit seed from a run's seed and whatever tells one use apart from another, such as `"masks", step`.
+    """A 63-bit seed from a run's seed and anything that distinguishes one use from another, such as `"masks", step`.
 
     Hashing keeps neighbouring steps and ranks unrelated, which `seed + step + rank` would not.
     """

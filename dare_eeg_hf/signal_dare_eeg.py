@@ -42,7 +42,7 @@ def canonical_unit(unit: str | None) -> str:
     # 'MV' is a megavolt to a physicist and a millivolt to many amplifiers: only the amplitude check can tell.
     if unit is None or name.lower() not in spellings:
         raise InputError(
-            f"unknown unit {unit!r}; say in which unit the numbers are, one of {', '.join(MICROVOLTS)}",
+            f"unknown unit {unit!r}; say which unit the numbers are in, one of {', '.join(MICROVOLTS)}",
             Remedy("unit", "uV"),
         )
     return spellings[name.lower()]
@@ -170,7 +170,7 @@ def filter_and_resample(
             samples.
         highpass, lowpass: hertz, passed unchanged between them; None leaves that side alone. Without a high-pass the
             mean stays.
-        notches: hertz; each takes out 1% around it, with edges of 1 Hz.
+        notches: hertz; each removes 1% around it, with edges of 1 Hz.
     """
     new_rate = new_rate or rate
     ratio = Fraction(new_rate / rate).limit_denominator(20_000)

@@ -1,4 +1,4 @@
-"""What is said about a signal on its way to the model: a report of each input, and warnings."""
+"""Reports of what was done to each input on its way to the model, and warnings."""
 
 import warnings
 from dataclasses import asdict, dataclass, field

@@ -24,7 +24,7 @@ _LIST = (
 def table_texts(source: Path | pa.NativeFile) -> Iterator[tuple[str, str | bytes]]:
     """Yield (place, text or bytes) of a Parquet or Arrow file, a group of rows at a time.
 
-    The `signal` of windows, whose type is told by their `signal_dtype`, is numbers and is left out.
+    The `signal` of windows, recognised by their `signal_dtype`, holds numbers and is left out.
     """
     if _is_parquet(source):
         with pq.ParquetFile(source) as file:

@@ -1,4 +1,4 @@
-"""Where a recording breaks in time, what of it carries no signal, and the verdict on each window: one place for all.
+"""Where a recording breaks in time, what of it carries no signal, and the verdict on each window, in one place.
 
 A window is *usable* where most of its channels carry signal (see `lost_samples_dare_eeg`) and no break lies inside.
 """

@@ -167,7 +167,7 @@ def test_names_of_another_version_are_kept_and_told(tmp_path, caplog):
 
 
 def test_classes_that_share_a_label_are_refused():
-    message = "'rest' is the label of classes 0, 2. Give each class a label of its own"
+    message = "'rest' is the label of classes 0, 2. Give each class its own label"
     with pytest.raises(StrictDataclassError, match=message):
         DareEegConfig(id2label={0: "rest", 1: "task", 2: "rest"})
     config = DareEegConfig(num_labels=2)

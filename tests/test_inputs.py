@@ -283,7 +283,7 @@ def test_the_report_tells_how_many_of_the_trained_electrodes_are_there(trained_o
             warnings.simplefilter("error", EegWarning)
             warnings.filterwarnings("ignore", "dropped|The epochs' events")
             report = trained_on_all(recording, **description).report
-        assert report.electrodes == "10 of the 19 electrodes the classifier was trained with are there", route
+        assert report.electrodes == "10 of the 19 electrodes the classifier was trained with are present", route
         assert report.present == [name for name in report.trained if name in half.ch_names]
         assert report.warnings == []
 
@@ -305,7 +305,7 @@ def test_bipolar_pairs_are_not_answered_from_the_one_electrode_that_remains(trai
     bipolar = raw.copy().pick(["FP1", "F7", "O2"])
     bipolar.rename_channels({"F7": "EEG F7-T3", "O2": "P4-O2"})
     bipolar.info["description"] = None
-    with pytest.raises(ValueError, match="1 of the 19 electrodes the classifier was trained with is there"):
+    with pytest.raises(ValueError, match="1 of the 19 electrodes the classifier was trained with is present"):
         trained_on_all(bipolar)
 
 

@@ -66,9 +66,9 @@ def test_the_classifier_knows_the_electrodes_it_was_trained_with(tmp_path):
     montage = "Fp1 Fp2 F7 F3 Fz F4 F8 T3 C3 Cz C4 T4 T5 P3 Pz P4 T6 O1 O2".split()
     recording = simulate_recordings(tmp_path, subjects=1, montage=montage, seconds=10)[0]
     report = pipeline("eeg-classification", model=str(EYES_CLASSIFIER))(recording).report
-    assert report.electrodes == "19 of the 60 electrodes the classifier was trained with are there"
+    assert report.electrodes == "19 of the 60 electrodes the classifier was trained with are present"
     report = pipeline("eeg-feature-extraction", model=str(NANO))(recording).report
-    assert report.electrodes == "19 of the 58 electrodes the encoder was trained with are there"
+    assert report.electrodes == "19 of the 58 electrodes the encoder was trained with are present"
 
 
 def test_the_classifier_on_a_person_it_was_not_trained_on_whole_and_with_half_of_the_channels(shared):

@@ -1,4 +1,4 @@
-"""Cues of the BCI Competition IV recordings, whose evaluation sessions keep the classes in a file of their own."""
+"""Cues of the BCI Competition IV recordings, whose evaluation sessions keep the classes in a separate file."""
 
 from collections.abc import Sequence
 from pathlib import Path

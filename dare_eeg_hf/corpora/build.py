@@ -127,7 +127,7 @@ def build(
 ) -> BuildResult:
     """Build a data set; a second call only does what is missing or has failed.
 
-    The bytes of the result depend on the files and the settings alone: not on the number of processes, nor on
+    The bytes of the result depend only on the files and the settings: not on the number of processes, nor on
     interruptions, nor on the shards.
 
     Args:

@@ -43,7 +43,7 @@ def download_physionet(
         raise DownloadError(f"{url}SHA256SUMS.txt has no checksum for {unchecked[0]}, which RECORDS lists")
     names = sorted(name for name in sums if wanted(name))
     if not names:
-        raise DownloadError(f"{url} has none of the files that are wanted")
+        raise DownloadError(f"{url} has none of the wanted files")
     for name in tqdm(names, desc=project, unit="file"):
         _fetch(url + urllib.parse.quote(name), _inside(folder, name), sums[name])
     return [_inside(folder, name) for name in names]

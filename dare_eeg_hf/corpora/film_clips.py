@@ -9,7 +9,7 @@ from dare_eeg_hf.corpora.corpus import EegCorpus, RecordingFile, Segment, raw_fr
 
 
 class FilmClips(EegCorpus):
-    """A corpus of the SEED family; each clip is a stretch of its own."""
+    """A corpus of the SEED family; each clip is a separate stretch."""
 
     license_note = "For academic use by those who signed the agreement."
     homepage = "https://bcmi.sjtu.edu.cn/home/seed/"

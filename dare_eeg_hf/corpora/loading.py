@@ -97,7 +97,7 @@ def training_dataloader(
         batch_size: windows per process and step.
         collator: rows -> batch.
         seed: of the order.
-        epoch: each has an order of its own.
+        epoch: each has its own order.
         start_batch: how many batches to leave out at the start.
         rank: number of this process.
         world_size: how many processes there are.
@@ -114,7 +114,7 @@ def training_dataloader(
     datasets = [datasets] if isinstance(datasets, Dataset | IterableDataset) else list(datasets)
     if weights is not None and (len(weights) != len(datasets) or min(weights) < 0 or sum(weights) <= 0):
         raise ValueError(f"{len(datasets)} data sets need as many weights, none negative, not all zero: got {weights}")
-    # A generator of its own: otherwise each new iterator would draw from, and so change, the global random state.
+    # Its own generator: otherwise each new iterator would draw from, and so change, the global random state.
     common = {"num_workers": num_workers, "generator": torch.Generator().manual_seed(seed)}
     common["pin_memory"] = torch.cuda.is_available()
     if any(isinstance(dataset, IterableDataset) for dataset in datasets):

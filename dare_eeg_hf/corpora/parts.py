@@ -195,7 +195,7 @@ def _read_note(path: Path) -> dict:
 
 
 def table_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    """A writer of Parquet whose bytes depend on the rows alone.
+    """A writer of Parquet whose bytes depend on the rows only.
 
     The signal does not compress (8 % with zstd, which makes reading three times slower), the other columns repeat.
     """

@@ -1,7 +1,7 @@
 """Who was recorded: the one place that decides which person a recording belongs to and says how that is known.
 
 A person is identified by a table, BIDS' entity `sub-`, a regular expression, or a naming scheme that all files of a
-folder follow. Otherwise files are only *assumed* to be of one person each, and nobody may be called "never seen".
+folder follow. Otherwise files are only *assumed* to be of one person each, and nobody counts as "never seen".
 """
 
 import re
@@ -182,7 +182,7 @@ def weakest(sources: Iterable[str]) -> str:
 
 
 def missing_people(people: Sequence[str | None]) -> list[int]:
-    """Positions at which nobody is named."""
+    """Positions without a person's name."""
     return [i for i, who in enumerate(people) if who is None or who != who or not str(who).strip()]
 
 

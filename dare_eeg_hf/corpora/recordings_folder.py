@@ -50,7 +50,7 @@ class RecordingsFolder(EegCorpus):
         }
 
     def remarks(self, recordings: Sequence[RecordingFile]) -> list[str]:
-        """Who was taken for a person, and a participant whom BIDS lists twice."""
+        """What was counted as a person, and any participant that BIDS lists twice."""
         if not recordings:
             return []
         first = recordings[0]

@@ -108,7 +108,7 @@ def _compare_size(path: Path, header: EdfHeader) -> None:
 
 def _in_step(path: Path, header: EdfHeader) -> bool | None:
     """Tell whether the records keep their places to the end: by the time stamp of the last one, or by the samples;
-    None where that cannot be told."""
+    None where that is unknown."""
     if header.annotation_signals and header.complete_records:
         sizes = [header.sample_bytes * count for count in header.samples]
         with path.open("rb") as file:

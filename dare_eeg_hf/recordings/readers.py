@@ -124,7 +124,7 @@ def _read_with_mne(path: Path, name: str, options: dict) -> mne.io.BaseRaw | mne
 
 
 def _read_edf(path: Path, name: str, options: dict) -> mne.io.BaseRaw:
-    """MNE's reading of the signals, with the texts and times that MNE misreads set right."""
+    """MNE's reading of the signals, with the texts and times that MNE misreads corrected."""
     header = inspect_edf(path)
     for message in header.warnings:
         warnings.warn(message, RecordingWarning, stacklevel=4)
@@ -180,7 +180,7 @@ def _read_fif(path: Path, **options) -> mne.io.BaseRaw | mne.BaseEpochs:
 
 
 def _read_eeglab(path: Path, **options) -> mne.io.BaseRaw | mne.BaseEpochs:
-    # MATLAB stores two bytes a letter; unless told, scipy takes the lower one of each and decodes them as UTF-8.
+    # MATLAB stores two bytes per letter; unless told, scipy takes the lower one of each and decodes them as UTF-8.
     codec = {"uint16_codec": options.get("uint16_codec", "utf-16-le")}
     try:
         return mne.io.read_raw_eeglab(path, verbose="WARNING", **{**options, **codec})
@@ -213,7 +213,7 @@ def _read_nihon(path: Path, **options) -> mne.io.BaseRaw:
 
 
 def _mark_interruptions(raw: mne.io.BaseRaw, name: str) -> mne.io.BaseRaw:
-    """Mark the breaks that a format tells by events of its own, at the first sample after each break."""
+    """Mark the breaks that a format stores as special events, at the first sample after each break."""
     rate, events = raw.info["sfreq"], raw.annotations
     text = {"EEGLAB": "boundary", "BrainVision": "New Segment/", "GDF": "32766"}.get(name)
     if text is None:
@@ -222,7 +222,7 @@ def _mark_interruptions(raw: mne.io.BaseRaw, name: str) -> mne.io.BaseRaw:
     found = np.array([description.startswith(text) for description in texts], bool)
     onset, duration = events.onset - raw.first_time, events.duration.copy()
     if name == "EEGLAB":
-        # A boundary lies between two samples, and its duration is that of the data that were taken out there.
+        # A boundary lies between two samples, and its duration is that of the data that were removed there.
         found |= np.array([description == "-99" for description in texts], bool)
         onset[found] = np.ceil(np.round(onset[found] * rate, 3)) / rate
         duration[found] = 0.0

@@ -24,7 +24,7 @@ class RecordingReport(SignalReport):
         line_frequency: the mains frequency that was found or given, hertz.
         repaired: channel -> number of NaN, infinite or impossible samples that were bridged linearly (and annotated
             `BAD_repaired`).
-        pieces: number of uninterrupted stretches; each was filtered alone.
+        pieces: number of uninterrupted stretches; each was filtered separately.
         no_signal: stretches in which nothing was recorded that could be EEG: `onset`, `duration` (seconds), `reason`
             and `channels` (empty where most of them are concerned). Windows there are unusable.
         amplitude_uv, amplitude_after_uv: standard deviation over the channels before and after, in microvolts.

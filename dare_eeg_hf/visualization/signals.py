@@ -151,7 +151,7 @@ def plot_reconstruction(
     """Draw a window, the patches the encoder saw, and what the model put into the hidden ones.
 
     Args:
-        window: (C, T), the true signal, in any one unit.
+        window: (C, T), the true signal, in any unit.
         reconstruction: (C, T) in the same unit, NaN where nothing was reconstructed.
         context_mask: (N, C), True where the encoder saw a patch; T must be a multiple of N.
         channel_names: C names.

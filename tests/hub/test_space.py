@@ -255,7 +255,7 @@ def test_a_visitor_is_told_what_a_visitor_can_do_and_it_helps(address, tmp_path)
     event, outputs = analyse_over_http(address, path, ("as the file says", "GSN-HydroCel-64_1.0"))
     assert event == "complete"
     assert "windows" in outputs[0]
-    assert "of the 58 electrodes the encoder was trained with are there" in outputs[1]
+    assert "of the 58 electrodes the encoder was trained with are present" in outputs[1]
     assert "choose V under" in sentence_for(address, numbered, "nV", "GSN-HydroCel-64_1.0")
 
 
