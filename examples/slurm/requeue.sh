@@ -2,7 +2,7 @@
 
 # Run a command that saves and ends on SIGTERM. Shortly before the time is over (or when the job is preempted) Slurm
 # signals the job's script: the signal is handed on, training saves and ends, and the job goes back into the queue. An
-# error does not: it would only come again.
+# error does not requeue it: it would only fail again.
 run_and_requeue() {
   local stopped='' status=0
   "$@" &

@@ -52,7 +52,7 @@ def test_a_result_is_skipped_only_if_it_would_be_the_same(
     status, said = run(eyes_classifier)
     assert (status, said.count("already exists, skipped")) == (0, 1)
     moved = shutil.copytree(eyes_classifier, tmp_path / "moved")
-    assert "already, skipped" in run(moved)[1]
+    assert "already exists, skipped" in run(moved)[1]
 
     for model, options, reason in (
         (other_model, [], f"by {eyes_classifier}, not {other_model}"),
@@ -63,12 +63,12 @@ def test_a_result_is_skipped_only_if_it_would_be_the_same(
         assert status == 1
         assert reason in said
         assert "--overwrite makes it again" in said
-        assert "already, skipped" not in said
+        assert "already exists, skipped" not in said
         assert result.read_bytes() == first
 
     assert run(other_model, "--overwrite")[0] == 0
     assert result.read_bytes() != first
-    assert "already, skipped" in run(other_model)[1]
+    assert "already exists, skipped" in run(other_model)[1]
 
 
 def test_a_recording_that_changed_is_noticed_and_a_copy_is_the_same(
@@ -79,7 +79,7 @@ def test_a_recording_that_changed_is_noticed_and_a_copy_is_the_same(
     os.utime(recording, (0, 0))
     capsys.readouterr()
     assert main(command) == 0
-    assert "already, skipped" in capsys.readouterr().err
+    assert "already exists, skipped" in capsys.readouterr().err
     shutil.copy(eyes_recordings[1], recording)
     assert main(command) == 1
     assert "the recording has changed" in capsys.readouterr().err
@@ -104,10 +104,10 @@ def test_files_asked_for_later_are_made_later(eyes_classifier, recording, tmp_pa
     command = ["predict", str(eyes_classifier), str(recording), "--output", str(tmp_path / "results")]
     assert main(command) == 0
     assert main([*command, "--annotations"]) == 0
-    assert "already, skipped" not in capsys.readouterr().err
+    assert "already exists, skipped" not in capsys.readouterr().err
     assert (tmp_path / "results" / "eyes_annotations.csv").exists()
     assert main([*command, "--annotations"]) == 0
-    assert "already, skipped" in capsys.readouterr().err
+    assert "already exists, skipped" in capsys.readouterr().err
 
 
 def test_a_result_never_lies_beside_the_report_of_another(

@@ -227,7 +227,7 @@ def test_files_that_are_no_checkpoints(tmp_path, content, message):
         read_reference_checkpoint(path)
 
 
-@pytest.mark.parametrize(("text", "message"), [("{", "no JSON"), ('{"embed_dim": 64}', "lacks the field")])
+@pytest.mark.parametrize(("text", "message"), [("{", "not valid JSON"), ('{"embed_dim": 64}', "lacks the field")])
 def test_descriptions_that_cannot_be_used(tmp_path, text, message):
     path = tmp_path / "c.json"
     path.write_text(text)
