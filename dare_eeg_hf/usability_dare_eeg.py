@@ -224,8 +224,17 @@ def _lost_in_channel(values: np.ndarray, rate: float, broken: np.ndarray | None)
 
 
 def _close(codes: np.ndarray, rate: float) -> None:
-    """Count the few good samples among many lost ones as lost, in place: nothing can be told from them."""
-    gaps = [(start, stop) for start, stop in runs(codes == 0) if stop - start < BRIDGED_SECONDS * rate]
+    """Count the few good samples among many lost ones as lost, in place: nothing can be told from them.
+
+    Few are less than `BRIDGED_SECONDS`, or less than `SHORTEST_LOSS` and than the losses on either side.
+    """
+    lost = runs(codes > 0)
+    gaps = [
+        (before[1], after[0])
+        for before, after in pairwise(lost)
+        if (gap := after[0] - before[1]) < BRIDGED_SECONDS * rate
+        or gap <= min(SHORTEST_LOSS * rate, before[1] - before[0], after[1] - after[0])
+    ]
     closed = codes > 0
     for start, stop in gaps:
         closed[start:stop] = True
