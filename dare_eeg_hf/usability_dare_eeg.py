@@ -228,12 +228,11 @@ def _close(codes: np.ndarray, rate: float) -> None:
 
     Few are less than `BRIDGED_SECONDS`, or less than `SHORTEST_LOSS` and than the losses on either side.
     """
-    lost = runs(codes > 0)
-    gaps = [
+    gaps = [(start, stop) for start, stop in runs(codes == 0) if stop - start < BRIDGED_SECONDS * rate]
+    gaps += [
         (before[1], after[0])
-        for before, after in pairwise(lost)
-        if (gap := after[0] - before[1]) < BRIDGED_SECONDS * rate
-        or gap <= min(SHORTEST_LOSS * rate, before[1] - before[0], after[1] - after[0])
+        for before, after in pairwise(runs(codes > 0))
+        if after[0] - before[1] <= min(SHORTEST_LOSS * rate, before[1] - before[0], after[1] - after[0])
     ]
     closed = codes > 0
     for start, stop in gaps:
