@@ -6,6 +6,7 @@ Everything here needs only numpy and works on values as recorded, before any fil
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -160,8 +161,16 @@ def _lost_in_channel(values: np.ndarray, rate: float, broken: np.ndarray | None)
 
 
 def _close(codes: np.ndarray, rate: float) -> None:
-    """Count the few good samples among many lost ones as lost, in place: they are too few to use."""
+    """Count the few good samples among many lost ones as lost, in place: nothing can be told from them.
+
+    Few are less than `BRIDGED_SECONDS`, or less than `SHORTEST_LOSS` and than the losses on either side.
+    """
     gaps = [(start, stop) for start, stop in runs(codes == 0) if stop - start < BRIDGED_SECONDS * rate]
+    gaps += [
+        (before[1], after[0])
+        for before, after in pairwise(runs(codes > 0))
+        if after[0] - before[1] <= min(SHORTEST_LOSS * rate, before[1] - before[0], after[1] - after[0])
+    ]
     closed = codes > 0
     for start, stop in gaps:
         closed[start:stop] = True

@@ -87,6 +87,11 @@ class Recordings(RecordingsFolder):
         self.window_seconds, self.overlap = options.window_seconds, options.overlap
         self.tmin, self.tmax = options.tmin, options.tmax
         self.validation, self.test = options.validation, options.test
+        if min(self.validation, self.test) < 0 or self.validation + self.test > 1:
+            raise ValueError(
+                f"--validation {self.validation:g} and --test {self.test:g} are shares of the people: none below 0, "
+                "and 1 at most together"
+            )
         known = reading_options(options)
         self.rename, self.reader_options = known.get("rename", {}), known.get("reader_options", {})
         self.true_unit, self.montage = known.get("unit", "V"), known.get("montage")

@@ -370,6 +370,9 @@ def test_any_folder_with_classes_from_names_annotations_or_a_table(tmp_path, cap
     assert counts["blinks"] >= 3
     assert main(corpus_of("recordings"), [*common, "--output", str(tmp_path / "x"), "--labels", "a"]) == 2
     assert "belong together" in capsys.readouterr().err
+    shares = ["--validation", "0.8", "--test", "0.5"]
+    assert main(corpus_of("recordings"), [*common, "--output", str(tmp_path / "x"), *shares]) == 2
+    assert "1 at most together" in capsys.readouterr().err
     assert main(corpus_of("recordings"), [*common, "--output", str(tmp_path / "y"), "--labels", "open", *table]) == 1
     assert "'closed' is outside the declared classes open" in capsys.readouterr().out
 

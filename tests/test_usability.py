@@ -183,6 +183,20 @@ def test_half_a_window_lost_is_a_window_lost_and_a_blink_of_it_is_not(classify):
     assert [onset for onset, _, usable in verdicts(classify(make_raw(signal, 160))) if not usable] == [20]
 
 
+def test_what_is_lost_again_and_again_is_lost(classify):
+    rng = np.random.default_rng(5)
+    signal = make_signal(rng, 160)
+    for start in np.arange(20, 40, 0.7):
+        damage(signal, 160, "NaN", start, min(40, start + 0.4), rng)
+    assert [onset for onset, _, usable in verdicts(classify(make_raw(signal, 160))) if not usable] == [
+        20,
+        24,
+        28,
+        32,
+        36,
+    ]
+
+
 def test_a_recording_without_any_signal_is_refused_or_has_no_label(classify):
     with pytest.raises(RecordingError, match="flat"):
         classify(make_raw(np.zeros((19, 9600)), 160))
