@@ -156,6 +156,7 @@ def _lost_in_channel(values: np.ndarray, rate: float, broken: np.ndarray | None)
             codes[start : stop + 1] = _HELD
     if broken is not None:
         codes = np.where(broken > 0, broken, codes)
+    if codes.any():
         _close(codes, rate)
     return codes
 

@@ -338,6 +338,21 @@ def test_estimators_neither_train_on_nor_answer_for_windows_without_signal(model
         classifier.fit(signals, ["b" if each else "a" for each in unusable])
 
 
+def test_estimators_bridge_single_samples_and_leave_out_windows_full_of_nan(model_folder):
+    rng = np.random.default_rng(23)
+    signals = np.stack([make_signal(rng, 128, 4, channels=6) for _ in range(6)])
+    options = {"channel_names": NAMES[:6], "sampling_rate": 128, "unit": "uV", "random_state": 0}
+    features = DareEegFeatures(model_folder, **options).fit(signals)
+    whole = features.transform(signals)
+    signals[1, 2, 50] = np.nan
+    signals[4, :, 100:300] = np.nan
+    with pytest.warns(EegWarning, match=r"1 of 6 windows hold no usable signal: 4 \(missing samples"):
+        damaged = features.transform(signals)
+    assert np.isnan(damaged).all(axis=1).tolist() == [index == 4 for index in range(6)]
+    np.testing.assert_array_equal(damaged[[0, 2, 3, 5]], whole[[0, 2, 3, 5]])
+    np.testing.assert_allclose(damaged[1], whole[1], atol=0.2)
+
+
 def test_estimators_leave_out_channels_marked_bad(model_folder):
     raw = make_raw(make_signal(np.random.default_rng(22), 128), 128)
     raw.info["bads"] = ["Cz"]

@@ -25,7 +25,7 @@ from dare_eeg_hf.adaptation.classifier_setup import build_classifier, prepare_in
 from dare_eeg_hf.adaptation.feature_statistics import feature_statistics
 from dare_eeg_hf.adaptation.finetuning import FinetuningArguments, finetune, predict_probabilities
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
-from dare_eeg_hf.adaptation.reading_windows import ReadsWindows, unlabelled_windows
+from dare_eeg_hf.adaptation.reading_windows import ReadsWindows, judge_windows, unlabelled_windows
 from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
 from dare_eeg_hf.montage import match_channels
 
@@ -73,6 +73,7 @@ class DareEegFeatures(ReadsWindows, TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True  # single samples are bridged, windows without signal get no answer
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.non_deterministic = isinstance(self.checkpoint, DareEegConfig) and self.random_state is None
         return tags
@@ -89,7 +90,7 @@ class DareEegFeatures(ReadsWindows, TransformerMixin, BaseEstimator):
         """Load the encoder and remember electrodes and rate.
 
         Raises:
-            ValueError: NaN, channel names that do not fit, or no electrode the encoder knows.
+            ValueError: Channel names that do not fit, or no electrode the encoder knows.
         """
         signals, names, rate, unit = self._read(X, reset=True)
         self._check_names(names)
@@ -97,7 +98,9 @@ class DareEegFeatures(ReadsWindows, TransformerMixin, BaseEstimator):
         with torch.random.fork_rng():
             torch.manual_seed(int(check_random_state(self.random_state).randint(2**31 - 1)))
             untrained, self.feature_extractor_ = build_classifier(
-                self.checkpoint, unlabelled_windows(signals, names, rate, unit), spatial_projection=False
+                self.checkpoint,
+                unlabelled_windows(np.nan_to_num(signals), names, rate, unit),
+                spatial_projection=False,
             )
         self.encoder_ = untrained.dare_eeg.eval()
         return self
@@ -113,8 +116,7 @@ class DareEegFeatures(ReadsWindows, TransformerMixin, BaseEstimator):
 
     def transform(self, X) -> np.ndarray:
         """(W, 2 * S * D) features of windows (W, C, T); NaN, and a warning, for those without usable signal."""
-        windows = self._read_as_fitted(X)
-        usable = self._usable(windows)
+        windows, usable = self._read_as_fitted(X)
         features = np.full((len(windows), len(self.get_feature_names_out())), np.nan, np.float32)
         # Where nothing is usable the feature extractor may know why: a wrong unit, say.
         inputs = prepare_inputs(self.feature_extractor_, windows.select(np.flatnonzero(usable | ~usable.any())))
@@ -198,6 +200,7 @@ class DareEegClassifier(ReadsWindows, ClassifierMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True  # single samples are bridged, windows without signal get no answer
         tags.non_deterministic = self.random_state is None
         return tags
 
@@ -210,7 +213,7 @@ class DareEegClassifier(ReadsWindows, ClassifierMixin, BaseEstimator):
             groups: (W,) subjects or sessions, kept together when a part is set aside, and aligned one by one.
 
         Raises:
-            ValueError: NaN, one class only, too few windows, channel names that do not fit, or anything `finetune`
+            ValueError: One class only, too few windows, channel names that do not fit, or anything `finetune`
                 refuses.
         """
         if y is None:
@@ -225,6 +228,7 @@ class DareEegClassifier(ReadsWindows, ClassifierMixin, BaseEstimator):
             raise ValueError(f"y holds one class, '{self.classes_[0]}'; a classifier needs two or more")
         self.electrode_names_, self.electrode_rate_ = names, rate
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        signals, usable = judge_windows(signals, rate, unit)
         windows = LabelledWindows.from_arrays(
             signals,
             labels,
@@ -234,7 +238,7 @@ class DareEegClassifier(ReadsWindows, ClassifierMixin, BaseEstimator):
             label_names=[str(name) for name in self.classes_],
             subjects=None if groups is None else list(groups),
         )
-        windows = self._leave_out_unusable(windows)
+        windows = self._leave_out_unusable(windows, usable)
         train, validation = self._set_aside(windows, seed) if self.early_stopping else (windows, None)
         arguments = FinetuningArguments(
             mode=self.mode,
@@ -258,8 +262,7 @@ class DareEegClassifier(ReadsWindows, ClassifierMixin, BaseEstimator):
     def predict_proba(self, X) -> np.ndarray:
         """(W, K) probabilities in the order of `classes_`; NaN, and a warning, for windows without usable signal."""
         check_is_fitted(self)
-        windows = self._read_as_fitted(X)
-        usable = self._usable(windows)
+        windows, usable = self._read_as_fitted(X)
         probabilities = np.full((len(windows), len(self.classes_)), np.nan)
         # Where nothing is usable the feature extractor may know why: a wrong unit, say.
         answers = predict_probabilities(
@@ -289,9 +292,8 @@ class DareEegClassifier(ReadsWindows, ClassifierMixin, BaseEstimator):
         self.result_.model.save_pretrained(folder)
         self.result_.feature_extractor.save_pretrained(folder)
 
-    def _leave_out_unusable(self, windows: LabelledWindows) -> LabelledWindows:
+    def _leave_out_unusable(self, windows: LabelledWindows, usable: np.ndarray) -> LabelledWindows:
         """The windows that hold signal; an error where a class has none."""
-        usable = self._usable(windows)
         lacking = [str(name) for index, name in enumerate(self.classes_) if index not in windows.labels[usable]]
         if lacking and usable.any():
             raise ValueError(f"no window of {', '.join(lacking)} holds usable signal")

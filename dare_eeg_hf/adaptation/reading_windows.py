@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from numbers import Real
 
 import numpy as np
-from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
+from dare_eeg_hf.lost_samples_dare_eeg import bridge, find_lost_samples
 from dare_eeg_hf.signal_dare_eeg import MICROVOLTS, canonical_unit
 from dare_eeg_hf.signal_reports_dare_eeg import EegWarning
 from dare_eeg_hf.usability_dare_eeg import judge_trials
@@ -25,9 +26,8 @@ class ReadsWindows:
             signals = np.concatenate([_read_like(part, names, rate) for part in parts])
             if reset:  # later calls may bring more channels, in another order: Epochs name theirs
                 self.n_features_in_ = len(names)
-            assert_all_finite(signals, input_name="X")
             return signals, names, rate, "V"
-        signals = validate_data(self, X, reset=reset, ensure_2d=False, allow_nd=True)
+        signals = validate_data(self, X, reset=reset, ensure_2d=False, allow_nd=True, ensure_all_finite=False)
         if signals.ndim < 2 or signals.ndim > 3:
             raise ValueError(
                 f"X must be (windows, channels, samples), or (windows, samples) for one channel. Got {signals.ndim} "
@@ -57,8 +57,9 @@ class ReadsWindows:
                 "input: fit and predict on the same channels (axis 1 of X)"
             )
 
-    def _read_as_fitted(self, X) -> LabelledWindows:
-        """Windows with the electrodes and the rate that `fit` saw, in that order; labels are placeholders."""
+    def _read_as_fitted(self, X) -> tuple[LabelledWindows, np.ndarray]:
+        """Windows with the electrodes and the rate that `fit` saw, in that order, and which of them (W,) are usable;
+        labels are placeholders."""
         check_is_fitted(self)
         signals, names, rate, unit = self._read(X, reset=False)
         if names != self.electrode_names_:
@@ -73,22 +74,37 @@ class ReadsWindows:
             raise ValueError(
                 f"the {self.role} was fitted at {self.electrode_rate_:g} Hz, these windows have {rate:g} Hz"
             )
-        return unlabelled_windows(signals, self.electrode_names_, rate, unit)
+        signals, usable = judge_windows(signals, rate, unit)
+        return unlabelled_windows(signals, self.electrode_names_, rate, unit), usable
 
-    def _usable(self, windows: LabelledWindows) -> np.ndarray:
-        """Which windows hold enough signal for an answer (W,); a warning names the others."""
-        scale = MICROVOLTS[canonical_unit(windows.unit)]
-        signals = [np.asarray(signal * scale, np.float32) for signal in windows.signals]
-        reasons = judge_trials(signals, windows.sampling_rate)
-        unusable = [f"{index} ({reason})" for index, reason in enumerate(reasons) if reason]
-        if unusable:
-            more = f" and {len(unusable) - 8} more" if len(unusable) > 8 else ""
-            warnings.warn(
-                f"{len(unusable)} of {len(reasons)} windows hold no usable signal: {', '.join(unusable[:8])}{more}",
-                EegWarning,
-                stacklevel=3,
-            )
-        return np.array([reason is None for reason in reasons], bool)
+
+def judge_windows(signals: np.ndarray, rate: float, unit: str) -> tuple[np.ndarray, np.ndarray]:
+    """Tell which windows hold enough signal for an answer; a warning names the others.
+
+    Args:
+        signals: (W, C, T) in `unit`, NaN or infinite samples among them. `rate`: hertz.
+
+    Returns:
+        The signals with such samples bridged, and bool (W,), True where a window is usable.
+    """
+    scale = MICROVOLTS[canonical_unit(unit)]
+    microvolts = [np.asarray(signal * scale, np.float32) for signal in signals]
+    reasons = judge_trials(microvolts, rate)
+    unusable = [f"{index} ({reason})" for index, reason in enumerate(reasons) if reason]
+    if unusable:
+        more = f" and {len(unusable) - 8} more" if len(unusable) > 8 else ""
+        warnings.warn(
+            f"{len(unusable)} of {len(reasons)} windows hold no usable signal: {', '.join(unusable[:8])}{more}",
+            EegWarning,
+            stacklevel=3,
+        )
+    damaged = [index for index, signal in enumerate(microvolts) if not np.isfinite(signal).all()]
+    if damaged:
+        signals = np.array(signals)
+        for index in damaged:
+            bridge(microvolts[index], find_lost_samples(microvolts[index], rate))
+            signals[index] = microvolts[index] / scale
+    return signals, np.array([reason is None for reason in reasons], bool)
 
 
 def _epochs_in(X) -> list:
