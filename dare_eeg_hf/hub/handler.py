@@ -24,6 +24,11 @@ from typing import Any
 
 import numpy as np
 
+try:
+    from dare_eeg_hf.checkpoints import load_pipeline
+except ImportError:  # deployed alone, beside its own checkpoint
+    load_pipeline = None
+
 MAX_FILE_BYTES = int(os.environ.get("DARE_EEG_MAX_FILE_BYTES", 256 * 1024**2))
 MAX_SAMPLES = 64 * 3600 * 512
 """Largest array, channels times samples: an hour of 64 channels at 512 Hz."""
@@ -49,11 +54,7 @@ class EndpointHandler:
 
         Where the package is installed its code runs, otherwise that of the repository.
         """
-        try:
-            from dare_eeg_hf.checkpoints import load_pipeline
-        except ImportError:  # deployed alone, beside its own checkpoint
-            load_pipeline = load_own_pipeline
-        self.pipeline = load_pipeline(path)
+        self.pipeline = (load_pipeline or load_own_pipeline)(path)
 
     def __call__(self, data: dict[str, Any] | bytes) -> dict[str, Any] | list[dict[str, Any]]:
         """Answer one request.
