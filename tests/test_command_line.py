@@ -1,13 +1,10 @@
 """Settings from defaults, files and flags."""
 
 import argparse
-from pathlib import Path
 
 import pytest
 
-from dare_eeg_hf.adaptation.finetuning import FinetuningArguments
 from dare_eeg_hf.command_line import fit_to_fields, layer_settings, merge_settings, parse_assignments, read_yaml
-from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.pretraining.arguments import PretrainingArguments
 
 
@@ -75,39 +72,8 @@ def test_settings_of_another_type_are_named(setting, message):
         fit_to_fields(PretrainingArguments, setting)
 
 
-@pytest.mark.parametrize(
-    ("make", "suggestion"),
-    [
-        (lambda: FinetuningArguments(epoch=3), r"epoch \(did you mean epochs\?\)"),
-        (lambda: PretrainingArguments("run", lerning_rate=1.0), r"lerning_rate \(did you mean learning_rate\?\)"),
-        (lambda: PretrainingArguments("run", config={"hiden_size": 32}), r"hiden_size \(did you mean hidden_size\?\)"),
-    ],
-    ids=["fine-tuning", "pre-training", "model"],
-)
-def test_unknown_arguments_suggest_the_nearest(make, suggestion):
-    with pytest.raises(TypeError, match=suggestion):
-        make()
-
-
 def test_unknown_settings_of_a_file_suggest_the_nearest(tmp_path):
     file = tmp_path / "settings.yaml"
     file.write_text("bach_size: 8\n")
     with pytest.raises(ValueError, match=r"bach_size \(did you mean batch_size\?\)"):
         read_yaml(file, {"batch_size", "seed"})
-
-
-def test_unknown_options_suggest_the_nearest_of_the_command(capsys):
-    parser = CommandParser(prog="tool")
-    parser.add_argument("--verbose", action="store_true")
-    parser.add_subparsers().add_parser("predict").add_argument("--overwrite", action="store_true")
-    assert parser.parse_args(["predict", "--overwrite"]).overwrite
-    with pytest.raises(SystemExit) as exit_status:
-        parser.parse_args(["predict", "--ovewrite"])
-    assert exit_status.value.code == 2
-    assert "--ovewrite (did you mean --overwrite?)" in capsys.readouterr().err
-
-
-def test_every_command_of_the_package_suggests_options():
-    package = Path(__file__).resolve().parents[2] / "dare_eeg_hf"
-    plain = [str(file) for file in package.rglob("*.py") if "= argparse.ArgumentParser(" in file.read_text("utf-8")]
-    assert not plain

@@ -2,7 +2,6 @@
 
 import pickle
 
-import mne
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin, clone
@@ -13,19 +12,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from transformers import AutoModelForSequenceClassification
 
-from dare_eeg_hf import DareEegConfig
 from dare_eeg_hf.adaptation.estimator import DareEegClassifier, DareEegFeatures
-
-CONFIG = DareEegConfig(
-    hidden_size=16,
-    num_summary_tokens=1,
-    num_hidden_layers=1,
-    predictor_num_hidden_layers=1,
-    reconstructor_num_hidden_layers=1,
-    num_attention_heads=2,
-    initializer_range=0.2,
-)
-CHANNELS = ["C3", "Cz", "C4", "Pz"]
+from tests.adaptation.conftest import CONFIG, classifier, easy, epochs_of
+from tests.adaptation.conftest import MOTOR_CHANNELS as CHANNELS
 
 
 # The checks send windows of 2 to 10 samples of one channel with a standard deviation of about 1: at 2 Hz and in
@@ -50,34 +39,6 @@ def test_a_fitted_classifier_survives_pickling():
     X, y = easy(8)
     fitted = classifier(epochs=1).fit(X, y)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict_proba(X), fitted.predict_proba(X))
-
-
-def easy(count=40, seed=0):
-    random = np.random.default_rng(seed)
-    y = np.array(["left", "right"])[np.arange(count) % 2]
-    X = random.normal(0, 8, (count, 4, 128))
-    rhythm = 100 * np.sin(2 * np.pi * 12 * np.arange(128) / 128)
-    X[y == "left", 0] += rhythm
-    X[y == "right", 2] += rhythm
-    return X, y
-
-
-def classifier(**changes):
-    settings = {"channel_names": CHANNELS, "sampling_rate": 128.0, "unit": "uV", "epochs": 20, "random_state": 0}
-    settings |= {"learning_rate": 2e-2, "spatial_projection": True, "batch_size": 8}
-    return DareEegClassifier(CONFIG, **(settings | changes))
-
-
-@pytest.mark.parametrize("sequence", [tuple, np.array], ids=["tuple", "array"])
-def test_channel_names_may_be_any_sequence(sequence):
-    X, y = easy(8)
-    for estimator in (
-        classifier(channel_names=sequence(CHANNELS), epochs=1),
-        DareEegFeatures(CONFIG, channel_names=sequence(CHANNELS), sampling_rate=128.0, random_state=0),
-    ):
-        fitted = clone(estimator).fit(X, y)
-        assert fitted.electrode_names_ == CHANNELS
-        assert {type(name) for name in fitted.electrode_names_} == {str}
 
 
 def test_features_of_a_frozen_encoder_in_a_pipeline():
@@ -108,28 +69,6 @@ def test_features_have_names_and_the_type_they_say():
     assert [plain.dtype.name] == features.__sklearn_tags__().transformer_tags.preserves_dtype
 
 
-def test_scikit_learn_selects_from_epochs():
-    """Its selections arrive as lists of single trials."""
-    X, y = easy()
-    epochs = epochs_of(X, y)
-    features = DareEegFeatures(CONFIG, random_state=0)
-    pipeline = make_pipeline(features, StandardScaler(), LogisticRegression())
-    for estimator in (classifier(channel_names=None), pipeline):
-        assert cross_val_score(estimator, epochs, y, cv=2).min() > 0.8
-    selected = [epochs[i] for i in (3, 5)]
-    fitted = clone(features).fit(epochs)
-    np.testing.assert_allclose(fitted.transform(selected), fitted.transform(epochs)[[3, 5]], atol=1e-4)
-    with pytest.raises(ValueError, match=r"the Epochs in this list differ: .* at 128 Hz, others .* at 256 Hz"):
-        fitted.transform([epochs, epochs_of(X, y, rate=256.0)])
-    with pytest.raises(ValueError, match=r"Got 4 dimension.*give MNE Epochs as they are"):
-        clone(features).fit(X[:, None])
-
-
-def epochs_of(X, y, names=CHANNELS, rate=128.0):
-    events = np.column_stack([np.arange(len(X)) * 200, np.zeros(len(X), int), (y == "right") + 1])
-    return mne.EpochsArray(X * 1e-6, mne.create_info(list(names), rate, "eeg"), events, verbose="error")
-
-
 class Demean(TransformerMixin, BaseEstimator):
     def fit(self, X, y=None):
         self.fitted_ = True
@@ -144,23 +83,6 @@ def test_cross_validation_in_a_pipeline_with_groups():
     pipeline = make_pipeline(Demean(), classifier())
     scores = cross_val_score(pipeline, X, y, groups=np.repeat(range(4), 10), cv=GroupKFold(2))
     assert scores.min() > 0.8
-
-
-def test_epochs_bring_names_rate_and_unit_and_channel_order_does_not_matter():
-    X, y = easy()
-    fitted = classifier(channel_names=None).fit(epochs_of(X, y), y)
-    unseen, truth = easy(seed=1)
-    epochs = epochs_of(unseen, truth)
-    assert (fitted.predict(epochs) == truth).mean() > 0.8
-    other_order = epochs.copy().reorder_channels(CHANNELS[::-1])
-    np.testing.assert_allclose(fitted.predict_proba(other_order), fitted.predict_proba(epochs), atol=1e-6)
-    extra = mne.EpochsArray(
-        np.concatenate([unseen, unseen[:, :1]], axis=1) * 1e-6,
-        mne.create_info([*CHANNELS, "EOG"], 128.0, ["eeg"] * 4 + ["eog"]),
-        epochs.events,
-        verbose="error",
-    )
-    np.testing.assert_array_equal(fitted.predict(extra), fitted.predict(epochs))
 
 
 def test_early_stopping_sets_whole_groups_aside():

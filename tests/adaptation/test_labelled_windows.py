@@ -9,6 +9,7 @@ from datasets import Dataset, concatenate_datasets
 
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.corpora.windows import windows_table
+from tests.adaptation.conftest import easy_windows
 
 
 def rows(count, channels=("C3", "CZ", "C4"), samples=64, first=0):
@@ -83,3 +84,13 @@ def test_a_value_that_is_no_number_is_named(value):
     signals[1, 1, 4] = value
     with pytest.raises(ValueError, match="window 1, channel Cz contains NaN or infinity"):
         LabelledWindows.from_arrays(signals, [0, 1, 0], channel_names=["C3", "Cz"], sampling_rate=256, unit="mV")
+
+
+def test_windows_survive_saving(tmp_path):
+    windows = easy_windows(6)
+    windows.save(tmp_path / "w.npz")
+    again = LabelledWindows.load(tmp_path / "w.npz")
+    assert again.fingerprint() == windows.fingerprint()
+    assert again.label_names == windows.label_names
+    np.testing.assert_array_equal(again.subjects, windows.subjects)
+    assert list(tmp_path.iterdir()) == [tmp_path / "w.npz"]

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor, DareEegForPreTraining
+from dare_eeg_hf.evaluation.tasks import TASKS
 from dare_eeg_hf.recordings.simulation import simulate_recordings
 
 
@@ -33,3 +34,9 @@ def tiny_checkpoint(tmp_path_factory):
         DareEegForPreTraining(config).save_pretrained(folder)
     DareEegFeatureExtractor().save_pretrained(folder)
     return str(folder)
+
+
+@pytest.fixture(scope="module")
+def windows(corpus_root):
+    """The windows of the task with open and closed eyes."""
+    return TASKS["eyes-eegmmidb"].load(corpus_root)

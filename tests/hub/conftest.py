@@ -1,6 +1,7 @@
 """Checkpoints that are published in milliseconds, a client of the loopback Hub, and fresh processes to load in."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -8,7 +9,15 @@ import pytest
 import torch
 from huggingface_hub import HfApi
 
-from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor, DareEegForPreTraining, DareEegForSequenceClassification
+from dare_eeg_hf import (
+    DareEegConfig,
+    DareEegFeatureExtractor,
+    DareEegForPreTraining,
+    DareEegForSequenceClassification,
+    DareEegModel,
+)
+
+REPO = "org/dare-eeg-tiny"
 
 TINY = {
     "hidden_size": 16,
@@ -94,3 +103,19 @@ def run_python(hub_server, tmp_path):
         )
 
     return run
+
+
+@pytest.fixture
+def sharded_folder(tiny_run, tmp_path):
+    """The same weights as a model in several files."""
+    folder = tmp_path / "sharded"
+    DareEegModel.from_pretrained(tiny_run).save_pretrained(folder, max_shard_size="5kB")
+    shutil.copy(tiny_run / "preprocessor_config.json", folder)
+    assert len(list(folder.glob("*.safetensors"))) >= 3
+    return folder
+
+
+@pytest.fixture
+def folder(tiny_run, tmp_path):
+    """A copy of the run that a test may spoil."""
+    return shutil.copytree(tiny_run, tmp_path / "run")

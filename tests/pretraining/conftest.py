@@ -1,5 +1,6 @@
 """Small windows data sets and configurations for tests that train, and a way to start real training processes."""
 
+import importlib.util
 import json
 import os
 import runpy
@@ -19,6 +20,9 @@ import pytest
 import torch
 
 from dare_eeg_hf.corpora.windows import windows_table
+from dare_eeg_hf.pretraining.arguments import PretrainingArguments
+from dare_eeg_hf.pretraining.run import pretrain
+from dare_eeg_hf.recordings.simulation import simulate_recordings
 
 CHANNELS = ("F3", "FZ", "F4", "C3", "CZ", "C4", "P3", "PZ", "P4", "OZ")
 TINY_CONFIG = {
@@ -34,6 +38,7 @@ TINY_CONFIG = {
     "contrastive_projection_size": 8,
     "masking": {"visible_channel_ratio": 0.4},
 }
+ROOT = Path(__file__).resolve().parents[2]
 RUNNER = Path(__file__).with_name("run_pretraining.py")
 
 
@@ -67,6 +72,18 @@ def common_arguments(tmp_path, tiny_config):
         "log_every": 1,
         "cpu": True,
     }
+
+
+@pytest.fixture
+def arguments(common_arguments):
+    """`arguments(**changes)`: a run of 8 steps with a checkpoint every second step."""
+    defaults = {"max_steps": 8, "checkpoint_every": 2, "invariance_windows": 0, "keep_last": 2}
+    return lambda **changes: {**common_arguments, **defaults, **changes}
+
+
+def run(arguments: dict, *data, **more):
+    """Train in this process."""
+    return pretrain(PretrainingArguments(**arguments), *data, **more)
 
 
 @pytest.fixture(scope="session")
@@ -254,3 +271,21 @@ def _fork(function, rank: int, port: int, arguments: tuple) -> int:
         traceback.print_exc()
     finally:
         os._exit(status)
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """EDF files of three simulated people."""
+    folder = tmp_path_factory.mktemp("recordings")
+    montage = ["Fp1", "Fp2", "F3", "F4", "C3", "C4", "P3", "P4", "O1", "O2"]
+    simulate_recordings(folder, subjects=3, seconds=16, montage=montage)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def example():
+    """The module examples/pretrain.py."""
+    spec = importlib.util.spec_from_file_location("pretrain_example", ROOT / "examples" / "pretrain.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

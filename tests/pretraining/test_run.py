@@ -11,12 +11,10 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoFeatureExtractor, AutoModel, AutoModelForPreTraining
 
-from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor
+from dare_eeg_hf import DareEegConfig
 from dare_eeg_hf.hub.cards import write_run_card
-from dare_eeg_hf.mask_settings_dare_eeg import MaskSettings
 from dare_eeg_hf.metrics_log import read_metrics
-from dare_eeg_hf.pretraining.arguments import PretrainingArguments
-from dare_eeg_hf.pretraining.run import pretrain
+from tests.pretraining.conftest import run
 
 TIMING = ("windows_per_second",)
 
@@ -47,10 +45,6 @@ def arguments(common_arguments):
     return lambda **changes: {**common_arguments, **defaults, **changes}
 
 
-def run(arguments: dict, *data, **more):
-    return pretrain(PretrainingArguments(**arguments), *data, **more)
-
-
 def test_leaves_a_complete_checkpoint_that_transformers_loads(arguments, windows):
     result = run(arguments(trackers=None), windows(24), windows(8, seed=1), write_card=write_run_card)
     folder = result.output_dir
@@ -77,18 +71,6 @@ def test_leaves_a_complete_checkpoint_that_transformers_loads(arguments, windows
         for name, value in load_file(folder / "checkpoints" / f"step-{best['step']:08d}" / "model.safetensors").items()
     )
     assert {"invariance", "retrieval_accuracy", "effective_rank", "collapsed"} <= validations[-1].keys()
-
-
-def test_the_card_is_the_callers_to_write(arguments, windows):
-    written = []
-
-    def write_card(folder, facts):
-        written.append((folder, facts["arguments"]["max_steps"], (folder / "model.safetensors").is_file()))
-        return []
-
-    result = run(arguments(max_steps=2, license="mit"), windows(24), write_card=write_card)
-    assert written == [(result.output_dir, 2, True)]
-    assert not (result.output_dir / "README.md").exists()
 
 
 def test_learns(arguments, windows):
@@ -249,7 +231,7 @@ def test_gradient_checkpointing_changes_no_bit(arguments, windows, tmp_path):
 def test_regional_compiling_compiles_the_blocks_in_place(tiny_config):
     """Names of weights stay what they are. (benchmarks/pretraining.py --compile regional runs the compiled blocks;
     compiling takes minutes on a small machine.)"""
-    from dare_eeg_hf import DareEegConfig, DareEegForPreTraining
+    from dare_eeg_hf import DareEegForPreTraining
     from dare_eeg_hf.launching import compile_model
 
     network = DareEegForPreTraining(DareEegConfig(**tiny_config))
@@ -258,46 +240,6 @@ def test_regional_compiling_compiles_the_blocks_in_place(tiny_config):
     compiled = [type(module).__name__ for module in network.modules() if module._compiled_call_impl is not None]
     assert compiled == ["DareEegLayer"] * 4, "encoder, momentum encoder, predictor, reconstructor"
     assert list(network.state_dict()) == names
-
-
-def test_goes_on_from_the_weights_of_an_earlier_run(arguments, windows, tmp_path):
-    first = run(arguments(max_steps=3), windows(24))
-    changes = {"mask_alignment_loss_weight": 0.5, "masking": {"scope": "sample"}}
-    second = arguments(
-        max_steps=2,
-        output_dir=tmp_path / "second",
-        initial_model=str(first.output_dir),
-        config=changes,
-        train_contrastive_projection=False,
-    )
-    run({**second, "learning_rate": 1e-12}, windows(24))
-    config = DareEegConfig.from_pretrained(tmp_path / "second")
-    assert config.mask_alignment_loss_weight == 0.5
-    assert config.mask_settings == MaskSettings(visible_channel_ratio=0.4, scope="sample"), "the rest as it was"
-    before, after = (load_file(folder / "model.safetensors") for folder in (first.output_dir, tmp_path / "second"))
-    trained = [name for name in before if not name.startswith("dare_eeg.")]  # the momentum encoder moves anyway
-    assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in trained)
-    frozen = [name for name in before if name.startswith("contrastive_projection")]
-    assert frozen
-    assert all(torch.equal(before[name], after[name]) for name in frozen)
-
-    with pytest.raises(ValueError, match="num_attention_heads cannot be set for existing weights"):
-        run({**second, "output_dir": tmp_path / "third", "config": {"num_attention_heads": 1}}, windows(24))
-    with pytest.raises(ValueError, match="patch_initializer_range cannot be set for existing weights"):
-        run({**second, "output_dir": tmp_path / "third", "patch_initializer_range": 0.5}, windows(24))
-
-
-def test_an_encoder_alone_is_no_place_to_go_on_from(arguments, windows, tmp_path):
-    first = run(arguments(max_steps=2), windows(24)).output_dir
-    AutoModel.from_pretrained(first).save_pretrained(tmp_path / "encoder")
-    AutoFeatureExtractor.from_pretrained(first).save_pretrained(tmp_path / "encoder")
-    with pytest.raises(ValueError, match=r"is not a complete pre-training checkpoint .*predictor"):
-        run(arguments(output_dir=tmp_path / "second", config={}, initial_model=str(tmp_path / "encoder")), windows(24))
-
-
-def test_a_signal_contract_that_the_model_does_not_share_is_refused(arguments, windows):
-    with pytest.raises(ValueError, match="differ in patch_size"):
-        run(arguments(), windows(24), None, DareEegFeatureExtractor())
 
 
 def test_many_rare_montages_are_trained_on_together(arguments, windows):

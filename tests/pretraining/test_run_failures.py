@@ -19,22 +19,14 @@ from accelerate.utils import LoggerType
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from dare_eeg_hf import launching
-from dare_eeg_hf.file_digest import file_digest
 from dare_eeg_hf.hub.cards import write_run_card
 from dare_eeg_hf.launching import LaunchError
 from dare_eeg_hf.metrics_log import read_metrics
-from dare_eeg_hf.pretraining import hub_push, run_setup
+from dare_eeg_hf.pretraining import hub_push
 from dare_eeg_hf.pretraining import run as pretraining
 from dare_eeg_hf.pretraining.arguments import PretrainingArguments
 from dare_eeg_hf.pretraining.checkpointing import PretrainingError
-from dare_eeg_hf.pretraining.processes import is_dead_worker, start_reading
 from dare_eeg_hf.pretraining.run import pretrain
-
-
-@pytest.fixture
-def arguments(common_arguments):
-    defaults = {"max_steps": 8, "checkpoint_every": 2, "invariance_windows": 0, "keep_last": 2}
-    return lambda **changes: {**common_arguments, **defaults, **changes}
 
 
 def poison(monkeypatch, at_step: int, *, weights: bool = False):
@@ -168,26 +160,6 @@ def test_loader_worker_that_dies(arguments, windows_folder, training_process, pr
     assert "The last good checkpoint is" in running.output
 
 
-class Unreadable(torch.utils.data.Dataset):
-    """Rows that cannot be read, though nothing dies."""
-
-    def __init__(self, error: Exception):
-        self.error = error
-
-    def __len__(self):
-        return 4
-
-    def __getitem__(self, number):
-        raise self.error
-
-
-@pytest.mark.parametrize("error", [RuntimeError("a bad row"), ConnectionResetError("the Hub hung up")])
-def test_what_a_worker_raises_is_not_its_death(error):
-    with pytest.raises(type(error)) as raised:
-        list(start_reading(torch.utils.data.DataLoader(Unreadable(error), num_workers=1)))
-    assert not is_dead_worker(raised.value)
-
-
 @pytest.mark.parametrize("streamed", [False, True])
 def test_damaged_window_in_the_data(arguments, windows_folder, streamed):
     """What is there to be looked at is named before the first step; a stream's later rows, when they come."""
@@ -200,116 +172,6 @@ def test_damaged_window_in_the_data(arguments, windows_folder, streamed):
         broken, message = broken.to_iterable_dataset(), "Reading the training data failed in step"
     with pytest.raises((PretrainingError, ValueError), match=message):
         pretrain(PretrainingArguments(**arguments(max_steps=30)), broken)
-
-
-def test_a_folder_with_a_run_is_not_overwritten(arguments, windows):
-    pretrain(PretrainingArguments(**arguments()), windows(16))
-    with pytest.raises(PretrainingError, match=r"already holds a run.*--resume"):
-        pretrain(PretrainingArguments(**arguments()), windows(16))
-
-
-def test_resuming_nothing_starts_and_resuming_a_complete_run_ends(arguments, windows):
-    first = pretrain(PretrainingArguments(**arguments(resume=True)), windows(16))
-    before = (first.output_dir / "model.safetensors").read_bytes()
-    again = pretrain(PretrainingArguments(**arguments(resume=True)), windows(16))
-    assert (first.step, again.step) == (8, 8)
-    assert (first.output_dir / "model.safetensors").read_bytes() == before
-
-
-@pytest.mark.parametrize("resume", [True, False])
-def test_a_run_killed_before_its_first_checkpoint_leaves_no_records(
-    arguments, windows_folder, windows, training_process, resume
-):
-    """Its steps are taken again; and its last line, cut short, would swallow the first new one."""
-    training_process(
-        arguments(checkpoint_every=100), train=[windows_folder(16)], processes=1, kill_at=4, signal="SIGKILL"
-    )
-    with (arguments()["output_dir"] / "metrics.jsonl").open("a") as log:
-        log.write('{"step": 4, "epoch": 0, "spl')
-    result = pretrain(PretrainingArguments(**arguments(resume=resume)), windows(16))
-    records = [json.loads(line) for line in (result.output_dir / "metrics.jsonl").read_text().splitlines()]
-    assert [record["step"] for record in records] == [1, 2, 3, 4, 5, 6, 7, 8]
-
-
-def test_changed_settings_are_named_when_resuming(arguments, windows, caplog):
-    pretrain(PretrainingArguments(**arguments(max_steps=4)), windows(16))
-    pretrain(PretrainingArguments(**arguments(max_steps=6, batch_size=2, resume=True)), windows(16))
-    assert "total_steps = 6, which was 4" in caplog.text
-    assert "batch_size = 2, which was 4" in caplog.text
-    assert "not bit for bit" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [("gradient_checkpointing", True), ("deterministic", False), ("compile", "regional")]
-)
-def test_changed_arithmetic_is_named_when_resuming(arguments, windows, caplog, monkeypatch, name, value):
-    monkeypatch.setattr(run_setup, "compile_model", lambda network, how: None)  # takes minutes
-    pretrain(PretrainingArguments(**arguments(max_steps=2)), windows(16))
-    pretrain(PretrainingArguments(**arguments(max_steps=2, resume=True, **{name: value})), windows(16))
-    assert f"Resuming with {name} = {value}, which was " in caplog.text
-
-
-def test_other_data_of_the_same_size_are_named_when_resuming(arguments, windows, caplog):
-    pretrain(PretrainingArguments(**arguments(max_steps=2)), windows(16), windows(8, seed=1))
-    again = arguments(max_steps=2, resume=True)
-    pretrain(PretrainingArguments(**again), windows(16), windows(8, seed=1))
-    assert "not bit for bit" not in caplog.text
-    pretrain(PretrainingArguments(**again), windows(16, seed=2), windows(8, seed=1))
-    assert "Resuming with training_data = " in caplog.text
-    assert "Resuming with validation_data = " not in caplog.text
-    caplog.clear()
-    pretrain(PretrainingArguments(**again), windows(16), [windows(8, seed=2)])
-    assert "Resuming with validation_data = " in caplog.text
-
-
-def test_a_checkpoint_that_does_not_tell_a_setting_is_not_said_to_have_another(arguments, windows, caplog):
-    """Written by a version that did not ask for it."""
-    pretrain(PretrainingArguments(**arguments(max_steps=2)), windows(16))
-    checkpoint = arguments()["output_dir"] / "checkpoints" / "step-00000002"
-    state = json.loads((checkpoint / "state.json").read_text())
-    del state["setup"]["training_data"]
-    (checkpoint / "state.json").write_text(json.dumps(state))
-    manifest = json.loads((checkpoint / "manifest.json").read_text())
-    manifest["state.json"] = file_digest(checkpoint / "state.json")
-    (checkpoint / "manifest.json").write_text(json.dumps(manifest))
-    assert pretrain(PretrainingArguments(**arguments(max_steps=2, resume=True)), windows(16)).step == 2
-    assert "not bit for bit" not in caplog.text
-
-
-def test_another_model_is_not_taken_for_the_interrupted_one(arguments, windows, tiny_config):
-    pretrain(PretrainingArguments(**arguments(max_steps=2)), windows(16))
-    changed = {**tiny_config, "masking": {"visible_channel_ratio": 0.25}}
-    with pytest.raises(PretrainingError, match=r"masking\.visible_channel_ratio is 0\.4 there and 0\.25 here"):
-        pretrain(PretrainingArguments(**arguments(max_steps=4, config=changed, resume=True)), windows(16))
-
-
-def test_too_little_data_is_said(arguments, windows):
-    with pytest.raises((PretrainingError, ValueError), match=r"lower the batch size|Lower the batch"):
-        pretrain(PretrainingArguments(**arguments(batch_size=64)), windows(16))
-
-
-def test_streamed_data_need_max_steps(arguments, windows):
-    stream = windows(16).to_iterable_dataset()
-    with pytest.raises(PretrainingError, match="max_steps"):
-        pretrain(PretrainingArguments(**arguments(max_steps=None)), stream)
-
-
-def test_early_stop_keeps_the_best_checkpoint(arguments, windows, monkeypatch):
-    found = iter([{"loss": value} for value in (3.0, 1.0, 2.0, 1.5, 1.2, 1.1)])
-    monkeypatch.setattr(pretraining, "measure", lambda run: next(found))
-    few = arguments(validate_every=1, checkpoint_every=100, patience=2, keep_last=1)
-    result = pretrain(PretrainingArguments(**few), windows(16), windows(8, seed=1))
-    assert (result.stopped_by, result.step, result.best_step) == ("patience", 4, 2)
-    kept = sorted(folder.name for folder in (result.output_dir / "checkpoints").iterdir())
-    assert kept == ["step-00000002", "step-00000004"]
-    best = (result.output_dir / "checkpoints" / "step-00000002" / "model.safetensors").read_bytes()
-    assert (result.output_dir / "model.safetensors").read_bytes() == best
-
-    again = pretrain(PretrainingArguments(**few, resume=True), windows(16), windows(8, seed=1))
-    assert (again.stopped_by, again.step, again.best_step) == ("patience", 4, 2), "it had ended"
-    longer = {**few, "patience": 4, "resume": True}
-    result = pretrain(PretrainingArguments(**longer), windows(16), windows(8, seed=1))
-    assert (result.step, result.best_step) == (6, 2), "more patience goes on"
 
 
 class BrokenHub(BaseHTTPRequestHandler):

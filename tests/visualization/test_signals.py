@@ -1,0 +1,67 @@
+"""Figures of signals are drawn for the sizes people bring, and carry their units."""
+
+import numpy as np
+import pytest
+
+from dare_eeg_hf import visualization
+from dare_eeg_hf.montage import CHANNEL_VOCABULARY
+from dare_eeg_hf.visualization.signals import MAX_POINTS_PER_TRACE
+from tests.visualization.conftest import render
+
+
+@pytest.mark.parametrize("channels", [1, 3, 62])
+def test_traces_name_every_channel_and_the_scale(rng, channels):
+    names = CHANNEL_VOCABULARY[:channels]
+    figure = visualization.plot_traces(rng.normal(0, 20, (channels, 512)), names, 256.0, onset=8.0)
+    axes = figure.axes[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == list(names)
+    assert axes.get_xlim() == (8.0, 10.0)
+    assert axes.get_xlabel() == "Time (s)"
+    assert any("µV" in text.get_text() for text in axes.texts)
+    assert render(figure).startswith(b"\x89PNG")
+
+
+def test_long_traces_keep_their_spikes_and_read_in_minutes(rng):
+    signal = rng.normal(0, 10, (2, 600 * 128))
+    signal[0, 40_000] = 25 * 10
+    figure = visualization.plot_traces(signal, ["CZ", "PZ"], 128.0)
+    first = figure.axes[0].lines[0].get_ydata()
+    assert len(first) <= MAX_POINTS_PER_TRACE * 1.1
+    assert first.max() == pytest.approx(1.5)
+    assert figure.axes[0].get_xlabel() == "Time (min)"
+
+
+def test_a_loose_electrode_goes_behind_the_others(rng):
+    signal = rng.normal(0, 10, (4, 512))
+    signal[2] *= 100
+    lines = visualization.plot_traces(signal, CHANNEL_VOCABULARY[:4], 256.0).axes[0].lines[:4]
+    assert [line.get_zorder() for line in lines] == [2, 2, 1, 2]
+
+
+def test_traces_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"2 channels, samples\), got \(3, 5\)"):
+        visualization.plot_traces(np.zeros((3, 5)), ["CZ", "PZ"], 256.0)
+
+
+def test_spectrum_peaks_where_the_signal_does():
+    times = np.arange(2560) / 256
+    figure = visualization.plot_spectrum({"alpha": np.tile(np.sin(2 * np.pi * 10 * times), (3, 1))}, {"alpha": 256.0})
+    frequencies, decibels = figure.axes[0].lines[0].get_data()
+    assert frequencies[np.argmax(decibels)] == pytest.approx(10.0)
+    assert "µV²/Hz" in figure.axes[0].get_ylabel()
+    assert render(figure)
+
+
+@pytest.mark.parametrize("channels", [1, 58])
+def test_reconstruction_shades_what_the_encoder_saw(rng, channels):
+    window = rng.normal(size=(channels, 1024))
+    mask = np.zeros((16, channels), dtype=bool)
+    mask[3, 0] = True
+    reconstruction = np.where(np.arange(1024) < 512, window, np.nan)
+    figure = visualization.plot_reconstruction(window, reconstruction, mask, CHANNEL_VOCABULARY[:channels], 256.0)
+    shaded = np.ma.filled(figure.axes[0].collections[0].get_array(), 0)
+    assert shaded.sum() == 1
+    assert shaded[0, 3] == 1
+    assert render(figure)
+    with pytest.raises(ValueError, match="mask"):
+        visualization.plot_reconstruction(window, reconstruction, mask[:7], CHANNEL_VOCABULARY[:channels], 256.0)
