@@ -1,4 +1,4 @@
-"""EDF, BDF and GDF: damaged files, headers and units in any encoding."""
+"""EDF and BDF: damaged files, headers and units in any encoding."""
 
 import edfio
 import numpy as np
