@@ -120,3 +120,23 @@ def eyes_classifier(tmp_path_factory, eyes_recordings):
     model.save_pretrained(folder)
     extractor.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def classify(eyes_classifier):
+    """The classification pipeline of `eyes_classifier`."""
+    from transformers import pipeline
+
+    import dare_eeg_hf  # noqa: F401  registers the pipeline
+
+    return pipeline("eeg-classification", model=str(eyes_classifier))
+
+
+@pytest.fixture(scope="module")
+def encode(eyes_classifier):
+    """The pipeline of features of `eyes_classifier`."""
+    from transformers import pipeline
+
+    import dare_eeg_hf  # noqa: F401  registers the pipeline
+
+    return pipeline("eeg-feature-extraction", model=str(eyes_classifier))

@@ -19,6 +19,6 @@ def test_unknown_options_suggest_the_nearest_of_the_command(capsys):
 
 
 def test_every_command_of_the_package_suggests_options():
-    package = Path(__file__).resolve().parents[2] / "dare_eeg_hf"
+    package = Path(__file__).resolve().parents[1] / "dare_eeg_hf"
     plain = [str(file) for file in package.rglob("*.py") if "= argparse.ArgumentParser(" in file.read_text("utf-8")]
     assert not plain

@@ -1,12 +1,10 @@
 """The signal contract: arrays and MNE objects of any kind become the model's input, or a clear error."""
 
-import ast
 import json
 import pickle
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import mne
 import numpy as np
@@ -18,10 +16,12 @@ from transformers import AutoFeatureExtractor
 import dare_eeg_hf  # noqa: F401  registers the classes
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.montage import CHANNEL_VOCABULARY, PRETRAINING_CHANNELS
-from dare_eeg_hf.signal_dare_eeg import filter_and_resample, line_frequency
+from dare_eeg_hf.signal_dare_eeg import line_frequency
 from dare_eeg_hf.signal_reports_dare_eeg import EegWarning
+from tests.made_signals import eeg
 
 pytestmark = pytest.mark.filterwarnings("ignore:the average of only")
+
 
 NAMES = ["Fp1", "Fp2", "F3", "F4", "C3", "C4", "P3", "P4", "O1", "O2"]
 
@@ -29,18 +29,6 @@ NAMES = ["Fp1", "Fp2", "F3", "F4", "C3", "C4", "P3", "P4", "O1", "O2"]
 @pytest.fixture
 def extractor():
     return DareEegFeatureExtractor()
-
-
-def eeg(channels=10, seconds=4.0, rate=256.0, seed=0, microvolts=20.0):
-    """Band-limited noise that channels share in part, (channels, samples) in microvolts."""
-    random = np.random.default_rng(seed)
-    samples = round(seconds * rate)
-    spectrum = np.fft.rfft(random.standard_normal((channels + 1, samples)))
-    frequency = np.fft.rfftfreq(samples, 1 / rate)
-    spectrum *= (frequency > 1) / np.maximum(frequency, 1) * (frequency < 0.4 * rate)
-    signal = np.fft.irfft(spectrum, samples)
-    signal = signal[1:] + signal[:1]
-    return signal / signal.std() * microvolts
 
 
 def make_raw(signal_uv, names, rate, **info):
@@ -169,45 +157,6 @@ def test_samples_that_fill_no_patch_are_masked(extractor):
     assert batch["input_values"].shape[-1] == 1024
     assert batch["patch_mask"][0].tolist() == [True] * 15 + [False]
     assert (batch["input_values"][..., 960:] == 0).all()
-
-
-# ---- resampling and filters --------------------------------------------------------------
-
-
-@pytest.mark.parametrize("rate", [100, 128, 160, 200, 250, 487.5, 500, 512, 1000, 1024, 5000])
-def test_resampling_keeps_sines_and_removes_what_would_alias(rate):
-    time = np.arange(round(4 * rate)) / rate
-    kept, too_fast = 10.0, 300.0
-    signal = np.sin(2 * np.pi * kept * time)
-    if rate > 2 * too_fast:
-        signal = signal + np.sin(2 * np.pi * too_fast * time)
-    result = filter_and_resample(signal[None].astype(np.float32), rate, 256)[0]
-    assert len(result) == 1024
-    expected = np.sin(2 * np.pi * kept * np.arange(1024) / 256)
-    assert np.abs(result - expected)[100:-100].max() < 2e-3
-
-
-def test_resampling_agrees_with_mne():
-    signal = eeg(4, 20, 160).astype(np.float32)
-    expected = mne.filter.resample(signal.astype(float), 8, 5, verbose="ERROR")
-    assert np.abs(filter_and_resample(signal, 160, 256) - expected)[:, 256:-256].max() < 0.02 * signal.std()
-
-
-@pytest.mark.parametrize("band", [(0.5, None), (None, 40.0), (0.5, 75.0), (1.0, 30.0)])
-def test_filters_agree_with_mne(band):
-    signal = eeg(4, 30, 256, seed=3).astype(np.float32) + 30 * np.sin(np.arange(30 * 256) / 256 * 2 * np.pi * 0.05)
-    result = filter_and_resample(signal.astype(np.float32), 256, highpass=band[0], lowpass=band[1])
-    expected = mne.filter.filter_data(signal.astype(float), 256, *band, verbose="ERROR")
-    middle = slice(5 * 256, -5 * 256)
-    assert (result - expected)[:, middle].std() < 0.03 * expected[:, middle].std()
-
-
-def test_filters_have_no_phase_and_the_promised_gain():
-    rate, time = 256, np.arange(256 * 20) / 256
-    for frequency, gain in ((0.05, 0.0), (1.0, 1.0), (10.0, 1.0), (50.0, 0.0), (47.0, 1.0), (70.0, 1.0), (100.0, 0.0)):
-        wave = np.sin(2 * np.pi * frequency * time).astype(np.float32)
-        result = filter_and_resample(wave[None], rate, highpass=0.5, lowpass=75.0, notches=[50.0])[0]
-        assert np.abs(result - gain * wave)[1280:-1280].max() < 0.05, frequency
 
 
 def test_a_notch_removes_the_mains_of_either_kind():
@@ -484,14 +433,3 @@ def test_unknown_names_of_the_contract(tmp_path):
     file.write_text(json.dumps(json.loads(file.read_text()) | {"windw_size": 512, "auto_map": {}}))
     with pytest.warns(UserWarning, match=r"windw_size \(did you mean window_size\?\)"):
         assert DareEegFeatureExtractor.from_pretrained(tmp_path).window_size == 1024
-
-
-def test_there_is_one_table_of_units():
-    """No other dictionary of the package has units for keys."""
-    tables = []
-    for file in sorted((Path(__file__).resolve().parents[1] / "dare_eeg_hf").rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Dict):
-                keys = {key.value for key in node.keys if isinstance(key, ast.Constant)}
-                tables += [file.name] if {"mV", "uV"} <= keys else []
-    assert tables == ["signal_dare_eeg.py"]

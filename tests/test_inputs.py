@@ -20,11 +20,6 @@ datasets = pytest.importorskip("datasets")
 
 
 @pytest.fixture(scope="module")
-def classify(eyes_classifier):
-    return pipeline("eeg-classification", model=str(eyes_classifier))
-
-
-@pytest.fixture(scope="module")
 def raw(eyes_recordings):
     return load_recording(eyes_recordings[1]).raw.crop(0, 8, include_tmax=False)
 

@@ -1,6 +1,5 @@
-"""The pipelines: every kind of input, windows and padding, heads, bounded memory, and what becomes of the answers."""
+"""The pipelines: every kind of input, windows and padding, heads, and bounded memory."""
 
-import json
 import runpy
 import subprocess
 import sys
@@ -8,7 +7,6 @@ from pathlib import Path
 
 import mne
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from transformers import pipeline
@@ -21,28 +19,10 @@ from dare_eeg_hf import (
     DareEegForSequenceClassification,
     DareEegModel,
 )
-from dare_eeg_hf.predictions import (
-    merge_predictions,
-    save_annotations,
-    save_features,
-    save_predictions,
-    to_annotations,
-)
 from dare_eeg_hf.recordings.recordings import load_recording
 from dare_eeg_hf.recordings.simulation import simulate_recordings
 from dare_eeg_hf.sources_dare_eeg import open_sources
-from dare_eeg_hf.usability_dare_eeg import uninterrupted
-from dare_eeg_hf.windows_dare_eeg import read_windows, window_starts
-
-
-@pytest.fixture(scope="module")
-def classify(eyes_classifier):
-    return pipeline("eeg-classification", model=str(eyes_classifier))
-
-
-@pytest.fixture(scope="module")
-def encode(eyes_classifier):
-    return pipeline("eeg-feature-extraction", model=str(eyes_classifier))
+from dare_eeg_hf.windows_dare_eeg import read_windows
 
 
 def scores(predictions) -> np.ndarray:
@@ -103,29 +83,6 @@ def test_the_last_partial_window_is_padded_and_says_so(classify, encode, eyes_re
     assert patches.shape == (16, 16, 64)
     np.testing.assert_allclose(patches[-1, :4], expected.last_hidden_state[0].reshape(4, 64), atol=1e-5)
     assert not patches[-1, 4:].any()
-
-
-@pytest.mark.parametrize(
-    ("samples", "stride", "places"),
-    [
-        (1024, 1024, [(0, 1024)]),
-        (1023, 1024, [(0, 1023)]),
-        (63, 1024, []),
-        (2048 + 64, 1024, [(0, 1024), (1024, 1024), (2048, 64)]),
-        (2048 + 63, 1024, [(0, 1024), (1024, 1024)]),
-        (2048, 512, [(0, 1024), (512, 1024), (1024, 1024)]),
-        (2100, 512, [(0, 1024), (512, 1024), (1024, 1024), (1536, 564)]),
-    ],
-)
-def test_windows_cover_a_recording(samples, stride, places):
-    assert window_starts([(0, samples)], 1024, stride, 64) == places
-    assert window_starts([(0, samples)], 1024, stride) == [place for place in places if place[1] == 1024]
-
-
-def test_windows_begin_anew_after_each_break():
-    pieces = uninterrupted(6000, 256, [(8.0, 8.0), (10.0, 14.0)])
-    assert pieces == [(0, 2048), (2048, 2560), (2560, 3584), (3584, 6000)]
-    assert window_starts(pieces, 1024, 1024) == [(0, 1024), (1024, 1024), (2560, 1024), (3584, 1024), (4608, 1024)]
 
 
 def test_overlap_and_window_length(encode, eyes_recordings):
@@ -326,50 +283,3 @@ def test_the_examples_run_as_their_first_lines_say(eyes_classifier, eyes_recordi
     runpy.run_path(str(examples / "extract_features.py"))["main"](arguments)
     assert "S001R02.edf is most like S002R02.edf" in capsys.readouterr().out
     assert np.load(output, allow_pickle=False)["features"].shape == (64, 64)
-
-
-# ---- what becomes of the answers
-
-
-def window(onset, label, score=0.8, duration=4.0):
-    return {"onset": onset, "duration": duration, "partial": False, "label": label, "score": score}
-
-
-def test_neighbours_of_one_label_become_one_annotation():
-    merged = merge_predictions([window(4, "a", 0.6), window(0, "a"), window(8, "b"), window(20, "b")])
-    assert [(each["onset"], each["duration"], each["label"]) for each in merged] == [
-        (0, 8, "a"), (8, 4, "b"), (20, 4, "b"),
-    ]  # fmt: skip
-    assert merged[0]["score"] == pytest.approx(0.7)
-    overlapping = merge_predictions([window(0, "a"), window(2, "a"), window(4, "b"), window(6, "a")])
-    assert [(each["onset"], each["duration"]) for each in overlapping] == [(0, 4), (4, 2), (6, 4)]
-
-
-def test_annotations_can_be_set_and_saved_beside_the_recording(classify, eyes_recordings, tmp_path):
-    predictions = classify(eyes_recordings[1])
-    raw = mne.io.read_raw_edf(eyes_recordings[1], verbose="ERROR")
-    annotations = to_annotations(predictions, orig_time=raw.info["meas_date"])
-    raw.set_annotations(raw.annotations + annotations)
-    assert "eyes closed" in raw.annotations.description
-    table = pd.read_csv(save_annotations(predictions, tmp_path / "eyes.csv"))
-    assert table["onset"].dtype.kind in "if"
-    assert table["description"].tolist() == annotations.description.tolist()
-    with pytest.raises(ValueError, match="one continuous recording"):
-        to_annotations([{**predictions[0], "trial": 0}])
-
-
-def test_tables_are_complete_or_absent(classify, encode, eyes_recordings, tmp_path):
-    predictions = classify(eyes_recordings[1])
-    assert json.loads(save_predictions(predictions, tmp_path / "eyes.json").read_text()) == predictions
-    lines = save_predictions(predictions, tmp_path / "eyes.csv").read_text().splitlines()
-    assert lines[0] == "onset,duration,partial,usable,reason,channels,label,score,score_eyes open,score_eyes closed"
-    assert len(lines) == 17
-
-    features = encode(eyes_recordings[1])
-    loaded = np.load(save_features(features, tmp_path / "eyes.npz"), allow_pickle=False)
-    np.testing.assert_array_equal(loaded["features"], features["features"])
-    assert loaded["channel_names"].tolist() == features["channel_names"]
-
-    with pytest.raises(ValueError, match="Out of range float"):
-        save_predictions([{"score": float("nan")}], tmp_path / "broken.json")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["eyes.csv", "eyes.json", "eyes.npz"]

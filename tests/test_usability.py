@@ -19,25 +19,14 @@ from dare_eeg_hf.adaptation.estimator import DareEegClassifier, DareEegFeatures
 from dare_eeg_hf.cli.main import main
 from dare_eeg_hf.corpora.windows import Rejection, cut_windows
 from dare_eeg_hf.hub.handler import EndpointHandler
-from dare_eeg_hf.lost_samples_dare_eeg import find_lost_samples
 from dare_eeg_hf.predictions import save_annotations, save_predictions, to_annotations
 from dare_eeg_hf.recordings.recordings import RecordingError, load_recording, normalize_raw
 from dare_eeg_hf.signal_reports_dare_eeg import EegWarning
 from dare_eeg_hf.usability_dare_eeg import Loss, lost_channels, stretches, why_unusable
 from dare_eeg_hf.visualization import plot_classification
+from tests.made_signals import SECONDS, make_signal
 
 NAMES = "Fp1 Fp2 F7 F3 Fz F4 F8 T7 C3 Cz C4 T8 P7 P3 Pz P4 P8 O1 O2".split()
-SECONDS = 60
-
-
-def make_signal(rng: np.random.Generator, rate: float, seconds: float = SECONDS, channels: int = 19) -> np.ndarray:
-    """Correlated 1/f noise of about 15 uV: (channels, samples) in microvolts."""
-    samples = round(seconds * rate)
-    frequency = np.fft.rfftfreq(samples, 1 / rate)
-    spectrum = np.fft.rfft(rng.standard_normal((channels, samples))) / np.maximum(frequency, 0.5) ** 0.7
-    noise = np.fft.irfft(spectrum, samples)
-    noise = 0.6 * noise + noise.mean(axis=0) * np.sqrt(channels)
-    return noise / noise.std() * 15
 
 
 DAMAGE = {
@@ -472,26 +461,6 @@ def test_the_figure_shows_what_has_no_signal_as_a_gap(classify):
     panel = figure.axes[0]
     assert [text.get_text() for text in panel.texts] == ["no signal"]
     assert all(np.isnan(line.get_ydata()[15:30]).all() for line in panel.lines[:2])
-
-
-# ---- the verdict itself --------------------------------------------------------------------------------------
-
-
-def test_real_looking_signal_at_any_rate_is_not_lost():
-    rng = np.random.default_rng(18)
-    for rate in (64, 99.97, 128, 250, 1000, 2048):
-        assert find_lost_samples(make_signal(rng, rate, 20).astype(np.float32), rate) is None
-    heavy_mains = make_signal(rng, 256, 20) + 300 * np.sin(2 * np.pi * 50 * np.arange(5120) / 256)
-    assert find_lost_samples(heavy_mains.astype(np.float32), 256) is None
-    quiet = make_signal(rng, 256, 20) / 30  # half a microvolt
-    assert find_lost_samples(quiet.astype(np.float32), 256) is None
-
-
-def test_a_coarse_converter_is_no_reason_to_lose_a_signal():
-    rng = np.random.default_rng(19)
-    for step in (0.1, 0.5, 1.0, 5.0):
-        coarse = np.round(make_signal(rng, 250, 20) / step) * step
-        assert find_lost_samples(coarse.astype(np.float32), 250) is None
 
 
 def test_stretches_name_channels_only_where_few_are_concerned():

@@ -6,7 +6,6 @@ What was inserted can be removed again:
     python -m dare_eeg_hf.recordings.line_endings DAMAGED.edf RESTORED.edf
 """
 
-import argparse
 import os
 import shlex
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.atomic_files import replacing
 from dare_eeg_hf.recordings.errors import RecordingError
 
@@ -154,7 +154,7 @@ def _count_line_endings(path: Path) -> tuple[int, int]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Restore one file; returns the exit status."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m dare_eeg_hf.recordings.line_endings", description=__doc__.split("\n")[0]
     )
     parser.add_argument("damaged", metavar="DAMAGED", help="the file whose line feeds all follow a carriage return")

@@ -1,4 +1,4 @@
-import pickle
+"""The order of windows: each comes once, in an order that workers, processes and resuming do not change."""
 
 import numpy as np
 import pytest
@@ -6,31 +6,7 @@ import torch
 from datasets import Dataset, concatenate_datasets
 
 from dare_eeg_hf.corpora.loading import WindowCollator, batch_plan, load_windows, training_dataloader
-from dare_eeg_hf.corpora.rows import WindowRows
-from dare_eeg_hf.corpora.windows import decode_signal, windows_table
-from dare_eeg_hf.montage import CHANNEL_VOCABULARY
-from dare_eeg_hf.signal_dare_eeg import MICROVOLTS
-
-FOUR, THREE = ("FP1", "CZ", "OZ", "O2"), ("C3", "CZ", "C4")
-
-
-def make(count, channels=FOUR, samples=128, corpus="a", first=0, labels=("x", "y"), unit="mV"):
-    """Windows whose first value is their number: whoever reads them can tell which one it was."""
-    signals = np.random.default_rng(count).normal(0, 0.02, (count, len(channels), samples)).astype(np.float32)
-    signals[:, 0, 0] = np.arange(first, first + count)
-    return Dataset(
-        windows_table(
-            signals,
-            channel_names=channels,
-            onsets=np.arange(count),
-            subject="S1",
-            recording="r",
-            corpus=corpus,
-            unit=unit,
-            labels=[labels[i % len(labels)] for i in range(count)] if labels else None,
-            label_names=labels,
-        )
-    )
+from tests.corpora.numbered_windows import FOUR, THREE, make
 
 
 def numbers(loader):
@@ -45,84 +21,6 @@ def flat(batches):
 def loader(datasets, **options):
     options = {"batch_size": 4, "collator": WindowCollator(), "seed": 0} | options
     return training_dataloader(datasets, **options)
-
-
-# -- collator ---------------------------------------------------------------------------------------------------------
-
-
-def test_mixed_montages_and_lengths_are_padded_and_masked():
-    rows = [make(1, FOUR, 128)[0], make(1, THREE, 100)[0]]
-    batch = WindowCollator()(rows)
-    assert batch["input_values"].shape == (2, 4, 128)
-    assert batch["channel_mask"].tolist() == [[True] * 4, [True, True, True, False]]
-    assert batch["patch_mask"].tolist() == [[True, True], [True, True]]
-    assert [CHANNEL_VOCABULARY[i] for i in batch["channel_ids"][1, :3]] == list(THREE)
-    assert batch["channel_ids"][1, 3] == 0
-    assert torch.equal(batch["input_values"][1, :3, :100], torch.from_numpy(decode_signal(rows[1])))
-    assert batch["input_values"][1, 3:].abs().sum() == 0
-    assert batch["input_values"][1, :, 100:].abs().sum() == 0
-    assert batch["labels"].tolist() == [0, 0]
-    shorter = WindowCollator()([make(1, FOUR, 128)[0], make(1, FOUR, 64)[0]])
-    assert shorter["patch_mask"].tolist() == [[True, True], [True, False]]
-
-
-@pytest.mark.parametrize("unit", MICROVOLTS)
-def test_other_units_become_millivolts(unit):
-    batch = WindowCollator()([make(1)[0], make(1, unit=unit)[0]])
-    assert torch.allclose(batch["input_values"][1], batch["input_values"][0] * (MICROVOLTS[unit] / 1000))
-    with pytest.raises(ValueError, match="r: unit 'MV' is not one of V, mV, uV, nV"):
-        make(1, unit="MV")
-
-
-def test_electrodes_come_in_the_order_that_a_projection_needs():
-    dataset = make(2, ("EEG Pz-Oz", "EEG Fpz-Cz", "extra"))
-    with pytest.raises(ValueError, match="EEG Pz-Oz, EEG Fpz-Cz, extra is outside the channel vocabulary"):
-        WindowCollator()([dataset[0]])
-    batch = WindowCollator(electrode_names=["EEG Fpz-Cz", "EEG Pz-Oz"])([dataset[0], dataset[1]])
-    assert torch.equal(batch["input_values"][0], torch.from_numpy(decode_signal(dataset[0])[[1, 0]]))
-    with pytest.raises(ValueError, match="lacks Cz"):
-        WindowCollator(electrode_names=["extra", "Cz"])([dataset[0]])
-
-
-def test_one_batch_has_one_sampling_rate():
-    with pytest.raises(ValueError, match=r"\[200\.0, 256\.0\] Hz"):
-        WindowCollator()([make(1)[0], make(1)[0] | {"sampling_rate": 200.0}])
-
-
-def test_windows_at_another_rate_than_the_models_are_refused():
-    collator = WindowCollator(sampling_rate=256)
-    collator([make(1)[0]])
-    with pytest.raises(ValueError, match="stored at 200 Hz, but the model works at 256 Hz"):
-        collator([make(1)[0] | {"sampling_rate": 200.0}])
-
-
-def test_without_labels_there_are_none():
-    assert "labels" not in WindowCollator()([make(1, labels=())[0]])
-
-
-# -- rows -------------------------------------------------------------------------------------------------------------
-
-
-def test_fast_rows_are_the_rows_of_the_data_set():
-    dataset = concatenate_datasets([make(5), make(4, THREE, first=5)]).shuffle(seed=1).select(range(7))
-    rows = WindowRows([make(3), dataset])
-    assert len(rows) == 10
-    plain = [*make(3), *dataset]
-    for row, expected in zip(rows.__getitems__(range(10)), plain, strict=True):
-        assert np.array_equal(row["signal"].astype(np.float32), decode_signal(expected))
-        assert list(row["channel_names"]) == expected["channel_names"]
-        assert row["label"] == expected["label"]
-    layouts = rows.layouts()
-    same = [len(row["channel_names"]) for row in plain]
-    assert all((layouts[i] == layouts[j]) == (same[i] == same[j]) for i in range(10) for j in range(10))
-
-
-def test_rows_travel_to_a_worker_without_their_signals(tmp_path):
-    make(50, samples=4096).to_parquet(tmp_path / "train.parquet")
-    rows = WindowRows([load_windows(tmp_path)])
-    packed = pickle.dumps(rows)
-    assert len(packed) < rows[0]["signal"].nbytes
-    assert np.array_equal(pickle.loads(packed)[7]["signal"], rows[7]["signal"])
 
 
 def test_a_table_without_signals_is_refused():
@@ -200,16 +98,6 @@ def test_rare_montages_share_padded_batches(streaming):
     assert set(flat(numbers(mixed))) < set(range(12, 17))
     seen = [set(flat(numbers(loader(datasets, batch_size=4, epoch=epoch)))) for epoch in range(10)]
     assert set.union(*seen) == set(range(17))
-
-
-def test_rows_know_how_long_they_are():
-    rows = WindowRows([make(3, FOUR, 128), make(2, THREE, 512).select([1])])
-    assert rows.durations().tolist() == [0.5, 0.5, 0.5, 2.0]
-
-
-def test_layouts_tell_sampling_rates_apart():
-    dataset = make(4).map(lambda row, number: row | {"sampling_rate": 128.0 + number % 2}, with_indices=True)
-    assert WindowRows([dataset]).layouts().tolist() == [0, 1, 0, 1]
 
 
 @pytest.mark.parametrize("streaming", [False, True])

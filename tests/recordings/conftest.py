@@ -1,10 +1,13 @@
-"""Fixtures for tests of reading: a writer of EDF+ and BDF+ files with any time stamps and any bytes in texts."""
+"""Fixtures for tests of reading: an EDF file, and a writer of EDF+ and BDF+ with any time stamps and texts."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from dare_eeg_hf.recordings.recordings import load_recording
+from tests.recordings.written_recordings import write_edf
 
 
 def write_edf_plus(
@@ -82,3 +85,13 @@ def write_edf_plus(
 def edf_plus_writer() -> Callable[..., Path]:
     """`write_edf_plus(path, signal, rate, names, ...)` writes a file and returns its path."""
     return write_edf_plus
+
+
+@pytest.fixture(scope="module")
+def edf(tmp_path_factory) -> Path:
+    return write_edf(tmp_path_factory.mktemp("edf") / "good.edf", annotations=[(5.0, 2.0, "T1"), (11.0, 0.0, "T2")])
+
+
+@pytest.fixture(scope="module")
+def recording(edf):
+    return load_recording(edf)

@@ -10,8 +10,13 @@ import pytest
 from dare_eeg_hf.recordings.bids import participants_twice
 from dare_eeg_hf.recordings.errors import RecordingWarning
 from dare_eeg_hf.recordings.readers import read_raw
+from dare_eeg_hf.recordings.recordings import find_recordings, load_recording
+from tests.recordings.written_recordings import NAMES, make_eeg, make_raw, write_edf
 
-NAMES = ["Fp1", "Cz", "O1", "O2"]
+pytestmark = pytest.mark.filterwarnings("ignore::dare_eeg_hf.feature_extraction_dare_eeg.EegWarning")
+
+
+FOUR = ["Fp1", "Cz", "O1", "O2"]
 SECONDS = 20
 
 
@@ -21,8 +26,8 @@ def folder(tmp_path):
     folder = tmp_path / "sub-01" / "eeg"
     folder.mkdir(parents=True)
     (tmp_path / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.9.0"}')
-    signal = np.random.default_rng(0).normal(0, 2e-5, (len(NAMES), SECONDS * 256))
-    raw = mne.io.RawArray(signal, mne.create_info(NAMES, 256, "eeg"), verbose="ERROR")
+    signal = np.random.default_rng(0).normal(0, 2e-5, (len(FOUR), SECONDS * 256))
+    raw = mne.io.RawArray(signal, mne.create_info(FOUR, 256, "eeg"), verbose="ERROR")
     mne.export.export_raw(folder / "sub-01_task-x_eeg.edf", raw, verbose="ERROR")
     return folder
 
@@ -120,7 +125,7 @@ def test_side_files_without_a_row_are_no_mistake(folder):
 
 def test_whole_side_files_warn_of_nothing(folder):
     write(folder, "events.tsv", "onset\tduration\ttrial_type\n1\t0\tgo\n5\tn/a\tstop\n")
-    write(folder, "channels.tsv", "name\ttype\tstatus\n" + "".join(f"{name}\tEEG\tgood\n" for name in NAMES))
+    write(folder, "channels.tsv", "name\ttype\tstatus\n" + "".join(f"{name}\tEEG\tgood\n" for name in FOUR))
     write(folder, "eeg.json", '{"PowerLineFrequency": "n/a"}')
     assert opened(folder)[1] == []
 
@@ -134,3 +139,50 @@ def test_a_participant_listed_twice_is_named(tmp_path):
     (sentence,) = participants_twice(tmp_path)
     assert "participants.tsv lacks the column 'participant_id'" in sentence
     assert str(tmp_path) not in sentence
+
+
+@pytest.fixture
+def bids(tmp_path):
+    root = tmp_path / "bids"
+    folder = root / "sub-01" / "eeg"
+    folder.mkdir(parents=True)
+    (root / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.9.0"}')
+    (root / "task-rest_eeg.json").write_text('{"PowerLineFrequency": 50}')
+    names = [*NAMES, "Ch20"]
+    write_edf(folder / "sub-01_task-rest_eeg.edf", make_eeg(names), names)
+    rows = [f"{name}\tEEG\tuV\t{'bad' if name == 'Cz' else 'good'}" for name in NAMES] + ["Ch20\tEOG\tuV\tgood"]
+    (folder / "sub-01_task-rest_channels.tsv").write_text("\n".join(["name\ttype\tunits\tstatus", *rows]))
+    (folder / "sub-01_task-rest_events.tsv").write_text(
+        "onset\tduration\ttrial_type\n2.5\t1\tleft\nn/a\t0\tlost\n7\tn/a\tright\n"
+    )
+    (root / "derivatives").mkdir()
+    write_edf(root / "derivatives" / "sub-01_task-rest_eeg.edf")
+    (root / "sourcedata.edf").write_bytes(b"0       ")
+    return root
+
+
+def test_bids_side_files_are_applied(bids):
+    (path,) = find_recordings(bids)
+    assert path.name == "sub-01_task-rest_eeg.edf"
+    raw, report = load_recording(path)
+    assert report.bad == {"CZ": "marked bad in the file"}
+    assert report.dropped == {"Ch20": "channel type eog"}
+    assert raw.info["line_freq"] == 50
+    assert raw.annotations.description.tolist() == ["left", "right"]
+    np.testing.assert_allclose(raw.annotations.onset, [2.5, 7.0], atol=0.01)
+
+
+def test_bids_as_mne_bids_writes_it(tmp_path):
+    mne_bids = pytest.importorskip("mne_bids")
+    raw = make_raw()
+    raw.info["line_freq"] = 50
+    raw.info["bads"] = ["F7"]
+    raw.set_annotations(mne.Annotations([3.0, 9.0], [1.0, 1.0], ["left", "right"]))
+    place = mne_bids.BIDSPath(subject="07", session="1", task="rest", root=tmp_path, datatype="eeg")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mne_bids.write_raw_bids(raw, place, format="EDF", allow_preload=True, verbose="ERROR")
+    (path,) = find_recordings(tmp_path)
+    raw, report = load_recording(path)
+    assert list(report.bad) == ["F7"]
+    assert raw.annotations.description.tolist() == ["left", "right"]

@@ -9,16 +9,14 @@ import pytest
 from dare_eeg_hf.recordings.edf_annotations import edf_timeline
 from dare_eeg_hf.recordings.readers import read_raw
 from dare_eeg_hf.recordings.recordings import RecordingError, RecordingWarning, load_recording
+from tests.recordings.written_recordings import RATE, SIGNAL, SIX, check_signal, read_with_messages
 
 pytestmark = pytest.mark.filterwarnings("ignore::dare_eeg_hf.feature_extraction_dare_eeg.EegWarning")
-
-NAMES = ["Fp1", "Fp2", "C3", "C4", "O1", "O2"]
-RATE = 200
 
 
 def burst(seconds: float, at: float, rate: int = RATE) -> np.ndarray:
     """(channels, samples) in microvolts: quiet noise, and one second of 300 uV at `at` seconds of signal."""
-    signal = np.random.default_rng(0).normal(0, 10, (len(NAMES), round(seconds * rate)))
+    signal = np.random.default_rng(0).normal(0, 10, (len(SIX), round(seconds * rate)))
     signal[:, round(at * rate) : round((at + 1) * rate)] *= 30
     return signal
 
@@ -62,7 +60,7 @@ def test_an_event_after_a_gap_lies_at_its_samples(tmp_path, kind, preload, write
         tmp_path / f"x.{kind[:3].lower()}",
         burst(40, at=15),
         RATE,
-        NAMES,
+        SIX,
         stamps=gap(40, after=10, missing=5),
         annotations=[(20, 1, "burst"), (44, 0, "end")],
         kind=kind,
@@ -78,7 +76,7 @@ def test_an_event_after_a_gap_lies_at_its_samples(tmp_path, kind, preload, write
 
 def test_the_normalised_recording_has_the_event_and_two_pieces(tmp_path, write_edf_plus):
     path = write_edf_plus(
-        tmp_path / "x.edf", burst(40, at=15), RATE, NAMES, stamps=gap(40, 10, 5), annotations=[(20, 1, "burst")]
+        tmp_path / "x.edf", burst(40, at=15), RATE, SIX, stamps=gap(40, 10, 5), annotations=[(20, 1, "burst")]
     )
     raw, report = load_recording(path)
     assert report.pieces == 2
@@ -95,10 +93,10 @@ def test_the_shared_interrupted_recording(shared):
 
 def test_a_wrong_extension_and_left_out_channels_change_no_time(tmp_path, write_edf_plus):
     path = write_edf_plus(
-        tmp_path / "x.dat", burst(40, at=15), RATE, NAMES, stamps=gap(40, 10, 5), annotations=[(20, 1, "burst")]
+        tmp_path / "x.dat", burst(40, at=15), RATE, SIX, stamps=gap(40, 10, 5), annotations=[(20, 1, "burst")]
     )
     raw, _ = read(path, exclude=["Fp1"])
-    assert raw.ch_names == NAMES[1:]
+    assert raw.ch_names == SIX[1:]
     assert (breaks(raw), events(raw)) == ([10.0], {"burst": (15.0, 1.0)})
 
 
@@ -107,7 +105,7 @@ def test_what_lies_in_a_gap_is_cut_or_named(tmp_path, write_edf_plus):
         tmp_path / "x.edf",
         burst(20, at=3),
         RATE,
-        NAMES,
+        SIX,
         stamps=gap(20, after=10, missing=5),
         annotations=[
             (8, 4, "into the gap"),
@@ -141,7 +139,7 @@ def test_many_breaks_of_any_length_in_records_of_a_fraction(tmp_path, write_edf_
         tmp_path / "x.edf",
         burst(10, at=6),
         RATE,
-        NAMES,
+        SIX,
         seconds=seconds,
         stamps=[f"+{time:.9g}" for time in clock],
         annotations=[(float(clock[24]), 1, "burst")],
@@ -158,7 +156,7 @@ def test_a_clock_that_was_set_back(tmp_path, write_edf_plus):
         tmp_path / "x.edf",
         burst(20, at=3),
         RATE,
-        NAMES,
+        SIX,
         stamps=stamps,
         # Stored in the records 0 and 12, of which the second was recorded after the clock was set back.
         annotations=[(8, 0.5, "first time"), *[(0, 0, "")] * 11, (8, 0.5, "second time"), (3, 1, "once")],
@@ -170,7 +168,7 @@ def test_a_clock_that_was_set_back(tmp_path, write_edf_plus):
 
 
 def test_an_interrupted_format_without_interruption_says_nothing(tmp_path, write_edf_plus):
-    path = write_edf_plus(tmp_path / "x.edf", burst(20, 3), RATE, NAMES, annotations=[(3, 1, "burst")])
+    path = write_edf_plus(tmp_path / "x.edf", burst(20, 3), RATE, SIX, annotations=[(3, 1, "burst")])
     raw, messages = read(path)
     assert (breaks(raw), events(raw), messages) == ([], {"burst": (3, 1)}, [])
 
@@ -180,7 +178,7 @@ def test_a_first_time_stamp_other_than_zero(tmp_path, start, write_edf_plus):
     stamps = [f"+{float(start) + i + (5 if i >= 10 else 0):.9g}" for i in range(20)]
     onset = float(start) + 18
     path = write_edf_plus(
-        tmp_path / "x.edf", burst(20, 13), RATE, NAMES, stamps=stamps, annotations=[(onset, 1, "burst")]
+        tmp_path / "x.edf", burst(20, 13), RATE, SIX, stamps=stamps, annotations=[(onset, 1, "burst")]
     )
     raw, _ = read(path)
     assert breaks(raw) == [10.0]
@@ -192,7 +190,7 @@ def test_several_annotation_signals(tmp_path, write_edf_plus):
         tmp_path / "x.edf",
         burst(40, 15),
         RATE,
-        NAMES,
+        SIX,
         stamps=gap(40, 10, 5),
         annotations=[(20, 1, "burst")],
         annotation_signals=3,
@@ -203,14 +201,14 @@ def test_several_annotation_signals(tmp_path, write_edf_plus):
 
 def test_records_without_time_stamps_follow_on_and_it_is_said(tmp_path, write_edf_plus):
     stamps = [None if i in (0, 3, 12) else stamp for i, stamp in enumerate(gap(20, 10, 5))]
-    path = write_edf_plus(tmp_path / "x.edf", burst(20, 3), RATE, NAMES, stamps=stamps, annotations=[(18, 1, "e")])
+    path = write_edf_plus(tmp_path / "x.edf", burst(20, 3), RATE, SIX, stamps=stamps, annotations=[(18, 1, "e")])
     raw, messages = read(path)
     assert (breaks(raw), events(raw)) == ([10.0], {"e": (13, 1)})
     assert any("3 of its 20 records have no time stamp" in message for message in messages)
 
 
 def test_an_interrupted_format_without_any_time_stamp_is_doubted(tmp_path, write_edf_plus):
-    path = write_edf_plus(tmp_path / "x.edf", burst(20, 3), RATE, NAMES, annotation_signals=0)
+    path = write_edf_plus(tmp_path / "x.edf", burst(20, 3), RATE, SIX, annotation_signals=0)
     with pytest.warns(RecordingWarning, match="no time stamp says where"):
         assert breaks(read_raw(path)) == []
 
@@ -259,7 +257,7 @@ def test_annotations_are_those_of_mne_where_nothing_jumps(tmp_path, write_edf_pl
         tmp_path / "x.edf",
         burst(20, 3),
         RATE,
-        NAMES,
+        SIX,
         annotations=[(3, 1, "same"), (3, 1, "same"), (1, 0, "早い"), (2.5, 30, "beyond the end"), (4, 1, "eye@@Fp1")],
         kind="EDF+C",
     )
@@ -274,15 +272,13 @@ def test_annotations_are_those_of_mne_where_nothing_jumps(tmp_path, write_edf_pl
 
 
 def test_an_event_behind_the_end_is_left_out_and_it_is_said(tmp_path, write_edf_plus):
-    path = write_edf_plus(
-        tmp_path / "x.edf", burst(20, 3), RATE, NAMES, annotations=[(25, 1, "late"), (3, 1, "burst")]
-    )
+    path = write_edf_plus(tmp_path / "x.edf", burst(20, 3), RATE, SIX, annotations=[(25, 1, "late"), (3, 1, "burst")])
     with pytest.warns(RuntimeWarning, match="Omitted 1 annotation"):
         assert list(read_raw(path).annotations.description) == ["burst"]
 
 
 def test_records_of_no_length_are_refused(tmp_path, write_edf_plus):
-    path = write_edf_plus(tmp_path / "x.edf", burst(20, 3), RATE, NAMES)
+    path = write_edf_plus(tmp_path / "x.edf", burst(20, 3), RATE, SIX)
     content = bytearray(path.read_bytes())
     content[244:252] = b"0".ljust(8)
     path.write_bytes(content)
@@ -306,3 +302,33 @@ def test_every_sample_is_found_by_the_time_it_was_recorded_at(seed):
         inside = ((clock >= clock[sample]) & (clock < clock[sample] + 5.0 + 1e-9)).sum()
         if clock[sample] + 5.0 < clock[-1]:
             assert duration * RATE == pytest.approx(inside, abs=1.001)
+
+
+@pytest.mark.parametrize("kind", ["EDF+C", "BDF+C"])
+def test_one_annotation_in_latin1_refuses_nothing(tmp_path, kind, write_edf_plus):
+    annotations = [(1, 1, "Öffnen".encode()), (3, 1, "Größe".encode("latin-1")), (5, 1, "闭眼".encode())]
+    path = write_edf_plus(tmp_path / f"x.{kind[:3]}", SIGNAL, RATE, SIX, annotations=annotations, kind=kind)
+    raw, messages = read_with_messages(path)
+    check_signal(raw)
+    assert list(raw.annotations.description) == ["Öffnen", "Größe", "闭眼"]
+    assert [m for m in messages if "read as Latin-1" in m] == [
+        "annotations that are not UTF-8 were read as Latin-1: 'Größe'"
+    ]
+
+
+def test_the_shared_recording_with_a_latin1_annotation(shared):
+    raw, messages = read_with_messages(shared("cases/latin1_ann.edf"))
+    assert raw.n_times == 40 * 256
+    assert list(raw.annotations.description) == ["Anfall Größe"]
+    assert any("read as Latin-1" in message for message in messages)
+
+
+def test_an_encoding_that_was_asked_for_is_used(tmp_path, write_edf_plus):
+    path = write_edf_plus(tmp_path / "x.edf", SIGNAL, RATE, SIX, annotations=[(1, 1, "глаза".encode("cp1251"))])
+    raw, messages = read_with_messages(path, encoding="cp1251")
+    assert (list(raw.annotations.description), messages) == (["глаза"], [])
+
+
+def test_a_text_of_several_lines_is_one_annotation(tmp_path, write_edf_plus):
+    path = write_edf_plus(tmp_path / "x.edf", SIGNAL, RATE, SIX, annotations=[(1, 1, "eyes\r\nclosed")])
+    assert list(read_with_messages(path)[0].annotations.description) == ["eyes\r\nclosed"]
