@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.atomic_files import replacing
+from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.recordings.errors import RecordingError
 
 _CHUNK = 4_000_000
@@ -154,9 +154,7 @@ def _count_line_endings(path: Path) -> tuple[int, int]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Restore one file; returns the exit status."""
-    parser = CommandParser(
-        prog="python -m dare_eeg_hf.recordings.line_endings", description=__doc__.split("\n")[0]
-    )
+    parser = CommandParser(prog="python -m dare_eeg_hf.recordings.line_endings", description=__doc__.split("\n")[0])
     parser.add_argument("damaged", metavar="DAMAGED", help="the file whose line feeds all follow a carriage return")
     parser.add_argument("restored", metavar="RESTORED", help="where to write the copy without them")
     args = parser.parse_args(arguments)
