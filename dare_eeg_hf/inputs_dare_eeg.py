@@ -182,6 +182,12 @@ def is_mne(thing: Any) -> bool:
     return hasattr(thing, "get_data") and hasattr(thing, "ch_names") and hasattr(thing, "info")
 
 
+def eeg_channels(instance: Any) -> list[str]:
+    """Name the EEG channels of an MNE Raw or Epochs that are not marked bad, in order."""
+    kinds = zip(instance.ch_names, instance.get_channel_types(), strict=True)
+    return [name for name, kind in kinds if kind == "eeg" and name not in instance.info["bads"]]
+
+
 def is_numbers(thing: Any) -> bool:
     """Tell whether something is an array, a tensor, or something that converts to one, such as a pandas table."""
     return isinstance(thing, np.ndarray | torch.Tensor) or (hasattr(thing, "__array__") and not is_mne(thing))

@@ -24,6 +24,7 @@ from .inputs_dare_eeg import (
     as_rate,
     check_axes,
     columns_as_channels,
+    eeg_channels,
     electrodes_named,
     is_mne,
     is_nested_numbers,
@@ -158,6 +159,7 @@ def _open_arrays(
     rows = _rows_in_use(feature_extractor, names, description["rename"], description["montage"])
     lost = [_find_lost(signal, rows, rate, description["unit"]) for signal in signals]
     alive = alive_channels(lost)
+    entirely_lost = all(codes.size > 0 and codes.all() for codes in lost)
     opened = []
     for signal, place, codes in zip(signals, places, lost, strict=True):
         signal, losses = _mend(signal, rows, codes, alive, rate)
@@ -170,7 +172,7 @@ def _open_arrays(
                 breaks=place.breaks,
                 trial=place.trial,
                 onset=place.onset,
-                entirely_lost=all(each.size > 0 and each.all() for each in lost),
+                entirely_lost=entirely_lost,
             )
         )
     return opened
@@ -234,8 +236,7 @@ def _mend(
 
 def _open_epochs(epochs: Any, feature_extractor: Any, filter: bool | None, options: ReadingOptions) -> list[Source]:
     """Open every epoch; onsets are in the recording's own seconds where they can be known."""
-    types = dict(zip(epochs.ch_names, epochs.get_channel_types(), strict=True))
-    names = [name for name in epochs.ch_names if types[name] == "eeg" and name not in epochs.info["bads"]]
+    names = eeg_channels(epochs)
     if not names:
         raise ValueError(f"The epochs have no EEG channel; their channels are {', '.join(epochs.ch_names) or 'none'}.")
     if not len(epochs):
@@ -330,8 +331,7 @@ def _open_raw(raw, feature_extractor, options: ReadingOptions) -> Source:
             return piece, {}, losses_from_annotations(piece.annotations, piece.first_time)
 
         return Source(feature_extractor, raw.n_times, rate, read, breaks=breaks, clock=clock)
-    types = dict(zip(raw.ch_names, raw.get_channel_types(), strict=True))
-    names = [name for name in raw.ch_names if types[name] == "eeg" and name not in raw.info["bads"]]
+    names = eeg_channels(raw)
     if not names:
         raise ValueError(f"The recording has no EEG channel; its channels are {', '.join(raw.ch_names) or 'none'}.")
     if feature_extractor.notch == "auto" and not normalised:

@@ -100,7 +100,7 @@ def judge_trials(signals: Sequence[np.ndarray], rate: float) -> list[str | None]
     ]
 
 
-def stretches(lost: np.ndarray, rate: float, channel_names: Sequence[str], onset: float = 0.0) -> list[Loss]:
+def stretches(lost: np.ndarray, rate: float, channel_names: Sequence[str]) -> list[Loss]:
     """Join lost samples (channels, samples) into stretches of at least `SHORTEST_LOSS` (or half of a shorter signal).
 
     Those in which most channels are lost come without names; others name their channel.
@@ -108,7 +108,7 @@ def stretches(lost: np.ndarray, rate: float, channel_names: Sequence[str], onset
     shortest = min(SHORTEST_LOSS * rate, lost.shape[1] / 2)
     common = common_loss(lost)
     found = [
-        Loss(onset + start / rate, (stop - start) / rate, main_reason(lost[:, start:stop]))
+        Loss(start / rate, (stop - start) / rate, main_reason(lost[:, start:stop]))
         for start, stop in runs(common)
         if stop - start >= shortest
     ]
@@ -116,7 +116,7 @@ def stretches(lost: np.ndarray, rate: float, channel_names: Sequence[str], onset
         for start, stop in runs((row > 0) & ~common):
             if stop - start >= shortest:
                 reason = main_reason(row[None, start:stop])
-                found.append(Loss(onset + start / rate, (stop - start) / rate, reason, (name,)))
+                found.append(Loss(start / rate, (stop - start) / rate, reason, (name,)))
     return sorted(found, key=lambda loss: (loss.onset, loss.channels))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
+from dare_eeg_hf.inputs_dare_eeg import eeg_channels, is_mne
 from dare_eeg_hf.lost_samples_dare_eeg import bridge, find_lost_samples
 from dare_eeg_hf.signal_dare_eeg import MICROVOLTS, canonical_unit
 from dare_eeg_hf.signal_reports_dare_eeg import EegWarning
@@ -110,13 +111,12 @@ def judge_windows(signals: np.ndarray, rate: float, unit: str) -> tuple[np.ndarr
 def _epochs_in(X) -> list:
     """MNE Epochs, alone or as the list of single trials that scikit-learn makes of them when it selects; else []."""
     parts = list(X) if isinstance(X, list | tuple) else [X]
-    return parts if all(hasattr(part, "get_data") and hasattr(part, "ch_names") for part in parts) else []
+    return parts if all(is_mne(part) for part in parts) else []
 
 
 def _eeg_channels(epochs) -> list[str]:
-    """The EEG channels that are not marked bad."""
-    kinds = dict(zip(epochs.ch_names, epochs.get_channel_types(), strict=True))
-    kept = [name for name, kind in kinds.items() if kind == "eeg" and name not in epochs.info["bads"]]
+    """The EEG channels that are not marked bad; an error where there is none."""
+    kept = eeg_channels(epochs)
     if not kept:
         raise ValueError(
             f"the Epochs have no EEG channel that is not marked bad; their channels are {', '.join(epochs.ch_names)}"
