@@ -14,7 +14,6 @@ import torch
 
 from dare_eeg_hf.atomic_files import replacing
 from dare_eeg_hf.corpora.people import (
-    KNOWN,
     are_known,
     listed,
     missing_people,
@@ -260,7 +259,11 @@ class LabelledWindows:
             unit=rows[0]["unit"],
             label_names=label_names,
             subjects=[row["subject"] for row in rows],
-            subject_source=_source_of(rows),
+            subject_source=source_of_rows(
+                [str(row["subject"]) for row in rows],
+                [str(row["recording"]) for row in rows],
+                {row.get("subject_source") for row in rows},
+            ),
             sessions=[row["session"] or "" for row in rows],
             recordings=[row["recording"] for row in rows],
             onsets=[row["onset"] for row in rows],
@@ -361,14 +364,6 @@ def _named(subjects: Sequence) -> np.ndarray:
     texts = np.asarray(subjects).astype(str)
     spelling = one_spelling(texts.tolist())
     return np.array([spelling[name] for name in texts.tolist()])
-
-
-def _source_of(rows: Sequence[Mapping]) -> str:
-    """How the subjects of rows are known: as they say, or as their names suggest."""
-    sources = {row.get("subject_source") for row in rows}
-    if sources <= {*KNOWN, "file", "folder"}:
-        return weakest(sources)
-    return source_of_rows([str(row["subject"]) for row in rows], [str(row["recording"]) for row in rows])
 
 
 def _signals_of(rows: Iterable[Mapping], count: int, channel_names: Sequence[str]) -> np.ndarray:

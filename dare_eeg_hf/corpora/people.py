@@ -145,11 +145,14 @@ def people_of_table(names: Sequence[str], table: str | Path) -> People:
     return People({name: told[keys[name]] for name in names}, "column", f"{person} of {Path(table).name}")
 
 
-def source_of_rows(subjects: Sequence[str], recordings: Sequence[str]) -> str:
-    """How the people are known in rows that do not say so.
+def source_of_rows(subjects: Sequence[str], recordings: Sequence[str], sources: Iterable[str | None] = ()) -> str:
+    """How the people of rows are known: as all of the rows say (`sources`), or else as their names suggest.
 
     A column of subjects is trusted, unless a subject is named like their own file: files were then counted as people.
     """
+    told = set(sources)
+    if told and told <= ASSUMED.keys() | KNOWN.keys():
+        return weakest(told)
     pairs = set(zip(subjects, recordings, strict=True))
     return "file" if any(recording.rsplit(".", 1)[0] == subject for subject, recording in pairs) else "column"
 

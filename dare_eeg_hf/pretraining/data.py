@@ -14,8 +14,6 @@ from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
 from dare_eeg_hf.corpora.build import build
 from dare_eeg_hf.corpora.loading import load_windows, split_names
 from dare_eeg_hf.corpora.people import (
-    ASSUMED,
-    KNOWN,
     are_known,
     listed,
     missing_people,
@@ -23,7 +21,6 @@ from dare_eeg_hf.corpora.people import (
     people_of,
     source_of_rows,
     statement,
-    weakest,
 )
 from dare_eeg_hf.corpora.recordings_folder import RecordingsFolder
 from dare_eeg_hf.corpora.rows import WindowKind, WindowRows
@@ -186,9 +183,7 @@ def source_of_subjects(windows: datasets.Dataset) -> str:
     columns = [name for name in ("subject", "recording", "subject_source") if name in windows.column_names]
     table = windows.select_columns(columns).with_format("arrow")[:].to_pandas().drop_duplicates()
     sources = set(table["subject_source"]) if "subject_source" in columns else set()
-    if sources and sources <= ASSUMED.keys() | KNOWN.keys():
-        return weakest(sources)
-    return source_of_rows(table["subject"].astype(str), table["recording"].astype(str))
+    return source_of_rows(table["subject"].astype(str), table["recording"].astype(str), sources)
 
 
 def content_digest(windows: datasets.Dataset) -> str:
