@@ -15,7 +15,7 @@ TRAVELLING = (
     "modeling_dare_eeg inputs_dare_eeg signal_reports_dare_eeg given_signals_dare_eeg signal_batches_dare_eeg "
     "feature_extraction_dare_eeg coverage_dare_eeg windows_dare_eeg sources_dare_eeg pipeline_dare_eeg"
 ).split()
-ROOMS = ["recordings", "corpora", "pretraining", "adaptation", "evaluation", "hub", "cli"]
+ROOMS = ["recordings", "corpora", "pretraining", "adaptation", "evaluation", "hub", "live", "cli"]
 
 
 def module_name(path: Path) -> str:

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 from scipy import signal as scipy_signal
 
-HIGHPASS_ORDER, LOWPASS_ORDER = 2, 6
+HIGHPASS_ORDER, LOWPASS_ORDER = 1, 6
 """Of the Butterworth filters: low enough that phases are moved little inside the band."""
 
 NOTCH_QUALITY = 30.0
@@ -112,16 +112,12 @@ class CausalFilter:
         return result
 
 
-def _sections(
-    rate: float, highpass: float | None, lowpass: float | None, line_frequency: float | None
-) -> np.ndarray:
+def _sections(rate: float, highpass: float | None, lowpass: float | None, line_frequency: float | None) -> np.ndarray:
     """Second-order sections (S, 6) of high-pass, low-pass and notches."""
     sections = [np.zeros((0, 6))]
     if highpass:
         width = min(max(0.25 * highpass, 2.0), highpass)
-        sections.append(
-            scipy_signal.butter(HIGHPASS_ORDER, highpass - width / 2, "highpass", fs=rate, output="sos")
-        )
+        sections.append(scipy_signal.butter(HIGHPASS_ORDER, highpass - width / 2, "highpass", fs=rate, output="sos"))
     edge = None if lowpass is None else lowpass + max(0.25 * lowpass, 2.0) / 2
     if edge is not None and edge < rate / 2:
         sections.append(scipy_signal.butter(LOWPASS_ORDER, edge, "lowpass", fs=rate, output="sos"))
