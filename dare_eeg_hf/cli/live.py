@@ -71,7 +71,10 @@ def run(options: argparse.Namespace) -> int:
     chosen = {"device": options.device, "revision": options.revision}
     transformers_logging.disable_progress_bar()  # of the loading of weights
     classifier = LiveClassifier(options.model, options.step, **chosen, **known)
+    table = options.csv and LiveTable(options.csv, classifier.labels)
     with ExitStack() as stack:
+        if table:
+            stack.callback(table.close)
         name, process = options.stream, None
         if options.replay is not None:
             name = f"replay of {options.replay.name}"
@@ -81,9 +84,6 @@ def run(options: argparse.Namespace) -> int:
         report = classifier.electrodes(signal)
         for message in report.warnings or [report.electrodes]:
             print(f"{'warning: ' if report.warnings else ''}{message}", file=sys.stderr)
-        table = options.csv and LiveTable(options.csv, classifier.labels)
-        if table:
-            stack.callback(table.close)
         outlet = options.markers and LabelOutlet(options.markers, stream.description.name)
         page = None
         if options.page is not None:

@@ -71,7 +71,14 @@ def replay(recording: Path, name: str, speed: float = 1.0) -> None:
 
 @contextmanager
 def replaying(recording: Path, name: str, speed: float = 1.0) -> Iterator[subprocess.Popen]:
-    """Run `replay` as a process of its own for as long as the block lasts."""
+    """Run `replay` as a process of its own for as long as the block lasts.
+
+    Raises:
+        ValueError: The recording cannot be read; looked at here, so that nobody waits for a stream that never comes.
+    """
+    from dare_eeg_hf.recordings.recordings import read_raw
+
+    read_raw(recording)
     command = [sys.executable, "-m", "dare_eeg_hf.live.replay", str(recording), "--name", name, "--speed", str(speed)]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
