@@ -1,4 +1,4 @@
-"""One's own labelled recordings read into memory, with an account of every file: what it gave, what was left out, why."""
+"""One's own labelled recordings read into memory, with an account of each file: what was left out of it and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which label each recording has, as options of a command line: `--labels`, `--annotations` and what goes with them."""
+"""Which label each recording has, as options of a command line: `--labels`, `--annotations`, what goes with them."""
 
 import argparse
 from pathlib import Path

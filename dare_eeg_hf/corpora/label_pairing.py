@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from pathlib import Path
+from itertools import pairwise
 
 from dare_eeg_hf.corpora.label_table import LabelError, LabelRow, LabelTable, Option
 from dare_eeg_hf.corpora.people import listed, one_spelling
@@ -76,7 +76,7 @@ def pair_labels(
     if len(classes) == 1:
         raise LabelError(
             f"all {len(rows)} recordings have the label {classes.pop()} in the column {table.columns['label']} of "
-            f"{table.path}; telling classes apart takes two or more: label other recordings too, or use another column",
+            f"{table.path}; telling classes apart takes two or more: label others too, or use another column",
             Option("label_column", "COLUMN"),
         )
     return Pairing(rows, unlabelled, absent, tuple(remarks))
@@ -98,7 +98,8 @@ def _match_files(table: LabelTable, written: Sequence[str], recordings: Sequence
         for key in written:
             if key in found:
                 continue
-            fitting = by_tail[spelled(key)] or {exact[tail] for tail in _tails(spelled(key)) if tail in exact}
+            longer = {exact[tail] for tail in _tails(spelled(key)) if tail in exact}
+            fitting = by_tail[spelled(key)] or {name for name in longer if _extension(key) in ("", _extension(name))}
             whole = exact.get(spelled(key))
             if whole is not None and (len(fitting) == 1 or spelled is _path):
                 found[key] = whole
@@ -107,8 +108,8 @@ def _match_files(table: LabelTable, written: Sequence[str], recordings: Sequence
             elif fitting:
                 line = next(row.line for row in table.rows if row.key == key)
                 raise LabelError(
-                    f"{table.path}: line {line} names {key}, which may be {' or '.join(sorted(fitting)[:3])}; write the "
-                    "path inside the folder, with its extension"
+                    f"{table.path}: line {line} names {key}, which may be {' or '.join(sorted(fitting)[:3])}; write "
+                    "the path inside the folder, with its extension"
                 )
     return found
 
@@ -132,6 +133,10 @@ def _without_extension(text: str) -> str:
     return next((lowered.removesuffix(each) for each in _EXTENSIONS if lowered.endswith(each)), lowered)
 
 
+def _extension(text: str) -> str:
+    return _lower(text)[len(_without_extension(text)) :]
+
+
 def _without_suffix(text: str) -> str:
     """Without what BIDS ends names with."""
     return _without_extension(text).removesuffix("_eeg")
@@ -152,8 +157,8 @@ def _refuse_unmatched(
     keys = list(dict.fromkeys(row.key for row in absent))
     if not paired:
         raise LabelError(
-            f"no {kind} of {table.path} is among the recordings: the table has {listed(keys) or 'no labels'}, the folder "
-            f"has {listed(unlabelled)}; write in the column {kind} the {what} as the folder has it"
+            f"no {kind} of {table.path} is among the recordings: the table has {listed(keys) or 'no labels'}, the "
+            f"folder has {listed(unlabelled)}; write in the column {kind} the {what} as the folder has it"
         )
     if leave_out:
         return
@@ -195,7 +200,7 @@ def _left_out(table: LabelTable, unlabelled: Sequence[str], absent: Sequence[Lab
 
 
 def _in_time(table: LabelTable, name: str, rows: Sequence[LabelRow], remarks: list[str]) -> tuple[LabelRow, ...]:
-    """The rows of one recording without repetitions, in order of time; those that contradict each other are an error."""
+    """The rows of one recording without repetitions, in order of time; contradictions are an error."""
     for role in ("person", "session"):
         told = {getattr(row, role) for row in rows}
         spelled = one_spelling(each for each in told if each is not None)
@@ -208,7 +213,7 @@ def _in_time(table: LabelTable, name: str, rows: Sequence[LabelRow], remarks: li
     kept = sorted(different.values(), key=lambda row: (row.onset is not None, row.onset or 0.0, row.line))
     if kept[0].onset is None and len(kept) > 1:
         _refuse(table, name, kept, lambda row: row.label, "one label, or an onset and a duration for each")
-    for before, after in zip(kept, kept[1:], strict=False):
+    for before, after in pairwise(kept):
         if before.label != after.label and before.onset + (before.duration or 0) > after.onset + 1e-6:
             _refuse(table, name, [before, after], lambda row: row.label, "one label at any time")
         if before.label != after.label and before.onset == after.onset:

@@ -1,7 +1,7 @@
 """A table of labels: which recording, which stretch of a recording or which person has which label.
 
-Columns are found by their usual names (`COLUMNS`), in any case, or are named. Rows are of files where there is a column
-of files, and otherwise of people, as in the participants.tsv of a BIDS data set.
+Columns are found by their usual names (`COLUMNS`), in any case, or are named. Rows are of files where there is a
+column of files, and otherwise of people, as in the participants.tsv of a BIDS data set.
 """
 
 import re
@@ -220,8 +220,8 @@ def _refuse_dates(path: Path, column: str, texts: pd.Series) -> None:
     if len(dates):
         raise LabelError(
             f"{path}: line {dates.index[0]} has {dates.iloc[0]!r} in the column {column}, which is a date, as "
-            "spreadsheets make them of labels such as 3-1: format the column as text there and enter the labels again, "
-            "or use another column",
+            "spreadsheets make them of labels such as 3-1: format the column as text there and enter the labels "
+            "again, or use another column",
             _other_column("label"),
         )
 

@@ -32,7 +32,7 @@ class RecordingsFolder(EegCorpus):
         self._people = People({}, "file")
 
     def read_as(self, options: Mapping[str, Any]) -> None:
-        """Take over what only the user can know about the recordings: the fields of `ReadingOptions` that are given."""
+        """Take over what only the user can know about the recordings: fields of `ReadingOptions` that are given."""
         self.rename, self.reader_options = options.get("rename", {}), options.get("reader_options", {})
         self.true_unit, self.montage = options.get("unit", "V"), options.get("montage")
         self.line_frequency = options.get("line_frequency", self.line_frequency)
