@@ -23,13 +23,11 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 from transformers.utils import logging as transformers_logging
 
@@ -46,17 +44,15 @@ from dare_eeg_hf.evaluation.contestants import (
     adaptation_arguments,
     check_centering,
     check_contestants,
-    fit_contestant,
     is_random,
     resolve_checkpoint,
     short_name,
     with_kept_features,
 )
 from dare_eeg_hf.evaluation.costs import measured_costs
-from dare_eeg_hf.evaluation.metrics import classification_metrics
-from dare_eeg_hf.evaluation.protocols import one_class_subjects, statistics_over_subjects
+from dare_eeg_hf.evaluation.cross_validation import cross_validate, one_thread
+from dare_eeg_hf.evaluation.protocols import Fold
 from dare_eeg_hf.evaluation.tasks import TASKS
-from dare_eeg_hf.launching import cpu_threads
 
 
 @dataclass(frozen=True)
@@ -85,9 +81,16 @@ def plan_cells(tasks: Sequence[str], models: Sequence[str], modes: Sequence[str]
     return cells
 
 
-def cell_inputs(cell: Cell, windows: LabelledWindows, settings: dict, checkpoint: str | None) -> dict:
-    """Everything a cell's numbers depend on; stored with them, and compared before they are used again."""
-    folds = TASKS[cell.task].folds(windows)
+def cell_inputs(
+    cell: Cell, windows: LabelledWindows, settings: dict, checkpoint: str | None, folds: Sequence[Fold] | None = None
+) -> dict:
+    """Everything a cell's numbers depend on; stored with them, and compared before they are used again.
+
+    Args:
+        cell, windows, settings, checkpoint: as for `evaluate_cell`.
+        folds: of the windows, if not those of the cell's task.
+    """
+    folds = TASKS[cell.task].folds(windows) if folds is None else folds
     described = hashlib.sha256(windows.labels.tobytes() + "".join(windows.subjects).encode())
     for fold in folds:
         for part in (fold.train, fold.validation, fold.test):
@@ -130,25 +133,8 @@ def evaluate_cell(
     check_centering(cell.model, cell.mode, windows)
     if checkpoint is not None:
         windows = with_kept_features(checkpoint, windows, feature_cache, arguments)
-    probabilities = np.full((len(windows), len(windows.label_names)), np.nan)
-    fold_scores, trained = {}, 0
-    for fold in TASKS[cell.task].folds(windows):
-        predict, trained = fit_contestant(cell.model, cell.mode, windows, fold, arguments, checkpoint, cell.seed)
-        probabilities[fold.test] = predict(windows.select(fold.test))
-        scores = classification_metrics(windows.labels[fold.test], probabilities[fold.test])
-        fold_scores[fold.name] = scores["balanced_accuracy"]
-    tested = ~np.isnan(probabilities[:, 0])
-    subjects, labels = windows.subjects[tested], windows.labels[tested]
-    metrics = classification_metrics(labels, probabilities[tested], subjects)
-    return {
-        "metrics": metrics,
-        "subjects": asdict(statistics_over_subjects(metrics["per_subject_balanced_accuracy"])),
-        "folds": fold_scores,
-        "tested_windows": int(tested.sum()),
-        "classes": list(windows.label_names),
-        "one_class_per_subject": len(one_class_subjects(subjects, labels)) == len(np.unique(subjects)),
-        "trainable_parameters": trained,
-    }
+    folds = TASKS[cell.task].folds(windows)
+    return cross_validate(cell.model, cell.mode, windows, folds, arguments, checkpoint, cell.seed).scores(windows)
 
 
 def windows_file(output: Path, task: str) -> Path:
@@ -165,13 +151,6 @@ def prepare_tasks(tasks: Sequence[str], data_root: Path, output: Path) -> None:
         if known != sources:
             TASKS[task].load(data_root).save(file)
             write_json(described, sources)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread for every library: workers would wait for each other, and sums depend on their number."""
-    with cpu_threads(1), threadpool_limits(1):
-        yield
 
 
 def _start_worker() -> None:

@@ -201,6 +201,23 @@ def with_kept_features(
     return windows
 
 
+def with_window_values(model: str, windows: LabelledWindows) -> LabelledWindows:
+    """The windows with what a baseline computes of each alone, band powers or covariances, for all folds to share."""
+    if not model.startswith(("band-power", "riemann")) or not len(windows):
+        return windows
+    mask = torch.ones(len(windows), 1, dtype=torch.bool)
+    return replace(windows, features=torch.from_numpy(_window_values(model, windows)), feature_mask=mask)
+
+
+def _window_values(model: str, windows: LabelledWindows) -> np.ndarray:
+    """Band powers (W, F) or covariances (W, C, C) of windows: those kept with them, or computed now."""
+    if windows.features is not None:
+        return windows.features.numpy()
+    if model.startswith("band-power"):
+        return BandPower(windows.sampling_rate).transform(windows.signals)
+    return tangent_space()[0].transform(windows.signals)
+
+
 def fit_contestant(
     model: str,
     mode: str,
@@ -239,9 +256,11 @@ def fit_contestant(
         return (lambda other: classifier.predict_proba(other.signals)), 0
     centered = is_centered(model, mode)
     if model in BASELINES:
-        transform = BandPower(windows.sampling_rate) if model.startswith("band-power") else tangent_space()
-        transform.fit(both.signals)
-        return _fit_on_features(lambda other: transform.transform(other.signals), both, centered)
+        values = partial(_window_values, model)
+        if model.startswith("band-power"):
+            return _fit_on_features(values, both, centered)
+        tangent = tangent_space()[1].fit(values(both))
+        return _fit_on_features(lambda other: tangent.transform(values(other)), both, centered)
     if mode in POOLED_MODES:
         return _fit_on_features(_statistics_of(checkpoint, both), both, centered)
     result = finetune(
