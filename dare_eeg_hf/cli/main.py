@@ -21,6 +21,7 @@ COMMANDS = {
     "inspect": "what is in a recording, and what would be done to it",
     "predict": "label a recording window by window",
     "embed": "encode a recording as features",
+    "evaluate": "tell how well your labels can be told apart, in people the model never saw",
     "convert": "turn a checkpoint of the reference implementation into one for Transformers",
     "publish": "put a checkpoint, a data set or the Space on the Hub",
 }

@@ -170,7 +170,11 @@ def adaptation_arguments(mode: str, seed: int, **settings) -> FinetuningArgument
 
 
 def with_kept_features(
-    checkpoint: str, windows: LabelledWindows, cache: Path, arguments: FinetuningArguments | None
+    checkpoint: str,
+    windows: LabelledWindows,
+    cache: Path,
+    arguments: FinetuningArguments | None,
+    progress: bool = False,
 ) -> LabelledWindows:
     """The windows with what a frozen encoder makes of them, from `cache` where an earlier run left it.
 
@@ -194,7 +198,7 @@ def with_kept_features(
             windows, features=features, feature_mask=mask.bool(), features_of=weights if arguments else None
         )
     attach = attach_features if arguments else attach_statistics
-    windows = attach(model.dare_eeg, extractor, windows)
+    windows = attach(model.dare_eeg, extractor, windows, progress=progress)
     cache.mkdir(parents=True, exist_ok=True)
     with replacing(file) as temporary:
         save_file({"features": windows.features, "mask": windows.feature_mask.to(torch.uint8)}, temporary)
