@@ -4,6 +4,8 @@
         --tasks mental-arithmetic eyes-eegmmidb --modes probe full \\
         --models chance band-power riemann eegnet random:nano runs/pretrained \\
         --seeds 0 1 2 --workers 2
+    python -m dare_eeg_hf.evaluation.benchmark --data windows/my_study --output runs/mine --modes pooled \\
+        --models chance band-power riemann runs/pretrained
 
 Every cell (task, model, mode, seed) is one JSON file, written whole or not at all. Run the same command again and only
 missing cells are computed; a cell whose data, weights or settings changed is computed again. `table.md` and
@@ -52,7 +54,7 @@ from dare_eeg_hf.evaluation.contestants import (
 from dare_eeg_hf.evaluation.costs import measured_costs
 from dare_eeg_hf.evaluation.cross_validation import cross_validate, one_thread
 from dare_eeg_hf.evaluation.protocols import Fold
-from dare_eeg_hf.evaluation.tasks import TASKS
+from dare_eeg_hf.evaluation.tasks import TASKS, task_named
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,9 @@ class Cell:
     @property
     def file_name(self) -> str:
         """A readable name; what was computed is compared by content, not by name."""
-        return "__".join([self.task, short_name(self.model), self.mode or "fit", f"seed{self.seed}"]) + ".json"
+        return (
+            "__".join([Path(self.task).name, short_name(self.model), self.mode or "fit", f"seed{self.seed}"]) + ".json"
+        )
 
 
 def plan_cells(tasks: Sequence[str], models: Sequence[str], modes: Sequence[str], seeds: Sequence[int]) -> list[Cell]:
@@ -90,7 +94,7 @@ def cell_inputs(
         cell, windows, settings, checkpoint: as for `evaluate_cell`.
         folds: of the windows, if not those of the cell's task.
     """
-    folds = TASKS[cell.task].folds(windows) if folds is None else folds
+    folds = task_named(cell.task).folds(windows) if folds is None else folds
     described = hashlib.sha256(windows.labels.tobytes() + "".join(windows.subjects).encode())
     for fold in folds:
         for part in (fold.train, fold.validation, fold.test):
@@ -133,23 +137,23 @@ def evaluate_cell(
     check_centering(cell.model, cell.mode, windows)
     if checkpoint is not None:
         windows = with_kept_features(checkpoint, windows, feature_cache, arguments)
-    folds = TASKS[cell.task].folds(windows)
+    folds = task_named(cell.task).folds(windows)
     return cross_validate(cell.model, cell.mode, windows, folds, arguments, checkpoint, cell.seed).scores(windows)
 
 
 def windows_file(output: Path, task: str) -> Path:
     """Where the windows of a task are kept between runs."""
-    return output / "windows" / f"{task}.npz"
+    return output / "windows" / f"{Path(task).name}.npz"
 
 
 def prepare_tasks(tasks: Sequence[str], data_root: Path, output: Path) -> None:
     """Read each task's recordings once, and again if the files or the task have changed."""
     for task in tqdm(tasks, desc="reading tasks", unit="task"):
         file = windows_file(output, task)
-        sources, described = TASKS[task].sources(data_root), file.with_suffix(".json")
+        sources, described = task_named(task).sources(data_root), file.with_suffix(".json")
         known = json.loads(described.read_text(encoding="utf-8")) if described.is_file() and file.is_file() else None
         if known != sources:
-            TASKS[task].load(data_root).save(file)
+            task_named(task).load(data_root).save(file)
             write_json(described, sources)
 
 
@@ -192,7 +196,7 @@ def run_benchmark(
     """Run all cells and write the report.
 
     Args:
-        tasks: names in `TASKS`.
+        tasks: names in `TASKS`, or folders of prepared data sets.
         models: contestants; see `contestants`.
         modes: of fine-tuning, for our models.
         seeds: of everything random.
@@ -206,9 +210,9 @@ def run_benchmark(
         The records of finished cells, and the failures (cell name -> reason).
     """
     for task in tasks:
-        if task not in TASKS:
-            raise ValueError(f"there is no task {task!r}; the tasks are {', '.join(TASKS)}")
-        TASKS[task].find(data_root)
+        task_named(task).find(data_root)
+    if len({windows_file(output, task) for task in tasks}) < len(tasks):
+        raise ValueError("two tasks or data sets would have the same name; rename one of the folders")
     check_contestants(models, seeds)
     if against is not None and against not in models:
         raise ValueError(f"cannot compare with {against}: it is not among the models")
@@ -236,9 +240,16 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="tasks:\n" + "\n".join(f"  {name:28} {task.title}; {task.protocol}" for name, task in TASKS.items()),
     )
-    parser.add_argument("--data-root", type=Path, required=True, help="folder that holds the corpora")
+    parser.add_argument("--data-root", type=Path, help="folder that holds the corpora of the tasks")
     parser.add_argument("--output", type=Path, required=True, help="folder for cells and tables")
-    parser.add_argument("--tasks", nargs="+", required=True, metavar="TASK", help="see below")
+    parser.add_argument("--tasks", nargs="+", default=[], metavar="TASK", help="see below")
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="prepared data sets of your own, tested with folds of whole people",
+    )
     parser.add_argument(
         "--models",
         nargs="+",
@@ -253,7 +264,12 @@ def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Name
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="default: 0")
     parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
     add_finetuning_options(parser)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if not options.tasks and not options.data:
+        parser.error("there is nothing to test on: give --tasks or --data")
+    if options.tasks and options.data_root is None:
+        parser.error("--tasks needs --data-root, the folder that holds their corpora")
+    return options
 
 
 FINETUNING_OPTIONS = ("epochs", "batch_size", "learning_rate", "patience", "channel_subsets", "amplitude_spread")
@@ -278,11 +294,11 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m dare_eeg
     options = parse_arguments(arguments, prog)
     try:
         _, failures = run_benchmark(
-            options.tasks,
+            [*options.tasks, *options.data],
             options.models,
             options.modes,
             options.seeds,
-            options.data_root,
+            options.data_root or Path(),
             options.output,
             workers=options.workers,
             settings=finetuning_settings(options),
