@@ -70,20 +70,20 @@ class LabelledRecordings:
         sentences = [f"{recording.name} could not be read: {recording.error}" for recording in self.failed]
         read = [recording for recording in self.recordings if not recording.error]
         if empty := [recording.name for recording in read if not recording.labels]:
-            sentences.append(f"{len(empty)} recordings gave no window: {listed(empty)}")
+            sentences.append(f"no window in {listed(empty)}")
         kept = set(self.windows.channel_names)
         lacking: dict[str, list[str]] = {}
         for name in sorted({name for recording in read for name in recording.channels} - kept):
             without = [recording.name for recording in read if recording.labels and name not in recording.channels]
             lacking.setdefault(listed(without), []).append(name)
-        sentences += [f"{', '.join(names)} left out of all files: not in {where}" for where, names in lacking.items()]
+        sentences += [f"{', '.join(names)}, because it is not in {where}" for where, names in lacking.items()]
         dropped = Counter((name, reason) for recording in read for name, reason in recording.dropped.items())
         sentences += [
-            f"channel {name} left out of {count} of {len(read)} files: {reason}"
+            f"channel {name}, in {count} of {len(read)} files: {reason}"
             for (name, reason), count in dropped.most_common()
         ]
         rejected = sum((Counter(recording.rejected) for recording in read), Counter())
-        return sentences + [f"{count} windows left out: {reason}" for reason, count in rejected.most_common()]
+        return sentences + [f"windows left out: {count} ({reason})" for reason, count in rejected.most_common()]
 
 
 def read_labelled_recordings(

@@ -15,7 +15,7 @@ DESCRIPTION = (
     "                    electrodes matter, and what was left out and why\n"
     "  results.json      every figure\n"
     "  predictions.csv   file, person, onset, label, predicted, probability\n"
-    "  kept/             windows and features: the same command again is quick\n\n" + LABELS_HELP
+    "Windows and features are kept there too: the same command again is quick.\n\n" + LABELS_HELP
 )
 EXAMPLES = (
     "  dare-eeg evaluate recordings/ --labels labels.csv\n"
@@ -24,6 +24,9 @@ EXAMPLES = (
     '  dare-eeg evaluate recordings/ --annotations T1=left T2=right --subject-pattern "^(P[0-9]+)_"\n'
     "  dare-eeg evaluate windows/my_study            (a data set made by dataset_scripts/)"
 )
+
+KEPT = ".kept"
+"""Folder for windows and features; hidden, so that it is never searched for recordings."""
 
 CENTER_HELP = (
     "subtract from each person's features their mean over that person's windows, for the encoders and the baselines. "
@@ -40,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", help="folder of a checkpoint, or its id on the Hub (default: dare-eeg-nano of the repository)"
     )
     testing.add_argument(
-        "--folds", type=int, default=8, help="at most; with fewer people one is left out at a time (default: 8)"
+        "--folds", type=_folds, default=8, help="at most; with fewer people one is left out at a time (default: 8)"
     )
     testing.add_argument("--center", choices=("person",), help=CENTER_HELP)
     testing.add_argument(
@@ -80,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
     evaluation = evaluate_recordings(
         model,
         recordings,
-        options.output / "kept",
+        options.output / KEPT,
         title=options.recordings.resolve().name,
         seeds=options.seeds,
         n_folds=options.folds,
@@ -90,10 +93,12 @@ def run(options: argparse.Namespace) -> int:
     )
     write_results(evaluation, options.output)
     page = write_page(evaluation, options.output / "evaluation.html")
-    print(description(evaluation), text_table(result_rows(evaluation)), *findings(evaluation), sep="\n\n")
+    print(description(evaluation), text_table(result_rows(evaluation)), *findings(evaluation), sep="\n\n", end="\n\n")
+    for sentence in evaluation.remarks():
+        print(f"note: {sentence}", file=sys.stderr)
     for sentence in evaluation.left_out():
         print(f"left out: {sentence}", file=sys.stderr)
-    print(f"\n{NO_DIAGNOSIS}\n\nWritten: {page}, and results.json and predictions.csv beside it")
+    print(f"{NO_DIAGNOSIS}\n\nWritten: {page}, and results.json and predictions.csv beside it")
     return 1 if evaluation.read is not None and evaluation.read.failed else 0
 
 
@@ -107,9 +112,20 @@ def read_recordings(options: argparse.Namespace, model: str):
     from dare_eeg_hf.adaptation.labelled_recordings import read_labelled_recordings
     from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
     from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
+    from dare_eeg_hf.corpora.people import are_known
+    from dare_eeg_hf.evaluation.people_folds import refuse_too_few_people
 
     if options.labels is None and not options.annotations and any(options.recordings.rglob("*.parquet")):
         return LabelledWindows.from_folder(options.recordings)
     config = DareEegConfig.from_pretrained(model)
     corpus = labelled_folder(options, config.window_size / config.sampling_rate)
-    return read_labelled_recordings(corpus, options.recordings, options.output / "kept", progress=True)
+    files = corpus.recordings(options.recordings)
+    if having := corpus.people_of_labels(files):
+        refuse_too_few_people(having, are_known(files[0].subject_source))
+    return read_labelled_recordings(corpus, options.recordings, options.output / KEPT, progress=True)
+
+
+def _folds(text: str) -> int:
+    if not text.isdigit() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of folds, 2 or more")
+    return int(text)

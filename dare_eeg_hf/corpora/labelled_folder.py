@@ -56,6 +56,14 @@ class LabelledFolder(RecordingsFolder):
         super().__init__(feature_extractor)
         if (table is None) == (not annotations):
             raise LabelError("give either a table of labels or the annotations that are labels")
+        if table is None and len(set(annotations.values())) < 2:
+            only = next(iter(annotations.values()))
+            raise LabelError(f"all annotations stand for {only}; telling classes apart takes two or more")
+        if not 0 <= overlap < 1 or not window_seconds > 0:
+            raise ValueError(
+                f"windows of {window_seconds:g} s with an overlap of {overlap:g} cannot be cut: the length is above "
+                "0, the overlap a share from 0 to below 1"
+            )
         for name, value in WHOLE_MONTAGE.items():
             setattr(self, name, value)
         self.read_as(reading or {})
@@ -92,6 +100,16 @@ class LabelledFolder(RecordingsFolder):
             self._people = People({name: spelling[own[0].person] for name, own in rows.items()}, "column", column)
         wanted = set(self.label_names)
         return ((path, name) for path, name in found if any(row.label in wanted for row in rows.get(name, ())))
+
+    def people_of_labels(self, recordings: Sequence[RecordingFile]) -> dict[str, set[str]]:
+        """Class -> who has it by the table, before anything is read; nothing where annotations are the labels."""
+        if self._table is None:
+            return {}
+        rows = self._pairing.rows
+        return {
+            name: {each.subject for each in recordings if any(row.label == name for row in rows[each.name])}
+            for name in self.label_names
+        }
 
     def identify(self, name: str, groups: dict[str, str]) -> dict[str, str]:
         """With the session of the table."""
@@ -135,6 +153,6 @@ def _chosen(classes: Sequence[str], there: Sequence[str]) -> tuple[str, ...]:
         if name.casefold() not in spelled:
             raise LabelError(f"no label is {name!r}; the labels are {', '.join(there)}")
     chosen = tuple(spelled[name.casefold()] for name in classes) or tuple(there)
-    if len(set(chosen)) < 2:
-        raise LabelError(f"{', '.join(chosen)} is one class; telling classes apart takes two or more")
+    if classes and len(set(chosen)) < 2:
+        raise LabelError(f"{chosen[0]} is one class; telling classes apart takes two or more")
     return chosen

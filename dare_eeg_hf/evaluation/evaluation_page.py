@@ -7,7 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from dare_eeg_hf.evaluation.contestants import short_name
-from dare_eeg_hf.evaluation.evaluation_report import COLUMNS, NO_DIAGNOSIS, description, findings, result_rows
+from dare_eeg_hf.evaluation.evaluation_report import (
+    COLUMNS,
+    NO_DIAGNOSIS,
+    UNKNOWN_PEOPLE,
+    description,
+    findings,
+    result_rows,
+)
 from dare_eeg_hf.evaluation.own_recordings import Evaluation
 from dare_eeg_hf.evaluation.tables import NAMES
 from dare_eeg_hf.html_page import HtmlPage
@@ -30,7 +37,7 @@ def write_page(evaluation: Evaluation, path: Path) -> Path:
     page = HtmlPage(f"Can {what} be told apart?")
     page.paragraph(description(evaluation)).paragraph(NO_DIAGNOSIS, kind="warning")
     if not evaluation.windows.people_known:
-        page.paragraph(findings(evaluation)[-1], kind="warning")
+        page.paragraph(UNKNOWN_PEOPLE, kind="warning")
     _results(page, evaluation)
     _people(page, evaluation)
     _confusion(page, evaluation)
@@ -49,7 +56,8 @@ def _results(page: HtmlPage, evaluation: Evaluation) -> None:
         "resemble each other.",
     )
     for sentence in findings(evaluation):
-        page.paragraph(sentence)
+        if sentence != UNKNOWN_PEOPLE:  # which stands above
+            page.paragraph(sentence)
 
 
 def _people(page: HtmlPage, evaluation: Evaluation) -> None:
@@ -156,8 +164,10 @@ def _importance(page: HtmlPage, evaluation: Evaluation) -> None:
 
 def _files(page: HtmlPage, evaluation: Evaluation) -> None:
     page.heading("What was used and what was left out")
-    for sentence in (*evaluation.remarks(), *evaluation.left_out()):
-        page.paragraph(sentence[0].upper() + sentence[1:] + ("" if sentence.endswith(".") else "."))
+    for sentence in evaluation.remarks():
+        page.paragraph(sentence[0].upper() + sentence[1:] + ".")
+    if left_out := evaluation.left_out():
+        page.table(["left out"], [[sentence] for sentence in left_out])
     if evaluation.read is None:
         return
     rows = [

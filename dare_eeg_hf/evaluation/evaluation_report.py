@@ -18,6 +18,11 @@ FEW_PEOPLE = 10
 
 COLUMNS = ("model", "balanced accuracy", "95% over people", "AUROC", "people above chance")
 
+UNKNOWN_PEOPLE = (
+    "Who was recorded is not known: the same people may have been trained on and tested, and all figures may be too "
+    "good. Say who it was with a column person in the table, or with --subject-pattern."
+)
+
 NO_DIAGNOSIS = (
     "This says how well labels can be told in these recordings, for research; it is no diagnosis of anyone, and a "
     "figure for other people, devices or instructions has to be measured on them."
@@ -57,10 +62,12 @@ def description(evaluation: Evaluation) -> str:
     """What was tested, in a sentence."""
     counts = np.bincount(evaluation.windows.labels).tolist()
     labels = ", ".join(f"{count} {name}" for name, count in zip(evaluation.windows.label_names, counts, strict=True))
-    unit = "people" if evaluation.windows.people_known else "files that count as people"
+    known, statement = evaluation.windows.people_known, evaluation.windows.people_statement
     return (
         f"{evaluation.title}: {len(evaluation.windows)} windows of {evaluation.window_seconds:g} s ({labels}) of "
-        f"{len(evaluation.people)} {unit}, {len(evaluation.windows.channel_names)} electrodes; {evaluation.protocol}."
+        f"{len(evaluation.people)} {'people' if known else 'files or folders'}, "
+        f"{len(evaluation.windows.channel_names)} electrodes; {evaluation.protocol}. "
+        f"{statement[0].upper()}{statement[1:]}."
     )
 
 
@@ -94,10 +101,9 @@ def findings(evaluation: Evaluation) -> list[str]:
             f"{len(evaluation.people)} {'people' if evaluation.windows.people_known else 'files'} are few: the "
             "intervals are rough and mostly too narrow."
         )
-    statement = evaluation.windows.people_statement
     if not evaluation.windows.people_known:
-        statement += "; figures may be too good. Say who was recorded: a column person, or --subject-pattern"
-    return [*found, statement[0].upper() + statement[1:] + "."]
+        found.insert(0, UNKNOWN_PEOPLE)
+    return found
 
 
 def write_results(evaluation: Evaluation, output: Path) -> None:

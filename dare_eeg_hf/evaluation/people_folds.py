@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.corpora.label_table import LabelError, Option
-from dare_eeg_hf.corpora.people import listed
 from dare_eeg_hf.evaluation.protocols import Fold, check_folds, grouped_k_fold
 
 N_FOLDS = 8
@@ -39,21 +40,34 @@ def check_people(windows: LabelledWindows) -> None:
     Raises:
         LabelError: there is one person, or a class that only one person has.
     """
-    people = np.unique(windows.subjects).tolist()
-    kind = "person" if windows.people_known else "file"
+    names = enumerate(windows.label_names)
+    having = {name: set(windows.subjects[windows.labels == label].tolist()) for label, name in names}
+    refuse_too_few_people(having, windows.people_known)
+
+
+def refuse_too_few_people(having: Mapping[str, set[str]], known: bool) -> None:
+    """As `check_people`, before anything is read.
+
+    Args:
+        having: label -> who has it.
+        known: whether these are people, and not files or folders that count as people.
+    """
+    kind = "person" if known else "recording"
+    people = sorted(set().union(*having.values()))
     if len(people) < 2:
         raise LabelError(
-            f"all windows are of one {kind}, {people[0]}: how well others can be told takes two or more; add their "
-            "recordings, or, where they are there, say who was recorded in a column person",
-            Option("subject_pattern", "REGEX"),
+            f"all windows are of one {kind}, {people[0]}: to test on people a model never saw takes two or more; add "
+            "recordings of others, or correct who was recorded (a column person, or --subject-pattern)"
         )
-    for label, name in enumerate(windows.label_names):
-        having = np.unique(windows.subjects[windows.labels == label]).tolist()
-        if len(having) < 2:
+    for name, own in having.items():
+        if len(own) < 2:
+            others = [each for each in having if each != name]
+            remedy = [Option("classes", " ".join(others))] if len(others) > 1 else []
+            left_out = ", or leave the class out" if remedy else ""
             raise LabelError(
-                f"only one {kind}, {listed(having) or 'nobody'}, has the label {name}: when they are tested nobody is "
-                "left to learn it from; add others, or leave the class out",
-                Option("classes", " ".join(each for each in windows.label_names if each != name) or name),
+                f"only one {kind}, {sorted(own)[0]}, has the label {name}: while it is tested, none is left to learn "
+                f"from; add others{left_out}",
+                *remedy,
             )
 
 

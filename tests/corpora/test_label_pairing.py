@@ -57,7 +57,7 @@ def test_half_of_the_files_without_a_label():
         pair(*half)
     found = pair(*half, leave_out_unmatched=True)
     assert set(found.rows) == {"a/x.edf", "b/x.edf"}
-    assert found.remarks == ("2 recordings without a label were left out: b/Y_eeg.edf, z.vhdr",)
+    assert found.remarks == ("recordings without a label were left out: b/Y_eeg.edf, z.vhdr",)
     with pytest.raises(LabelError, match="no label for 1 of 4"):
         pair(*half, ("z", "rest"), ("Y", None))  # a row whose label is empty
 
@@ -69,7 +69,7 @@ def test_labels_without_a_file_are_named_with_the_nearest():
     ):
         pair(*rows)
     assert pair(*rows, leave_out_unmatched=True).remarks == (
-        "1 rows of labels.csv without a recording were left out: w.edf",
+        "rows of labels.csv whose recording is not there were left out: w.edf",
     )
     with pytest.raises(
         LabelError, match=r"line 4 names b/Z_eeg.edf \(did you mean b/Y_eeg.edf\?\), which is not there"
@@ -85,14 +85,22 @@ def test_a_table_of_another_folder():
 
 
 def test_one_class_is_refused():
-    with pytest.raises(LabelError, match="all 4 recordings have the label rest in the column label"):
+    with pytest.raises(LabelError, match=r"every label in the column label of labels\.csv is rest; telling"):
         pair(*((name, "rest") for name in FILES))
+
+
+def test_measures_are_not_classes():
+    names = [f"{i}.edf" for i in range(6)]
+    with pytest.raises(
+        LabelError, match=r"has 6 different labels in 6 rows, 20\.5, 21\.5, .* measures rather than classes"
+    ):
+        pair(*((name, f"{20.5 + i}") for i, name in enumerate(names)), recordings=names)
 
 
 def test_rows_that_repeat_or_contradict_each_other():
     rows = [("a/x.edf", "rest"), ("b/x.edf", "task"), ("Y", "rest"), ("z.vhdr", "task")]
     assert pair(*rows, ("Z", "task")).remarks == (
-        "labels.csv: 1 row (line 6) of z.vhdr repeat an earlier one and count once",
+        "labels.csv: 1 row (line 6) of z.vhdr as an earlier one, which counts once",
     )
     with pytest.raises(
         LabelError, match=r"different things about z\.vhdr: task in line 5, rest in line 6; a recording"

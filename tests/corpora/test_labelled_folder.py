@@ -88,6 +88,10 @@ def test_classes_choose_and_order(folder, tmp_path):
         LabelledFolder(table, classes=["d", "a"])
     with pytest.raises(LabelError, match="is one class"):
         LabelledFolder(table, classes=["a"])
+    with pytest.raises(LabelError, match="all annotations stand for a"):
+        LabelledFolder(annotations={"T1": "a", "T2": "a"})
+    with pytest.raises(ValueError, match="an overlap of 2 cannot be cut"):
+        LabelledFolder(table, overlap=2)
     with pytest.raises(LabelError, match="either a table of labels or the annotations"):
         LabelledFolder()
 
