@@ -33,6 +33,9 @@ def result_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str, str]]:
     """A row of `COLUMNS` for each contestant; seeds are averaged, with their standard deviation where several."""
     rows = []
     for name, records in evaluation.contestants().items():
+        if name == NAMES["chance"]:
+            rows.append((name, _percent(1 / len(evaluation.windows.label_names)), "-", "-", "-"))
+            continue
         row = summarize(records)
         low, high = row["interval"]
         above = _above_chance(evaluation, records)
@@ -41,9 +44,9 @@ def result_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str, str]]:
             (
                 name,
                 _percent(*row["balanced_accuracy"]),
-                "-" if name == NAMES["chance"] else f"{100 * low:.1f} to {100 * high:.1f}%",
-                "-" if auroc is None or name == NAMES["chance"] else f"{auroc:.3f}",
-                "-" if name == NAMES["chance"] else f"{above} of {len(evaluation.people)}",
+                f"{100 * low:.1f} to {100 * high:.1f}%",
+                "-" if auroc is None else f"{auroc:.3f}",
+                f"{above} of {len(evaluation.people)}",
             )
         )
     return rows
@@ -114,7 +117,8 @@ def write_results(evaluation: Evaluation, output: Path) -> None:
     with replacing(output / "predictions.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["file", "person", "onset", "label", "predicted", "probability"])
-        for i, guess in enumerate(predicted):
+        for i in np.lexsort((windows.onsets, windows.recordings)):
+            guess = predicted[i]
             names = windows.label_names[windows.labels[i]], windows.label_names[guess]
             told = (windows.recordings[i], windows.subjects[i], f"{windows.onsets[i]:g}", *names)
             writer.writerow([*told, f"{evaluation.probabilities[i, guess]:.4f}"])
@@ -127,10 +131,11 @@ def _comparisons(evaluation: Evaluation, model: str) -> list[str]:
         points = 100 * found["mean"]
         low, high = (100 * bound for bound in found["interval"])
         sure = "" if low > 0 or high < 0 else ": the difference may be chance"
+        better = f"{abs(points):.1f} points {'better' if points > 0 else 'worse'} than {name}"
+        better = f"as good as {name}" if abs(points) < 0.05 else better
         sentences.append(
-            f"{model} is {abs(points):.1f} points {'better' if points >= 0 else 'worse'} than {name} on average over "
-            f"people (95% interval {low:+.1f} to {high:+.1f}; better for {found['better']}, worse for "
-            f"{found['worse']}){sure}."
+            f"{model} is {better} on average over people (95% interval {low:+.1f} to {high:+.1f}; better for "
+            f"{found['better']}, worse for {found['worse']}){sure}."
         )
     return sentences
 

@@ -16,8 +16,13 @@ N_FOLDS = 8
 def people_folds(windows: LabelledWindows, n_folds: int = N_FOLDS) -> list[Fold]:
     """Cross-validation grouped by person: each person is tested once, by a model that never saw them.
 
-    With fewer people than folds, or where a class would be missing in training otherwise, one person is left out at a
-    time. Where people are not known, files (or folders) are kept together instead; see `LabelledWindows.people_known`.
+    There are no more folds than people who have the rarest class, so that each fold can have one of them: with a
+    trait, leaving out one person at a time would always test the class that is then rarer in training, and so look
+    worse than guessing. Where people are not known, files (or folders) are kept together instead.
+
+    Args:
+        windows: labelled, of several people.
+        n_folds: at most.
 
     Raises:
         LabelError: there is one person, or a class that only one person has.
@@ -27,8 +32,9 @@ def people_folds(windows: LabelledWindows, n_folds: int = N_FOLDS) -> list[Fold]
         raise ValueError(f"{n_folds} folds leave nothing to train on; 2 or more are needed")
     check_people(windows)
     people = len(np.unique(windows.subjects))
-    folds = _folds(windows, min(n_folds, people))
     classes = len(windows.label_names)
+    having = [len(np.unique(windows.subjects[windows.labels == label])) for label in range(classes)]
+    folds = _folds(windows, min(n_folds, *having))
     if any(len(np.unique(windows.labels[fold.fit])) < classes for fold in folds):
         folds = _folds(windows, people)
     return folds
