@@ -66,11 +66,11 @@ class LabelledRecordings:
         return [recording for recording in self.recordings if recording.error]
 
     def left_out(self) -> list[str]:
-        """Sentences about files, channels and windows that were left out, and why."""
-        sentences = [f"{recording.name} could not be read: {recording.error}" for recording in self.failed]
+        """Files, channels and windows that were left out, each with the reason."""
+        sentences = [f"{recording.name}, which could not be read: {recording.error}" for recording in self.failed]
         read = [recording for recording in self.recordings if not recording.error]
         if empty := [recording.name for recording in read if not recording.labels]:
-            sentences.append(f"no window in {listed(empty)}")
+            sentences.append(f"{listed(empty)}, which gave no window with a label")
         kept = set(self.windows.channel_names)
         lacking: dict[str, list[str]] = {}
         for name in sorted({name for recording in read for name in recording.channels} - kept):
@@ -83,7 +83,8 @@ class LabelledRecordings:
             for (name, reason), count in dropped.most_common()
         ]
         rejected = sum((Counter(recording.rejected) for recording in read), Counter())
-        return sentences + [f"windows left out: {count} ({reason})" for reason, count in rejected.most_common()]
+        total = len(self.windows) + rejected.total()
+        return sentences + [f"{count} of {total} windows: {reason}" for reason, count in rejected.most_common()]
 
 
 def read_labelled_recordings(

@@ -167,7 +167,7 @@ def _files(page: HtmlPage, evaluation: Evaluation) -> None:
     for sentence in evaluation.remarks():
         page.paragraph(sentence[0].upper() + sentence[1:] + ".")
     if left_out := evaluation.left_out():
-        page.table(["left out"], [[sentence] for sentence in left_out])
+        page.table(["left out"], [[sentence[0].upper() + sentence[1:]] for sentence in left_out])
     if evaluation.read is None:
         return
     rows = [

@@ -108,7 +108,7 @@ class Evaluation:
         return {name: paired_difference(own, cells) for name, cells in others if name != NAMES["chance"]}
 
     def left_out(self) -> list[str]:
-        """Sentences about what was dropped, and why."""
+        """Files, channels, windows and contestants that were left out, each with the reason."""
         return [*(self.read.left_out() if self.read else []), *self.notes]
 
     def remarks(self) -> list[str]:
@@ -188,7 +188,7 @@ def evaluate_recordings(
     if find_spec("pyriemann") is not None:
         contestants.append(("riemann" + suffix, ""))
     else:
-        notes.append("the Riemannian tangent space needs pyriemann: pip install 'dare-eeg-hf[benchmark]'")
+        notes.append("the Riemannian tangent space: it needs pyriemann (pip install 'dare-eeg-hf[benchmark]')")
     check_centering(model, mode, windows)
     found, records = {}, []
     with one_thread():
@@ -284,4 +284,4 @@ def _unknown_electrodes(checkpoint: str, windows: LabelledWindows) -> list[str]:
     unknown = [name for place, name in enumerate(windows.channel_names) if place not in matched.indices.values()]
     if not unknown:
         return []
-    return [f"{short_name(checkpoint)} does not know {', '.join(unknown)}, which only the baselines used"]
+    return [f"{', '.join(unknown)}, for {short_name(checkpoint)}, which does not know them: only the baselines do"]

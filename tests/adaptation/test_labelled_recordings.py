@@ -34,7 +34,7 @@ def test_every_file_has_an_account_and_a_broken_one_stops_nothing(folder):
     assert len(read.recordings) == 6
     assert read.recordings[0].labels == {"open": 2}
     said = read.left_out()
-    assert said[0].startswith("X001/X001R01.edf could not be read: ")
+    assert said[0].startswith("X001/X001R01.edf, which could not be read: ")
     assert "C4, because it is not in X001/X001R02.edf" in said
     assert read.remarks == ["people are identified by the names of the files (EEGMMIDB (S001R01))"]
 
