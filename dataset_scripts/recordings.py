@@ -19,7 +19,6 @@ Tried on    the real recordings of several makers and corpora.
 
 import argparse
 import hashlib
-import json
 from pathlib import Path
 
 from dare_eeg_hf.cli.prepare import main
@@ -48,7 +47,6 @@ class Recordings(RecordingsFolder):
         self.event_labels: dict[str, str] = {}
         self.event_channel: str | None = None
         self.label_of: dict[str, str] = {}
-        self.true_unit, self.montage = "V", None
         self.validation, self.test = 0.0, 0.0
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -92,12 +90,7 @@ class Recordings(RecordingsFolder):
                 f"--validation {self.validation:g} and --test {self.test:g} are shares of the people: none below 0, "
                 "and 1 at most together"
             )
-        known = reading_options(options)
-        self.rename, self.reader_options = known.get("rename", {}), known.get("reader_options", {})
-        self.true_unit, self.montage = known.get("unit", "V"), known.get("montage")
-        self.line_frequency = known.get("line_frequency", "auto")
-        if options.sidecar is not None:
-            self.sidecar = json.loads(Path(options.sidecar).read_text(encoding="utf-8"))
+        self.read_as(reading_options(options))
         self.event_labels = _pairs(options.events)
         self.interpolate = tuple(options.interpolate)
         if options.label_table:
@@ -111,10 +104,6 @@ class Recordings(RecordingsFolder):
             raise ValueError(f"--events names {', '.join(unknown)}, which --labels does not have")
         if self.event_channel and not self.event_labels:
             raise ValueError("--events-from-channel needs --events: which code is which class, such as 1=left 2=right")
-
-    def normalize(self, raw, recording):
-        """With what only the user can know about the unit and the cap."""
-        return super().normalize(raw, recording, unit=self.true_unit, montage=self.montage)
 
     def split(self, recording):
         """By the name of the subject, so that it never depends on the other subjects."""

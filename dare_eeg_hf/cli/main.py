@@ -22,6 +22,7 @@ COMMANDS = {
     "predict": "label a recording window by window",
     "embed": "encode a recording as features",
     "live": "label a stream while it comes",
+    "evaluate": "tell how well your labels can be told apart, in people the model never saw",
     "convert": "turn a checkpoint of the reference implementation into one for Transformers",
     "publish": "put a checkpoint, a data set or the Space on the Hub",
 }

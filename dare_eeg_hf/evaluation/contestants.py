@@ -170,7 +170,11 @@ def adaptation_arguments(mode: str, seed: int, **settings) -> FinetuningArgument
 
 
 def with_kept_features(
-    checkpoint: str, windows: LabelledWindows, cache: Path, arguments: FinetuningArguments | None
+    checkpoint: str,
+    windows: LabelledWindows,
+    cache: Path,
+    arguments: FinetuningArguments | None,
+    progress: bool = False,
 ) -> LabelledWindows:
     """The windows with what a frozen encoder makes of them, from `cache` where an earlier run left it.
 
@@ -194,11 +198,28 @@ def with_kept_features(
             windows, features=features, feature_mask=mask.bool(), features_of=weights if arguments else None
         )
     attach = attach_features if arguments else attach_statistics
-    windows = attach(model.dare_eeg, extractor, windows)
+    windows = attach(model.dare_eeg, extractor, windows, progress=progress)
     cache.mkdir(parents=True, exist_ok=True)
     with replacing(file) as temporary:
         save_file({"features": windows.features, "mask": windows.feature_mask.to(torch.uint8)}, temporary)
     return windows
+
+
+def with_window_values(model: str, windows: LabelledWindows) -> LabelledWindows:
+    """The windows with what a baseline computes of each alone, band powers or covariances, for all folds to share."""
+    if not model.startswith(("band-power", "riemann")) or not len(windows):
+        return windows
+    mask = torch.ones(len(windows), 1, dtype=torch.bool)
+    return replace(windows, features=torch.from_numpy(_window_values(model, windows)), feature_mask=mask)
+
+
+def _window_values(model: str, windows: LabelledWindows) -> np.ndarray:
+    """Band powers (W, F) or covariances (W, C, C) of windows: those kept with them, or computed now."""
+    if windows.features is not None:
+        return windows.features.numpy()
+    if model.startswith("band-power"):
+        return BandPower(windows.sampling_rate).transform(windows.signals)
+    return tangent_space()[0].transform(windows.signals)
 
 
 def fit_contestant(
@@ -239,9 +260,11 @@ def fit_contestant(
         return (lambda other: classifier.predict_proba(other.signals)), 0
     centered = is_centered(model, mode)
     if model in BASELINES:
-        transform = BandPower(windows.sampling_rate) if model.startswith("band-power") else tangent_space()
-        transform.fit(both.signals)
-        return _fit_on_features(lambda other: transform.transform(other.signals), both, centered)
+        values = partial(_window_values, model)
+        if model.startswith("band-power"):
+            return _fit_on_features(values, both, centered)
+        tangent = tangent_space()[1].fit(values(both))
+        return _fit_on_features(lambda other: tangent.transform(values(other)), both, centered)
     if mode in POOLED_MODES:
         return _fit_on_features(_statistics_of(checkpoint, both), both, centered)
     result = finetune(

@@ -12,17 +12,8 @@ import numpy as np
 
 from dare_eeg_hf.adaptation.euclidean_alignment import align_windows
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
-from dare_eeg_hf.corpora.corpus import EegCorpus, RecordingFile
-from dare_eeg_hf.corpora.windows import Rejection
+from dare_eeg_hf.corpora.corpus import WHOLE_MONTAGE, EegCorpus, RecordingFile
 from dare_eeg_hf.evaluation.protocols import Fold
-
-WHOLE_MONTAGE = {
-    "bad_channels": (),
-    "interpolate": ("bad",),
-    "line_frequency": "contract",
-    "rejection": Rejection(None, None, None),
-}
-"""Every recording keeps the montage of its corpus: no channel is judged, unusable ones are interpolated."""
 
 
 @dataclass(frozen=True)

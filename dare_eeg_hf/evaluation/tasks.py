@@ -29,11 +29,13 @@ from pathlib import Path
 import numpy as np
 
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
+from dare_eeg_hf.argument_names import suggest
 from dare_eeg_hf.corpora.declared.bcic_ii_iv import TRAINING_SECONDS, BcicTwoFourAsRecorded
 from dare_eeg_hf.corpora.declared.guinea_bissau import GuineaBissauEyes, GuineaBissauGroups
 from dare_eeg_hf.corpora.declared.mental_arithmetic import MentalArithmetic
 from dare_eeg_hf.corpora.declared.physionet_mi import PhysioNetMI
 from dare_eeg_hf.evaluation.eeg_task import EegTask
+from dare_eeg_hf.evaluation.prepared_task import prepared_task
 from dare_eeg_hf.evaluation.protocols import (
     Fold,
     check_folds,
@@ -279,3 +281,16 @@ _ALL = [
 ]
 TASKS: dict[str, EegTask] = {task.name: task for task in _ALL}
 """All tasks by name."""
+
+
+def task_named(name: str) -> EegTask:
+    """The task of this name or, where it is a folder, of the prepared data set in it.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if name in TASKS:
+        return TASKS[name]
+    if Path(name).is_dir():
+        return prepared_task(name)
+    raise ValueError(f"there is no task {suggest(name, TASKS)}; the tasks are {', '.join(TASKS)}")
