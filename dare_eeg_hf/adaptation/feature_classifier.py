@@ -16,11 +16,11 @@ def logistic_regression(groups: np.ndarray | None = None) -> LogisticRegressionC
 
     Args:
         groups: (W,) subject of each training window; four folds of whole subjects then choose the strength by
-            balanced accuracy. Without them (or with one subject) the folds are four runs of consecutive windows
-            of each class.
+            balanced accuracy. Without them (or with one subject, or where each class has one subject) the folds are
+            four runs of consecutive windows of each class.
     """
     several = groups is not None and len(np.unique(groups)) > 1
-    splitter = StratifiedGroupKFold(min(4, len(np.unique(groups)))) if several else StratifiedKFold(4)
+    splitter = StratifiedGroupKFold(min(4, len(np.unique(groups)))) if several else None
     return LogisticRegressionCV(
         Cs=REGULARIZATION,
         cv=_GroupedFolds(splitter, groups if several else None),
@@ -33,17 +33,24 @@ def logistic_regression(groups: np.ndarray | None = None) -> LogisticRegressionC
 
 
 class _GroupedFolds:
-    """A splitter that knows the groups: `LogisticRegressionCV` cannot be handed them inside a pipeline."""
+    """A splitter that knows the groups: `LogisticRegressionCV` cannot be handed them inside a pipeline.
 
-    def __init__(self, splitter, groups: np.ndarray | None):
+    Folds that leave no window of a class to train on are left out; where all do, or there is no splitter of groups,
+    the folds are of windows.
+    """
+
+    def __init__(self, splitter: StratifiedGroupKFold | None, groups: np.ndarray | None):
         self.splitter = splitter
         self.groups = groups
 
-    def split(self, X, y=None, groups=None):  # noqa: ARG002
-        return self.splitter.split(X, y, self.groups)
+    def split(self, X, y, groups=None):  # noqa: ARG002
+        classes, counts = np.unique(y, return_counts=True)
+        folds = [] if self.splitter is None else list(self.splitter.split(X, y, self.groups))
+        whole = [fold for fold in folds if len(np.unique(np.asarray(y)[fold[0]])) == len(classes)]
+        return whole or list(StratifiedKFold(max(2, min(4, counts.min()))).split(X, y))
 
     def get_n_splits(self, X=None, y=None, groups=None) -> int:  # noqa: ARG002
-        return self.splitter.get_n_splits()
+        return 4 if self.splitter is None else self.splitter.get_n_splits()
 
 
 def feature_classifier(groups: np.ndarray | None = None) -> Pipeline:

@@ -20,11 +20,10 @@ from dare_eeg_hf.adaptation.feature_statistics import STRIDE, feature_statistics
 from dare_eeg_hf.adaptation.finetuning import FinetuningResult
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
-from dare_eeg_hf.corpora.people import listed
 from dare_eeg_hf.readout_dare_eeg import DareEegStatisticsProbe
 
-FEWEST_WINDOWS = 4
-"""Of each class where there is one person: the strength of regularisation is chosen on four parts of the windows."""
+FEWEST_WINDOWS = 2
+"""Of each class where there is one person: the strength of regularisation is chosen on parts of the windows."""
 
 
 def fit_statistics_classifier(
@@ -81,8 +80,8 @@ def check_people_of_classes(windows: LabelledWindows) -> None:
             )
         if not several and counts[label] < FEWEST_WINDOWS:
             raise ValueError(
-                f"there are {counts[label]} windows of {name!r}, all of {listed(people)}; at least {FEWEST_WINDOWS} "
-                "are needed to choose how strongly to regularise"
+                f"there is {counts[label]} window of {name!r}, where {FEWEST_WINDOWS} or more are needed to choose "
+                "how strongly to regularise"
             )
 
 
