@@ -27,15 +27,24 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def refuse_existing(folder: Path) -> None:
+    """Refuse a place for a new folder where there is something.
+
+    Raises:
+        FileExistsError: `folder` is a file, or a folder that holds something.
+    """
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise FileExistsError(f"{folder} exists already; name a folder that does not, or remove it first")
+
+
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Give a temporary folder beside `path`; what is written there becomes the folder `path`, or nothing does.
 
     Raises:
-        FileExistsError: `path` is a file, or a folder that holds something.
+        FileExistsError: see `refuse_existing`.
     """
-    if path.is_file() or (path.is_dir() and any(path.iterdir())):
-        raise FileExistsError(f"{path} exists already; name a folder that does not, or remove it first")
+    refuse_existing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
     temporary.mkdir()

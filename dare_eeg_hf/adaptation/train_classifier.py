@@ -19,14 +19,11 @@ from dare_eeg_hf.adaptation.finetuning import (
     finetune,
     save_classifier,
 )
+from dare_eeg_hf.adaptation.finetuning_arguments import STATISTICS, TRAINING_MODES
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.adaptation.statistics_classifier import fit_statistics_classifier
 from dare_eeg_hf.atomic_files import new_folder
 from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
-
-STATISTICS = "statistics"
-TRAINING_MODES = (STATISTICS, "probe", "full", "lora")
-"""A logistic regression on mean and spread of the frozen encoder's features, and the modes of fine-tuning."""
 
 
 def train_classifier(

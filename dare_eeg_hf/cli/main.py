@@ -21,6 +21,8 @@ COMMANDS = {
     "inspect": "what is in a recording, and what would be done to it",
     "predict": "label a recording window by window",
     "embed": "encode a recording as features",
+    "train": "make a classifier from your own labelled recordings",
+    "compare": "lay several pre-training runs, or evaluations, side by side",
     "convert": "turn a checkpoint of the reference implementation into one for Transformers",
     "publish": "put a checkpoint, a data set or the Space on the Hub",
 }

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from dare_eeg_hf.adaptation.finetuning_arguments import STATISTICS
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
-from dare_eeg_hf.adaptation.train_classifier import STATISTICS
 from dare_eeg_hf.checkpoints import digest_of_weights
 from dare_eeg_hf.evaluation.contestants import CENTERED
 from dare_eeg_hf.file_digest import file_digest

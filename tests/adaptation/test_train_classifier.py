@@ -7,7 +7,8 @@ import pytest
 
 from dare_eeg_hf import DareEegForSequenceClassification
 from dare_eeg_hf.adaptation.finetuning import predict_probabilities
-from dare_eeg_hf.adaptation.train_classifier import TRAINING_MODES, train_classifier
+from dare_eeg_hf.adaptation.finetuning_arguments import TRAINING_MODES
+from dare_eeg_hf.adaptation.train_classifier import train_classifier
 from dare_eeg_hf.checkpoints import load_pipeline
 from tests.adaptation.conftest import easy_windows
 
