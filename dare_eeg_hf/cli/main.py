@@ -23,6 +23,8 @@ COMMANDS = {
     "embed": "encode a recording as features",
     "live": "label a stream while it comes",
     "evaluate": "tell how well your labels can be told apart, in people the model never saw",
+    "train": "make a classifier from your own labelled recordings",
+    "compare": "lay several pre-training runs, or evaluations, side by side",
     "convert": "turn a checkpoint of the reference implementation into one for Transformers",
     "publish": "put a checkpoint, a data set or the Space on the Hub",
 }

@@ -28,24 +28,19 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from dare_eeg_hf.adaptation.centering import center_by_subject, refuse_to_center_classes
 from dare_eeg_hf.adaptation.classifier_inputs import can_keep_features
 from dare_eeg_hf.adaptation.classifier_setup import build_classifier
 from dare_eeg_hf.adaptation.encoder_features import attach_features, encoder_fingerprint
+from dare_eeg_hf.adaptation.feature_classifier import feature_classifier
 from dare_eeg_hf.adaptation.feature_statistics import attach_statistics
 from dare_eeg_hf.adaptation.finetuning import MODES, FinetuningArguments, finetune, predict_probabilities
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import replacing
 from dare_eeg_hf.checkpoints import find_checkpoint
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
-from dare_eeg_hf.evaluation.baselines import (
-    BandPower,
-    EEGNetClassifier,
-    center_by_subject,
-    chance,
-    feature_classifier,
-    tangent_space,
-)
-from dare_eeg_hf.evaluation.protocols import Fold, one_class_subjects
+from dare_eeg_hf.evaluation.baselines import BandPower, EEGNetClassifier, chance, tangent_space
+from dare_eeg_hf.evaluation.protocols import Fold
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
 
@@ -133,12 +128,7 @@ def check_centering(model: str, mode: str, windows: LabelledWindows) -> None:
         ValueError: most subjects have windows of one class only.
     """
     if is_centered(model, mode):
-        subjects, one_class = np.unique(windows.subjects), one_class_subjects(windows.subjects, windows.labels)
-        if 2 * len(one_class) > len(subjects):
-            raise ValueError(
-                f"{len(one_class)} of {len(subjects)} subjects have windows of one class only: centering their "
-                "features would remove the class"
-            )
+        refuse_to_center_classes(windows.subjects, windows.labels)
 
 
 def resolve_checkpoint(model: str, seed: int, folder: Path) -> str:

@@ -142,8 +142,12 @@ def dynamic_shapes(model: PreTrainedModel) -> dict[str, dict[int, object]]:
 def export_program(model: PreTrainedModel) -> torch.export.ExportedProgram:
     """Trace the model with torch.export."""
     inputs = example_inputs(model, batch=3, channels=5, patches=4)
+    # Of the sizes that torch cannot compare with certainty, it is to ask when the program runs, not to rule them out.
+    deferred = {"prefer_deferred_runtime_asserts_over_guards": True}
     with torch.no_grad():
-        return torch.export.export(ExportedForward(model).eval(), inputs, dynamic_shapes=dynamic_shapes(model))
+        return torch.export.export(
+            ExportedForward(model).eval(), inputs, dynamic_shapes=dynamic_shapes(model), **deferred
+        )
 
 
 def contract_metadata(checkpoint: str | Path, model: PreTrainedModel) -> dict[str, str]:
@@ -245,12 +249,10 @@ def _run_module(module: nn.Module) -> Callable[[tuple[torch.Tensor, ...]], list[
 
 def _write_onnx(model: PreTrainedModel, metadata: dict[str, str], path: Path) -> None:
     """Translate a model to ONNX, weights inside the file."""
-    module = ExportedForward(model).eval()
     onnx_program = torch.onnx.export(
-        module,
-        example_inputs(model, batch=3, channels=5, patches=4),
+        export_program(model),
         input_names=list(INPUT_NAMES),
-        output_names=list(module.output_names),
+        output_names=list(ExportedForward(model).output_names),
         dynamic_shapes=dynamic_shapes(model),
         opset_version=OPSET,
         dynamo=True,
