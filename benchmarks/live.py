@@ -148,7 +148,8 @@ def agreement(model: str, recordings: list[Path], step: float) -> None:
             cosines.append(float(torch.nn.functional.cosine_similarity(pair[0], pair[1], dim=0)))
     print(
         f"{total} windows of {len(recordings)} recordings: the same label in {same} ({same / total:.1%}); "
-        f"probabilities differ by {np.median(differences):.3f} (median), {np.percentile(differences, 95):.3f} (95th percentile); "
+        f"probabilities differ by {np.median(differences):.3f} (median), {np.percentile(differences, 95):.3f} "
+        "(95th percentile); "
         f"cosine similarity of features {np.median(cosines):.4f} (median), {np.min(cosines):.4f} (least)"
     )
 
