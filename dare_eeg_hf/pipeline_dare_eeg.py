@@ -102,11 +102,11 @@ class EegPipeline(Pipeline):
 
     def run_single(self, inputs, preprocess_params, forward_params, postprocess_params):  # noqa: ARG002
         """Run the model batch by batch, with at most one piece and one batch in memory."""
-        windows, outputs, clock = [], [], (None, 0.0)
+        windows, outputs, clock, signal_report = [], [], (None, 0.0), None
         coverage = ElectrodeCoverage(self.model.config, classifies=self.task == "eeg-classification")
         for batch in self.preprocess(inputs, **preprocess_params):
             windows += batch.pop("windows")
-            clock = batch.pop("clock")
+            clock, signal_report = batch.pop("clock"), batch.pop("report")
             if not batch:
                 continue
             channel_names = batch.pop("channel_names")
@@ -114,7 +114,7 @@ class EegPipeline(Pipeline):
             coverage.add(channel_names, batch["channel_mask"].any(dim=0).tolist())
             outputs.append(self.forward(batch, **forward_params)["output"])
         warn_of_losses(windows)
-        report = coverage.report()
+        report = coverage.report(signal_report)
         for message in report.warnings if outputs else ():
             warnings.warn(message, EegWarning, stacklevel=2)
         answers = self.postprocess({"windows": windows, "outputs": outputs, "clock": clock})
@@ -168,7 +168,7 @@ class EegPipeline(Pipeline):
             windows = (each for windows in cut for each in windows)
             for batch in collate_windows(windows, windows_per_batch, self._patches_in(window)):
                 done = len(batch["windows"])
-                yield {"clock": sources[0].clock, **batch}
+                yield {"clock": sources[0].clock, "report": sources[0].report, **batch}
                 bar.update(done)
 
     def _patches_in(self, window: int) -> int:
@@ -236,7 +236,9 @@ class EegClassificationPipeline(EegPipeline):
         best = max(scores, key=scores.get) if window.usable else None
         return entry | {"label": best, "score": scores.get(best), "scores": scores}
 
-    def channel_importance(self, inputs: Any, *, max_windows: int = 12, **kwargs: Any) -> dict[str, float]:
+    def channel_importance(
+        self, inputs: Any, *, max_windows: int = 12, progress: bool | None = None, **kwargs: Any
+    ) -> dict[str, float]:
         """Return how much the probability of the winning label falls, on average, when a channel is left out.
 
         Occlusion: each channel of up to `max_windows` windows, spread over the recording, is masked in turn (set to
@@ -249,7 +251,7 @@ class EegClassificationPipeline(EegPipeline):
             raise ValueError("The recording is shorter than one window of the model.")
         chosen = np.unique(np.linspace(0, len(places) - 1, min(max_windows, len(places))).round().astype(int))
         falls: dict[str, list[float]] = {}
-        for index in chosen:
+        for index in logging.tqdm(chosen, desc="importance", disable=None if progress is None else not progress):
             source, place = places[index]
             batch = next(collate_windows(read_windows(source, [place], window), 1, self._patches_in(window)))
             (described,) = batch.pop("windows")

@@ -40,6 +40,11 @@ def load_model(options: argparse.Namespace, task: str):
         transformers_logging.enable_progress_bar()
 
 
+def name_of_model(model: str) -> str:
+    """The name for titles: the last part of a folder's path, or the whole id of a model on the Hub."""
+    return Path(model).resolve().name if Path(model).exists() else model
+
+
 def maker_of(options: argparse.Namespace, settings: dict[str, Any]) -> Maker:
     """What makes the results; of a sidecar what it says, wherever it lies."""
     if "sidecar" in settings:

@@ -79,7 +79,7 @@ def _as_pattern(name: str) -> str:
     return "".join(f"[{letter}]" if letter in "[]*?" else letter for letter in name)
 
 
-def write_result_report(result: Path, maker: Maker, recording: Path, report: Any) -> Path:
+def write_result_report(result: Path, maker: Maker, recording: Path, report: Any, **found: Any) -> Path:
     """Write what made a result, and what one should know about it, before the result itself is written.
 
     An earlier result is removed first, so that a result never lies beside the report of another.
@@ -88,12 +88,22 @@ def write_result_report(result: Path, maker: Maker, recording: Path, report: Any
         result: The result's file.
         maker, recording: What makes it, and from what.
         report: An `AnswerReport`.
+        found: What else is to be kept.
     """
     result.unlink(missing_ok=True)
     path = report_path(result)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"made_by": asdict(maker), "made_from": describe_recording(recording), **asdict(report)})
+    write_json(path, {"made_by": asdict(maker), "made_from": describe_recording(recording), **asdict(report), **found})
     return path
+
+
+def read_result_report(result: Path) -> dict[str, Any]:
+    """Return what `write_result_report` wrote beside a result, or nothing where it is missing or damaged."""
+    try:
+        report = json.loads(report_path(result).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return report if isinstance(report, dict) else {}
 
 
 def is_made(result: Path, maker: Maker, recording: Path) -> bool:
