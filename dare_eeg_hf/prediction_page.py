@@ -1,4 +1,4 @@
-"""One HTML page about what a classifier said of a recording: which class when, from which channels, what is missing."""
+"""One HTML page about what a classifier said of a recording: which class when, from which channels, and the gaps."""
 
 from __future__ import annotations
 

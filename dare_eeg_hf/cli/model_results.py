@@ -20,9 +20,6 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overlap", type=float, default=0.0, help="share of a window the next one repeats (default: 0)"
     )
-    parser.add_argument(
-        "--drop-partial", action="store_true", help="leave out windows in which the recording ends, which are padded"
-    )
     parser.add_argument("--batch-size", type=int, help="windows per pass (default: 1 on a CPU, 16 elsewhere)")
     parser.add_argument("--device", help="cpu, cuda, mps, ... (default: a GPU if there is one)")
     parser.add_argument("--revision", help="version of a model on the Hub: a tag, branch or commit")

@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also write onset, duration and label, with equal windows joined: NAME_annotations.csv for spreadsheets "
         "and NAME-annot.fif for MNE",
     )
+    parser.add_argument(
+        "--drop-partial", action="store_true", help="leave out windows in which the recording ends, which are padded"
+    )
     parser.add_argument("--figures", action="store_true", help="also draw the probabilities along time")
     parser.add_argument(
         "--html",
