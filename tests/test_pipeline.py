@@ -25,6 +25,7 @@ from dare_eeg_hf.recordings.simulation import simulate_recordings
 from dare_eeg_hf.signal_reports_dare_eeg import EegWarning
 from dare_eeg_hf.sources_dare_eeg import open_sources
 from dare_eeg_hf.windows_dare_eeg import read_windows
+from tests.made_signals import eeg
 
 
 def scores(predictions) -> np.ndarray:
@@ -114,10 +115,13 @@ def test_features_are_mean_and_spread_over_overlapping_patches(encode, eyes_reco
         encode(eyes_recordings[0], pooling="max")
 
 
-def test_features_of_a_recording_without_signal_are_as_wide_as_any(encode):
-    silent = {"signal": np.zeros((2, 2048)), "channel_names": ["C3", "C4"], "sampling_rate": 256, "unit": "uV"}
-    with pytest.warns(EegWarning):
-        assert encode(silent)["features"].shape == (2, 128)
+def test_features_are_as_wide_as_ever_where_no_window_is_usable(encode):
+    signal = eeg(channels=3, seconds=8)
+    signal[:, 256:768] = signal[:, 1280:1792] = 0
+    with pytest.warns(EegWarning, match="2 of 2 windows hold no usable signal"):
+        features = encode(signal, channel_names=["C3", "CZ", "C4"], sampling_rate=256, unit="uV")["features"]
+    assert features.shape == (2, 128)
+    assert np.isnan(features).all()
 
 
 def test_a_long_recording_read_in_pieces_agrees_with_the_whole(classify, eyes_recordings, monkeypatch):

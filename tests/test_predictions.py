@@ -17,6 +17,7 @@ from dare_eeg_hf.predictions import (
     shares_of_time,
     to_annotations,
 )
+from dare_eeg_hf.signal_reports_dare_eeg import EegWarning
 
 
 def window(onset, label, score=0.8, duration=4.0):
@@ -47,14 +48,14 @@ def test_annotations_can_be_set_and_saved_beside_the_recording(classify, eyes_re
 
 
 @pytest.mark.parametrize("measured", [None, 1_600_000_000], ids=["without date", "with date"])
-@pytest.mark.parametrize("first_sample", [0, 5 * 256])
+@pytest.mark.parametrize("first_sample", [0, 5 * 160])
 def test_predictions_add_to_a_recordings_annotations(classify, eyes_recordings, measured, first_sample, tmp_path):
     recorded = mne.io.read_raw_edf(eyes_recordings[1], preload=True, verbose="ERROR")
     raw = mne.io.RawArray(recorded.get_data(), recorded.info, first_samp=first_sample, verbose="ERROR")
     raw.set_meas_date(measured)
     raw.set_annotations(mne.Annotations([30.0], [1.0], ["blink"]))
-    raw._data[:, 40 * 256 : 48 * 256] = 0
-    with pytest.warns(UserWarning):
+    raw._data[:, 40 * 160 : 48 * 160] = 0
+    with pytest.warns(EegWarning):
         predictions = classify(raw)
     expected = {"blink": 30.0, "BAD_no_signal: one held value": 40.0}
 

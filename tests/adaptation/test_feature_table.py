@@ -68,7 +68,7 @@ def test_what_does_not_fit_into_one_table_is_refused(tmp_path):
         FeatureRows([EncodedRecording(one, "a.edf"), EncodedRecording(other, "b.edf")])
     with pytest.raises(ValueError, match="no features to put into a table"):
         FeatureRows([])
-    with pytest.raises(ValueError, match="a.edf has none"):
+    with pytest.raises(ValueError, match="has none"):
         FeatureRows([EncodedRecording(one, "a.edf")], center=True)
 
 
@@ -100,9 +100,8 @@ def test_windows_have_the_label_of_the_stretch_they_lie_in():
     onsets, durations = np.array([0.0, 4.0, 8.0, np.nan]), np.full(4, 4.0)
 
     def of(*rows):
-        return window_labels(
-            onsets, durations, [LabelRow(2, "a", label, None, None, *place) for label, *place in rows]
-        )
+        stretches = [LabelRow(2, "a", label, None, None, *place) for label, *place in rows]
+        return window_labels(onsets, durations, stretches)
 
     assert of(("rest",)).tolist() == ["rest"] * 4
     assert of(("rest", 0.0, 8.0), ("task", 8.0, 3.0)).tolist() == ["rest", "rest", None, None]

@@ -121,9 +121,7 @@ def test_what_cannot_be_had_is_refused_before_anything_is_encoded(options, messa
 
 
 @pytest.mark.parametrize("option", [["--center", "person"], ["--color", "person"]])
-def test_people_must_be_known_to_center_or_to_colour_by_them(
-    option, eyes_classifier, eyes_recordings, tmp_path, capsys
-):
+def test_people_must_be_known_to_center_or_colour_by_them(option, eyes_classifier, eyes_recordings, tmp_path, capsys):
     for name, path in zip(("morning.edf", "evening.edf"), eyes_recordings, strict=False):
         shutil.copy(path, tmp_path / name)
     command = ["embed", str(eyes_classifier), str(tmp_path), "--output", str(tmp_path / "out"), *option]

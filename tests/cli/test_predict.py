@@ -103,7 +103,7 @@ def test_several_tables_on_the_standard_output_are_one(eyes_classifier, eyes_rec
 
 def test_a_page_and_the_importance_of_electrodes(eyes_classifier, eyes_recordings, tmp_path, capsys):
     raw = mne.io.read_raw_edf(eyes_recordings[1], preload=True, verbose="ERROR")
-    raw._data[:, 20 * 256 : 29 * 256] = 0
+    raw._data[:, 20 * 160 : 29 * 160] = 0
     raw._data[raw.ch_names.index("Fz")] = 0
     raw.rename_channels({"T7": "EEG T3-REF", "Cz": "ECG"})
     gap = tmp_path / "gap_raw.fif"
@@ -156,7 +156,7 @@ def test_one_channel_has_no_importance_to_draw(eyes_classifier, eyes_recordings,
 
 def test_trials_get_a_page_without_a_timeline(eyes_classifier, eyes_recordings, tmp_path):
     raw = mne.io.read_raw_edf(eyes_recordings[1], preload=True, verbose="ERROR")
-    trials = raw.get_data()[:, : 12 * 1024].reshape(19, 12, 1024).transpose(1, 0, 2)
+    trials = raw.get_data()[:, : 12 * 640].reshape(19, 12, 640).transpose(1, 0, 2)
     trials[3] = 0
     epochs = mne.EpochsArray(trials, raw.info, verbose="ERROR")
     epochs.save(tmp_path / "eyes-epo.fif", verbose="ERROR")
