@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import compress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import mne
 import numpy as np
 
 from dare_eeg_hf.atomic_files import replacing
 from dare_eeg_hf.usability_dare_eeg import NO_SIGNAL
+
+if TYPE_CHECKING:
+    import mne
 
 
 def merge_predictions(predictions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -46,11 +48,11 @@ def merge_predictions(predictions: Sequence[Mapping[str, Any]]) -> list[dict[str
 
 def to_annotations(
     predictions: Sequence[Mapping[str, Any]],
-    raw: mne.io.BaseRaw | None = None,
+    raw: "mne.io.BaseRaw | None" = None,
     *,
     merge: bool = True,
     orig_time: Any = "recording",
-) -> mne.Annotations:
+) -> "mne.Annotations":
     """Return predictions as MNE Annotations that add to those of the recording.
 
         raw.set_annotations(raw.annotations + to_annotations(predictions, raw))
@@ -72,6 +74,8 @@ def to_annotations(
     Raises:
         ValueError: If the predictions have no label (a regression) or belong to trials.
     """
+    import mne
+
     if any("label" not in each or "trial" in each for each in predictions):
         raise ValueError("Only labels along one continuous recording can become annotations.")
     first_time = getattr(predictions, "first_time", 0.0) if raw is None else raw.first_time
@@ -90,7 +94,7 @@ def to_annotations(
     )
 
 
-def annotate(raw: mne.io.BaseRaw, predictions: Sequence[Mapping[str, Any]], merge: bool = True) -> mne.io.BaseRaw:
+def annotate(raw: "mne.io.BaseRaw", predictions: Sequence[Mapping[str, Any]], merge: bool = True) -> "mne.io.BaseRaw":
     """Add predictions to the annotations of a Raw, in place, whatever its date and first sample; returns the Raw.
 
     Args:
