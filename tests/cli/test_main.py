@@ -31,7 +31,7 @@ def test_help_of_every_command_has_examples(capsys):
         (["predict", "{empty}", "{recording}"], "has no config.json"),
         (["predict", "{model}", "{empty}"], "There is no EEG recording in"),
         (["predict", "{model}", "{recording}", "--overlap", "1"], "overlap must be at least 0 and below 1"),
-        (["predict", "{model}", "{recording}", "--figures"], "need --output"),
+        (["predict", "{model}", "{recording}", "--figures"], "needs --output"),
         (["convert", "{recording}", "{empty}/out", "--config", "{recording}"], "error:"),
         (["publish", "{empty}", "somebody/something", "--dry-run"], "no Parquet file"),
     ],
