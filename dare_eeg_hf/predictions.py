@@ -5,13 +5,15 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import mne
 import numpy as np
 
 from dare_eeg_hf.atomic_files import replacing
 from dare_eeg_hf.usability_dare_eeg import NO_SIGNAL
+
+if TYPE_CHECKING:
+    import mne
 
 
 def merge_predictions(predictions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -47,8 +49,8 @@ def to_annotations(
     merge: bool = True,
     orig_time: Any = "recording",
     *,
-    raw: mne.io.BaseRaw | None = None,
-) -> mne.Annotations:
+    raw: "mne.io.BaseRaw | None" = None,
+) -> "mne.Annotations":
     """Return predictions as MNE Annotations: for `raw.set_annotations`, to add to `raw.annotations`, or to save.
 
     A label that rests on a padded window ends in " (partial)"; what lies in unusable windows alone is annotated
@@ -64,6 +66,8 @@ def to_annotations(
     Raises:
         ValueError: If the predictions have no label (a regression) or belong to trials.
     """
+    import mne
+
     if any("label" not in each or "trial" in each for each in predictions):
         raise ValueError("Only labels along one continuous recording can become annotations.")
     first_time = getattr(predictions, "first_time", 0.0) if raw is None else raw.first_time

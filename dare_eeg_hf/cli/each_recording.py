@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dare_eeg_hf.cli.failures import EXIT_BAD_INPUT, bad_input, one_sentence
-from dare_eeg_hf.recordings.recordings import find_recordings
 
 
 def recordings_given(given: Sequence[Path], results: Path | None, tables: bool) -> list[tuple[Path, Path]]:
@@ -20,6 +19,8 @@ def recordings_given(given: Sequence[Path], results: Path | None, tables: bool) 
         FileNotFoundError: If something given is not there.
         ValueError: If a folder holds no recording, or two recordings would get the same result.
     """
+    from dare_eeg_hf.recordings.recordings import find_recordings
+
     found: list[tuple[Path, Path]] = []
     for path in given:
         if not path.exists():

@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers.utils import logging as transformers_logging
-
-from dare_eeg_hf.checkpoints import find_checkpoint, load_pipeline
 from dare_eeg_hf.cli.provenance import Maker, is_made
 from dare_eeg_hf.cli.reading_arguments import add_reading_arguments
 
@@ -32,6 +29,10 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 def load_model(options: argparse.Namespace, task: str):
     """The pipeline of the model that was named, on the device and of the revision asked for."""
+    from transformers.utils import logging as transformers_logging
+
+    from dare_eeg_hf.checkpoints import load_pipeline
+
     chosen = {key: getattr(options, key) for key in ("device", "revision") if getattr(options, key) is not None}
     transformers_logging.disable_progress_bar()  # of the loading of weights; the bar over windows stays
     try:
@@ -42,6 +43,8 @@ def load_model(options: argparse.Namespace, task: str):
 
 def maker_of(options: argparse.Namespace, settings: dict[str, Any]) -> Maker:
     """What makes the results; of a sidecar what it says, wherever it lies."""
+    from dare_eeg_hf.checkpoints import find_checkpoint
+
     if "sidecar" in settings:
         settings = {**settings, "sidecar": Path(settings["sidecar"]).read_text(encoding="utf-8")}
     return Maker.of(find_checkpoint(options.model), options.revision, settings)

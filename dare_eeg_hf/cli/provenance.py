@@ -7,11 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dare_eeg_hf.atomic_files import write_json
-from dare_eeg_hf.checkpoints import digest_of_weights
 from dare_eeg_hf.file_digest import file_digest
-from dare_eeg_hf.recordings.bids import find_side_file
-from dare_eeg_hf.recordings.formats import detect_format, main_file
-from dare_eeg_hf.recordings.tables import TABLE_FORMATS, find_sidecar
 
 REPORT_SUFFIX = ".report.json"
 
@@ -38,6 +34,7 @@ class Maker:
     def of(cls, checkpoint: str, revision: str | None, settings: Mapping[str, Any]) -> "Maker":
         """Describe a checkpoint (a folder or an id on the Hub) with settings that JSON can hold."""
         from dare_eeg_hf import __version__
+        from dare_eeg_hf.checkpoints import digest_of_weights
 
         # As JSON gives them back: tuples become lists.
         plain = json.loads(json.dumps(dict(settings), default=str))
@@ -62,6 +59,10 @@ def describe_recording(path: Path) -> dict[str, Any]:
 
 def recording_files(path: Path) -> list[Path]:
     """Return the files that a recording is read from: itself, its companions, and what describes it."""
+    from dare_eeg_hf.recordings.bids import find_side_file
+    from dare_eeg_hf.recordings.formats import detect_format, main_file
+    from dare_eeg_hf.recordings.tables import TABLE_FORMATS, find_sidecar
+
     if path.is_dir():
         return sorted(file for file in path.rglob("*") if file.is_file())
     main = main_file(path)
