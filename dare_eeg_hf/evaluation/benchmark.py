@@ -37,7 +37,7 @@ from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import write_json
 from dare_eeg_hf.checkpoints import digest_of_weights
 from dare_eeg_hf.command_parser import CommandParser
-from dare_eeg_hf.evaluation.benchmark_arguments import add_arguments, finetuning_settings
+from dare_eeg_hf.evaluation.benchmark_arguments import add_arguments, finetuning_settings, listed_tasks
 from dare_eeg_hf.evaluation.benchmark_report import write_report
 from dare_eeg_hf.evaluation.contestants import (
     BASELINES,
@@ -281,6 +281,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m dare_eeg_hf.evaluation.benchmark",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"tasks:\n{listed_tasks()}",
     )
     add_arguments(parser)
     try:

@@ -18,11 +18,15 @@ class ListTasks(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         """Print, and end the program."""
-        from dare_eeg_hf.evaluation.tasks import TASKS
-
-        for name, task in TASKS.items():
-            print(f"{name:28} {task.title}; {task.protocol}")
+        print(listed_tasks())
         parser.exit()
+
+
+def listed_tasks() -> str:
+    """Return a line for each task, with its data and protocol."""
+    from dare_eeg_hf.evaluation.tasks import TASKS
+
+    return "\n".join(f"{name:28} {task.title}; {task.protocol}" for name, task in TASKS.items())
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
