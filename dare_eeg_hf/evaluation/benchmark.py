@@ -33,15 +33,14 @@ import numpy as np
 from tqdm.auto import tqdm
 from transformers.utils import logging as transformers_logging
 
-from dare_eeg_hf.adaptation.finetuning import FinetuningArguments
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import write_json
 from dare_eeg_hf.checkpoints import digest_of_weights
 from dare_eeg_hf.command_parser import CommandParser
+from dare_eeg_hf.evaluation.benchmark_arguments import add_arguments, finetuning_settings, listed_tasks
 from dare_eeg_hf.evaluation.benchmark_report import write_report
 from dare_eeg_hf.evaluation.contestants import (
     BASELINES,
-    ENCODER_MODES,
     POOLED_MODES,
     adaptation_arguments,
     check_centering,
@@ -54,7 +53,7 @@ from dare_eeg_hf.evaluation.contestants import (
 from dare_eeg_hf.evaluation.costs import measured_costs
 from dare_eeg_hf.evaluation.cross_validation import cross_validate, one_thread
 from dare_eeg_hf.evaluation.protocols import Fold
-from dare_eeg_hf.evaluation.tasks import TASKS, task_named
+from dare_eeg_hf.evaluation.tasks import task_named
 
 
 @dataclass(frozen=True)
@@ -232,86 +231,51 @@ def run_benchmark(
     return finished, failures
 
 
-def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
-    """The command line; `prog` is how help calls it."""
-    parser = CommandParser(
-        prog=prog,
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="tasks:\n" + "\n".join(f"  {name:28} {task.title}; {task.protocol}" for name, task in TASKS.items()),
-    )
-    parser.add_argument("--data-root", type=Path, help="folder that holds the corpora of the tasks")
-    parser.add_argument("--output", type=Path, required=True, help="folder for cells and tables")
-    parser.add_argument("--tasks", nargs="+", default=[], metavar="TASK", help="see below")
-    parser.add_argument(
-        "--data",
-        nargs="+",
-        default=[],
-        metavar="FOLDER",
-        help="prepared data sets of your own, tested with folds of whole people",
-    )
-    parser.add_argument(
-        "--models",
-        nargs="+",
-        default=["chance", "band-power", "riemann"],
-        metavar="MODEL",
-        help=f"{', '.join(BASELINES)}, random:SIZE, or a checkpoint's folder or Hub id (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--modes", nargs="+", choices=ENCODER_MODES, default=["probe"], help="of our models (default: probe)"
-    )
-    parser.add_argument("--against", metavar="MODEL", help="also report how much better than this one the others are")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="default: 0")
-    parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
-    add_finetuning_options(parser)
-    options = parser.parse_args(arguments)
+def run(options: argparse.Namespace) -> int:
+    """Run, print the table, and say what failed.
+
+    Returns:
+        The exit status: 1 where a cell failed.
+
+    Raises:
+        ValueError, FileNotFoundError: as for `run_benchmark`; also where no task is named, or its data are not.
+    """
     if not options.tasks and not options.data:
-        parser.error("there is nothing to test on: give --tasks or --data")
+        raise ValueError("there is nothing to test on: give --tasks or --data")
     if options.tasks and options.data_root is None:
-        parser.error("--tasks needs --data-root, the folder that holds their corpora")
-    return options
-
-
-FINETUNING_OPTIONS = ("epochs", "batch_size", "learning_rate", "patience", "channel_subsets", "amplitude_spread")
-
-
-def add_finetuning_options(parser: argparse.ArgumentParser) -> None:
-    """Add the settings of fine-tuning; `finetuning_settings` collects them."""
-    defaults = FinetuningArguments()
-    group = parser.add_argument_group("fine-tuning of our models, as in examples/finetune.py")
-    for name in FINETUNING_OPTIONS:
-        value = getattr(defaults, name)
-        group.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help="default: %(default)s")
-
-
-def finetuning_settings(options: argparse.Namespace) -> dict:
-    """The fields of `FinetuningArguments` that the command line gives."""
-    return {name: getattr(options, name) for name in FINETUNING_OPTIONS}
-
-
-def main(arguments: Sequence[str] | None = None, prog: str = "python -m dare_eeg_hf.evaluation.benchmark") -> int:
-    """Run, print the table, and say what failed; 1 where a cell did."""
-    options = parse_arguments(arguments, prog)
-    try:
-        _, failures = run_benchmark(
-            [*options.tasks, *options.data],
-            options.models,
-            options.modes,
-            options.seeds,
-            options.data_root or Path(),
-            options.output,
-            workers=options.workers,
-            settings=finetuning_settings(options),
-            against=options.against,
-        )
-    except (ValueError, FileNotFoundError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        raise ValueError("--tasks needs --data-root, the folder that holds their corpora")
+    _, failures = run_benchmark(
+        [*options.tasks, *options.data],
+        options.models,
+        options.modes,
+        options.seeds,
+        options.data_root or Path(),
+        options.output,
+        workers=options.workers,
+        settings=finetuning_settings(options),
+        against=options.against,
+    )
     print((options.output / "table.md").read_text(encoding="utf-8"))
     print(f"Written to {options.output}: table.md, results.json, costs.md")
     for name, reason in failures.items():
         print(f"FAILED {name}: {reason}", file=sys.stderr)
     return 1 if failures else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line of `python -m dare_eeg_hf.evaluation.benchmark`; 2 where it cannot be carried out."""
+    parser = CommandParser(
+        prog="python -m dare_eeg_hf.evaluation.benchmark",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"tasks:\n{listed_tasks()}",
+    )
+    add_arguments(parser)
+    try:
+        return run(parser.parse_args(arguments))
+    except (ValueError, FileNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

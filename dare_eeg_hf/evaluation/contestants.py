@@ -34,24 +34,16 @@ from dare_eeg_hf.adaptation.classifier_setup import build_classifier
 from dare_eeg_hf.adaptation.encoder_features import attach_features, encoder_fingerprint
 from dare_eeg_hf.adaptation.feature_classifier import feature_classifier
 from dare_eeg_hf.adaptation.feature_statistics import attach_statistics
-from dare_eeg_hf.adaptation.finetuning import MODES, FinetuningArguments, finetune, predict_probabilities
+from dare_eeg_hf.adaptation.finetuning import FinetuningArguments, finetune, predict_probabilities
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import replacing
 from dare_eeg_hf.checkpoints import find_checkpoint
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
 from dare_eeg_hf.evaluation.baselines import BandPower, EEGNetClassifier, chance, tangent_space
+from dare_eeg_hf.evaluation.contestant_names import BASELINES, CENTERED, DETERMINISTIC, POOLED_MODES
 from dare_eeg_hf.evaluation.protocols import Fold
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
-
-CENTERED = "-centered"
-BASELINES = ("chance", "band-power", "band-power" + CENTERED, "riemann", "riemann" + CENTERED, "eegnet")
-DETERMINISTIC = tuple(name for name in BASELINES if name != "eegnet")
-"""Baselines without randomness: one seed is enough."""
-
-POOLED_MODES = ("pooled", "pooled" + CENTERED)
-ENCODER_MODES = (*MODES, *POOLED_MODES)
-"""How an encoder can be adapted."""
 
 Predictor = Callable[[LabelledWindows], np.ndarray]
 """Windows (W) to probabilities (W, K)."""

@@ -8,6 +8,7 @@ and `pooler_output`. The file says what it needs: its metadata holds the signal 
 written under its name, its output is compared with the model's on windows of other sizes than it was traced with.
 """
 
+import argparse
 import json
 import logging
 import os
@@ -31,6 +32,7 @@ from transformers.utils.logging import disable_progress_bar
 import dare_eeg_hf  # noqa: F401  (registers the model)
 from dare_eeg_hf.checkpoints import find_checkpoint
 from dare_eeg_hf.command_parser import CommandParser
+from dare_eeg_hf.hub.command_arguments import add_export_arguments
 
 INPUT_NAMES = ("input_values", "channel_ids", "channel_mask", "patch_mask")
 TOLERANCE = 1e-4
@@ -262,16 +264,8 @@ def _write_onnx(model: PreTrainedModel, metadata: dict[str, str], path: Path) ->
     onnx_program.save(path, external_data=False)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
-    parser = CommandParser(
-        prog="python -m dare_eeg_hf.hub.export",
-        description="Export a checkpoint to ONNX (.onnx) or torch.export (.pt2), checked against the model.",
-        epilog="Example: python -m dare_eeg_hf.hub.export runs/eyes model.onnx",
-    )
-    parser.add_argument("checkpoint", help="folder of a checkpoint, or its id on the Hub")
-    parser.add_argument("output", help="file to write, ending in .onnx or .pt2")
-    options = parser.parse_args(arguments)
+def run(options: argparse.Namespace) -> int:
+    """Export, and report how far the file is from the model; returns the exit status."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     disable_progress_bar()
     try:
@@ -281,6 +275,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     print(f"{options.output}: largest difference from the model {difference:.1e} of its largest output")
     return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    parser = CommandParser(
+        prog="python -m dare_eeg_hf.hub.export",
+        description="Export a checkpoint to ONNX (.onnx) or torch.export (.pt2), checked against the model.",
+        epilog="Example: python -m dare_eeg_hf.hub.export runs/eyes model.onnx",
+    )
+    add_export_arguments(parser)
+    return run(parser.parse_args(arguments))
 
 
 if __name__ == "__main__":

@@ -6,16 +6,18 @@ import os
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from dare_eeg_hf.recordings.errors import RecordingWarning
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MISSING = ("", "n/a", "na", "nan", "none", "null")
 """What tables write, in upper or lower case, for a missing value."""
 
 
-def read_side_table(path: str | os.PathLike, columns: Sequence[str] = ()) -> pd.DataFrame:
+def read_side_table(path: str | os.PathLike, columns: Sequence[str] = ()) -> "pd.DataFrame":
     """A .tsv or .csv file as texts without blanks around them; the index holds the line of each row in the file.
 
     A file that is not UTF-8 is read as Latin-1, and rows with more fields than the header are left out: both are
@@ -28,6 +30,8 @@ def read_side_table(path: str | os.PathLike, columns: Sequence[str] = ()) -> pd.
     Raises:
         ValueError: it is a workbook, there is no header, it names a column twice, or one is missing.
     """
+    import pandas as pd  # not needed for a recording without a table, and slow to load
+
     text = read_text_leniently(path)
     delimiter = _delimiter(path, text)
     if text.startswith("sep="):  # what Excel may write above the header
@@ -73,7 +77,7 @@ def read_text_leniently(path: str | os.PathLike) -> str:
         return content.decode("latin-1")
 
 
-def is_missing(values: pd.Series) -> pd.Series:
+def is_missing(values: "pd.Series") -> "pd.Series":
     """Which texts stand for no value."""
     return values.str.strip().str.lower().isin(MISSING)
 
