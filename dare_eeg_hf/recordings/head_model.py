@@ -8,7 +8,7 @@ methods", IEEE Transactions on Biomedical Engineering 46, 1999).
 """
 
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import cache
 
 import mne
 import numpy as np
@@ -22,7 +22,7 @@ LOWEST_CORTEX = -0.35
 EARLOBES = ("A1", "A2")
 """The reference of the recordings: the mean of both."""
 TEN_TWENTY = "Fp1 Fp2 F7 F3 Fz F4 F8 T7 C3 Cz C4 T8 P7 P3 Pz P4 P8 O1 O2".split()
-"""Where strengths are measured: "10 uV" are so many at the electrode of these that sees most, whatever the montage."""
+"""Where strengths are measured, whatever the montage: "10 uV" are so many at the electrode of these that sees most."""
 
 
 @cache
@@ -131,14 +131,3 @@ class Cap:
         field = field if weights is None else field @ weights
         field = field - field[-len(EARLOBES) :].mean(0)
         return field[: self.count], field[self.count : -len(EARLOBES)]
-
-    def unit_topographies(self, dipoles: np.ndarray, moments: np.ndarray, through_skull: bool = True) -> np.ndarray:
-        """What the cap sees of each dipole, (C, D), where the electrode of the 10-20 system that sees most sees 1."""
-        here, standard = self.seen(dipoles, moments, through_skull)
-        return here / np.abs(standard).max(0)
-
-
-@lru_cache(maxsize=8)
-def cap_of(names: tuple[str, ...]) -> Cap:
-    """The cap of these electrodes; the last ones asked for are kept."""
-    return Cap(names)
