@@ -1,7 +1,7 @@
 """A spherical head: what electrodes measure of a current dipole in the cortex, or at the eyes and under the skin.
 
-The head is a sphere of 9 cm with brain, cerebrospinal fluid, skull and scalp, made by MNE. The potential of a dipole in
-it is that of three dipoles in a sphere without shells (Berg and Scherg, "A fast method for forward computation of
+The head is a sphere of 9 cm with brain, cerebrospinal fluid, skull and scalp, made by MNE. The potential of a dipole
+in it is that of three dipoles in a sphere without shells (Berg and Scherg, "A fast method for forward computation of
 multiple-shell spherical head models", Electroencephalography and Clinical Neurophysiology 90, 1994), and that of a
 dipole in such a sphere has a closed form (Mosher, Leahy and Lewis, "EEG and MEG: forward solutions for inverse
 methods", IEEE Transactions on Biomedical Engineering 46, 1999).
@@ -18,7 +18,7 @@ HEAD_RADIUS = 0.09
 CORTEX_RADIUS = 0.07
 """Metres from the middle of the head to the sources; the brain ends at 0.081."""
 LOWEST_CORTEX = -0.35
-"""How far down the cortex reaches, as the sine of the elevation: occipital and temporal poles are in, the neck is not."""
+"""How far down the cortex reaches, as the sine of the elevation: the occipital and temporal poles are in it."""
 EARLOBES = ("A1", "A2")
 """The reference of the recordings: the mean of both."""
 TEN_TWENTY = "Fp1 Fp2 F7 F3 Fz F4 F8 T7 C3 Cz C4 T8 P7 P3 Pz P4 P8 O1 O2".split()

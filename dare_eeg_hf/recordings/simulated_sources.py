@@ -21,8 +21,8 @@ from dare_eeg_hf.recordings.simulated_people import Person
 PATCHES, PATCH_WIDTH = 60, 0.014
 """Pieces of cortex that work each for themselves, and the standard deviation of their extent in metres."""
 WIDE_SOURCES, WIDE_DEPTH, WIDE_SHARE = 24, 0.02, 0.7
-"""Activity of whole lobes: its number, how far from the middle of the head its dipoles lie, and its share of the power.
-Electrodes see a sheet of cortex with its folds, or both sides of the brain at once, as they would see a deep dipole."""
+"""Activity of whole lobes: its number, how far from the middle of the head its dipoles lie, its share of the power.
+Electrodes see a sheet of cortex with its folds, or both halves of the brain at once, as they see a deep dipole."""
 ALPHA_GENERATORS = ("O1", "O2", "POz", "PO7", "PO8", "Pz")
 MU_GENERATORS = ("C3", "C4")
 EYES = np.array([[-0.03, 0.065, -0.03], [0.03, 0.065, -0.03]])

@@ -88,10 +88,10 @@ def simulate_raw(
     """A person at rest, against linked earlobes.
 
     The background of the cortex falls with the frequency; the posterior alpha rhythm has the person's own frequency
-    and is several times stronger with eyes closed; there is a central mu and a frontal theta rhythm, eyes that blink and
-    turn (open) or roll (closed), muscles, slow drifts, mains hum, noise and pops of single electrodes. Annotations say
-    what is known: `T0` over the whole recording, `blink`, `eye movement`, `muscle` and `pop Fz` (of that electrode)
-    where they are.
+    and is several times stronger with eyes closed; there is a central mu and a frontal theta rhythm, eyes that blink
+    and turn (open) or roll (closed), muscles, slow drifts, mains hum, noise and pops of single electrodes. Annotations
+    say what is known: `T0` over the whole recording, `blink`, `eye movement`, `muscle` and `pop Fz` (of that
+    electrode) where they are.
 
     Args:
         person: whole numbers from which the person's traits and everything random follow; under another montage the
