@@ -30,8 +30,8 @@ INTRODUCTION = """# Command line
 
 This page is what the programs print with `--help`, read from them when the site is built.
 
-Exit status: 0 all went well; 1 something is wrong with what was given, and one sentence on the error stream says what; 2 something
-is wrong with the command line itself; 130 interrupted.
+Exit status: 0 all went well; 1 something is wrong with what was given, and one sentence on the error stream says
+what; 2 something is wrong with the command line itself; 130 interrupted.
 """
 
 
@@ -63,7 +63,10 @@ def _help(run: Callable[[], object], program: str = "dare-eeg") -> str:
     """What a program prints when it is asked for help, in lines of a width that fits the page."""
     printed = io.StringIO()
     plain = {"COLUMNS": "96", "NO_COLOR": "1"}
-    with mock.patch.dict(os.environ, plain), mock.patch.object(sys, "argv", [program, "--help"]):
-        with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
-            run()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.dict(os.environ, plain))
+        stack.enter_context(mock.patch.object(sys, "argv", [program, "--help"]))
+        stack.enter_context(contextlib.redirect_stdout(printed))
+        stack.enter_context(contextlib.suppress(SystemExit))
+        run()
     return printed.getvalue()

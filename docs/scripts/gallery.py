@@ -1,4 +1,4 @@
-"""The figures of the site, each drawn by a function of its own from simulated recordings and the models of the repository.
+"""The figures of the site, each drawn by a function of its own from simulated recordings and the repository's models.
 
     python docs/scripts/gallery.py FOLDER
 
@@ -23,8 +23,8 @@ FIGURES: list[Callable] = []
 
 INTRODUCTION = """# Figures
 
-All figures are plain matplotlib `Figure` objects without pyplot state, in colours that people with any colour vision tell
-apart. These are drawn from simulated recordings when the site is built, and the code below each is all it takes.
+All figures are plain matplotlib `Figure` objects without pyplot state, in colours that people with any colour vision
+tell apart. These are drawn from simulated recordings when the site is built; the code below each is all it takes.
 [The reference](reference/visualization.md) has every argument.
 """
 
@@ -36,12 +36,17 @@ def figure(draw_figure: Callable) -> Callable:
 
 
 @cache
+def folder():
+    """Where the simulated recordings lie until the program ends."""
+    return tempfile.TemporaryDirectory(prefix="gallery_")
+
+
+@cache
 def recordings():
     """A person's recordings with eyes open and with eyes closed, as paths of EDF files."""
     from dare_eeg_hf.recordings.simulation import simulate_recordings
 
-    folder = tempfile.mkdtemp(prefix="gallery_")
-    return simulate_recordings(folder, subjects=1, montage=TEN_TWENTY, sampling_rate=200, seconds=60)
+    return simulate_recordings(folder().name, subjects=1, montage=TEN_TWENTY, sampling_rate=200, seconds=60)
 
 
 @cache
@@ -68,8 +73,8 @@ def open_then_closed():
 def timeline():
     """What a classifier says, window by window.
 
-    Probabilities, and below them the winning class. The person opens the eyes for a minute and closes them for another. Around the
-    90th second the amplifier held its last value: such windows get no answer, and are hatched.
+    Probabilities, and below them the winning class. The person has open eyes for a minute and closed ones for another.
+    Around the 90th second the amplifier held its last value: such windows get no answer, and are hatched.
     """
     from dare_eeg_hf.checkpoints import load_pipeline
     from dare_eeg_hf.visualization import plot_classification
@@ -82,7 +87,8 @@ def timeline():
 def overview():
     """A recording before and after normalisation.
 
-    Ten seconds of traces, both spectra, and the amplitude at each electrode. `dare-eeg inspect FILE --plot FILE.png` draws it.
+    Ten seconds of traces, both spectra, and the amplitude at each electrode. `dare-eeg inspect FILE --plot FILE.png`
+    draws it.
     """
     from dare_eeg_hf.recordings.overview import plot_recording
     from dare_eeg_hf.recordings.readers import read_raw
@@ -107,7 +113,8 @@ def traces():
 def spectrum():
     """Spectra side by side.
 
-    The line is the median over channels, the band their 10th to 90th percentile. Closed eyes are alpha power around 10 Hz.
+    The line is the median over channels, the band their 10th to 90th percentile. Closed eyes are alpha power around
+    10 Hz.
     """
     from dare_eeg_hf.visualization import plot_spectrum
 
@@ -134,8 +141,8 @@ def scalp_map():
 def losses():
     """The losses of a pre-training run.
 
-    One panel per loss, training and validation together. The thin line is what was logged, the thick one its running mean. The page
-    of a run (`report.html`) begins with it; this is the run that made `model_cards/dare-eeg-nano`.
+    One panel per loss, training and validation together. The thin line is what was logged, the thick one its running
+    mean. The page of a run (`report.html`) begins with it; this is the run that made `model_cards/dare-eeg-nano`.
     """
     from dare_eeg_hf.metrics_log import FILE_NAME, read_metrics
     from dare_eeg_hf.visualization import plot_loss_curves
@@ -160,11 +167,11 @@ def _body(function: Callable) -> str:
     return textwrap.dedent("\n".join(source.splitlines()[body[1].lineno - 1 :]))
 
 
-def draw(folder: Path) -> None:
+def draw(output: Path) -> None:
     """Write every figure as a PNG file."""
-    folder.mkdir(parents=True, exist_ok=True)
+    output.mkdir(parents=True, exist_ok=True)
     for draw_figure in FIGURES:
-        draw_figure().savefig(folder / f"{draw_figure.__name__}.png", dpi=110)
+        draw_figure().savefig(output / f"{draw_figure.__name__}.png", dpi=110)
 
 
 if __name__ == "__main__":

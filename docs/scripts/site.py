@@ -65,7 +65,7 @@ def oldest(paths: list[Path]) -> float:
     return min(path.stat().st_mtime for path in paths)
 
 
-def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+def on_page_markdown(markdown: str, page: Page, files: Files, **_: object) -> str:
     """Turn links to files of the repository into links to their pages; where they have none, leave the name."""
     source = TEXTS.get(page.file.src_uri, f"docs/{page.file.src_uri}")
     here = PurePosixPath(page.file.src_uri).parent
