@@ -118,9 +118,10 @@ def _draw(path: Path, reading: dict[str, Any], normalised: mne.io.BaseRaw, targe
     before_uv = before.get_data("eeg", stop=int(seconds * before.info["sfreq"])) * 1e6
     target.parent.mkdir(parents=True, exist_ok=True)
     ten_seconds = after_uv[:, : int(10 * rates["normalised"])]
-    plot_traces(ten_seconds, normalised.ch_names, rates["normalised"]).savefig(
+    plot_traces(ten_seconds, normalised.ch_names, rates["normalised"], title=path.name).savefig(
         target.with_name(f"{target.stem}_traces.png"), dpi=120
     )
-    plot_spectrum({"as recorded": before_uv, "normalised": after_uv}, rates).savefig(
+    band = (normalised.info["highpass"], normalised.info["lowpass"])
+    plot_spectrum({"as recorded": before_uv, "normalised": after_uv}, rates, band, path.name).savefig(
         target.with_name(f"{target.stem}_spectrum.png"), dpi=120
     )

@@ -149,11 +149,12 @@ def draw_reconstruction(run: Path, data: str | Path | None = None) -> tuple[Figu
         values["context"][:, shown],
         names[shown],
         model.config.sampling_rate,
+        title=f"{run.resolve().name}, first window of {source.name} ({split})",
     )
     scalp = None
     if len(names) >= 4:
         error = dict(zip(names, values["error"].tolist(), strict=True))
-        scalp = plot_scalp_map(error, "Reconstruction error of hidden patches", "mean squared error")
+        scalp = plot_scalp_map(error, f"{run.resolve().name}: error of hidden patches", "mean squared error")
     return figure, scalp, len(batch["input_values"])
 
 

@@ -333,6 +333,9 @@ def _to_raw(
     info = _info_with_positions(tuple(names), float(extractor.sampling_rate)).copy()
     info["description"] = extractor.normalized_description
     info["line_freq"] = source.info["line_freq"]
+    with info._unlock():  # MNE has no other way to say how a signal was filtered
+        info["highpass"] = max(extractor.highpass or 0.0, source.info["highpass"])
+        info["lowpass"] = min(extractor.lowpass or np.inf, source.info["lowpass"], info["lowpass"])
     raw = mne.io.RawArray(signal * np.float64(1e-6), info, copy=None, verbose="ERROR")
     raw.set_meas_date(source.info["meas_date"])
     return raw

@@ -39,8 +39,9 @@ def plot_recording(before: mne.io.BaseRaw, after: mne.io.BaseRaw, title: str = "
             plot_spectrum(
                 {"before": _around(before, picks), "after": _around(after, None)},
                 {"before": before.info["sfreq"], "after": after.info["sfreq"]},
+                (after.info["highpass"], after.info["lowpass"]),
             ),
-            plot_scalp_map(dict(zip(after.ch_names, deviation, strict=True)), "Amplitude after normalisation", "uV"),
+            plot_scalp_map(dict(zip(after.ch_names, deviation, strict=True)), "Amplitude after normalisation", "µV"),
         ],
     ]
     return _arrange(panels, ["Before", "After"], title)

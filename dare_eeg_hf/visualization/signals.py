@@ -1,5 +1,6 @@
 """Signals over time and frequency: traces, spectra, and a window beside its reconstruction."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 
 import matplotlib
@@ -32,12 +33,18 @@ def _round_amplitude(value: float) -> float:
     return float(power * max(step for step in (1, 2, 5) if step * power <= value * (1 + 1e-9)))
 
 
-def _row_height(signals: np.ndarray) -> float:
-    """Return the distance between stacked traces: what the median channel needs for 98% of its samples."""
-    with np.errstate(invalid="ignore"):
-        spans = np.nanpercentile(signals, 99, axis=1) - np.nanpercentile(signals, 1, axis=1)
-    spans = spans[np.isfinite(spans) & (spans > 0)]
-    return float(np.median(spans)) * 1.2 if spans.size else 1.0
+def _row_height(signals: np.ndarray, stretches: int = 20) -> float:
+    """The distance between stacked traces: the range of the median channel in its median stretch of time.
+
+    A transient when the amplifier was switched on, or a movement, takes up one stretch or two and so decides nothing.
+    """
+    pieces = np.array_split(signals, min(stretches, signals.shape[1]), axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a stretch without any number
+        ranges = np.stack([np.nanmax(piece, axis=1) - np.nanmin(piece, axis=1) for piece in pieces])
+        ranges = np.nanmedian(np.where(ranges > 0, ranges, np.nan), axis=0)
+        height = float(np.nanmedian(ranges))
+    return height * 1.3 if np.isfinite(height) else 1.0
 
 
 def _check_channels(signals: np.ndarray, channel_names: Sequence[str]) -> np.ndarray:
@@ -58,9 +65,15 @@ def _label_rows(axes: Axes, names: Sequence[str], sampling_rate: float, samples:
     axes.spines["left"].set_visible(False)
 
 
+def _set_title(axes: Axes, title: str) -> None:
+    """A title whose dollar signs stand for themselves, as they may in a file's name."""
+    if title:
+        axes.set_title(title.replace("$", r"\$"))
+
+
 @styled
 def plot_traces(
-    signal_uv: np.ndarray, channel_names: Sequence[str], sampling_rate: float, onset: float = 0.0
+    signal_uv: np.ndarray, channel_names: Sequence[str], sampling_rate: float, onset: float = 0.0, title: str = ""
 ) -> Figure:
     """Draw stacked traces, the first channel on top, with a bar that gives the scale.
 
@@ -69,6 +82,7 @@ def plot_traces(
         channel_names: C names.
         sampling_rate: In Hz.
         onset: Time of the first sample in seconds.
+        title: Such as the file's name.
 
     One scale serves all channels. A trace is cut off 1.5 rows from its own, and one that gets there often is drawn
     grey and behind the others, so that a loose electrode hides nothing. The median is taken off each channel.
@@ -99,17 +113,25 @@ def plot_traces(
         clip_on=False,
     )
     axes.text(1.02, bar_center, f"{amplitude:g} µV", transform=axes.get_yaxis_transform(), va="center")
+    _set_title(axes, title)
     return figure
 
 
 @styled
-def plot_spectrum(signals: Mapping[str, np.ndarray], sampling_rate: Mapping[str, float] | float) -> Figure:
+def plot_spectrum(
+    signals: Mapping[str, np.ndarray],
+    sampling_rate: Mapping[str, float] | float,
+    band: tuple[float | None, float | None] = (None, None),
+    title: str = "",
+) -> Figure:
     """Draw power spectral densities side by side, for example before and after the normalisation.
 
     Args:
         signals: Title to (C, T) array in microvolts. The line is the median over channels, the band the 10th to 90th
             percentile.
         sampling_rate: In Hz, one for all or one for each title.
+        band: What the filters kept, in Hz. Only it is drawn; what they left below and above is no signal.
+        title: Such as the file's name.
 
     Welch's method, two-second Hann windows, each with its mean removed; frequencies up to 100 Hz.
     """
@@ -117,26 +139,28 @@ def plot_spectrum(signals: Mapping[str, np.ndarray], sampling_rate: Mapping[str,
 
     if not signals:
         raise ValueError("There is no signal to draw a spectrum of.")
+    low, high = band[0] or 0.0, min(band[1] or 100.0, 100.0)
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.subplots()
     highest = 0.0
-    for (title, signal), color in zip(signals.items(), OKABE_ITO, strict=False):
-        rate = sampling_rate[title] if isinstance(sampling_rate, Mapping) else sampling_rate
+    for (name, signal), color in zip(signals.items(), OKABE_ITO, strict=False):
+        rate = sampling_rate[name] if isinstance(sampling_rate, Mapping) else sampling_rate
         signal = np.atleast_2d(np.asarray(signal, dtype=float))
         frequencies, power = welch(signal, fs=rate, nperseg=min(int(2 * rate), signal.shape[1]))
-        shown = (frequencies > 0) & (frequencies <= 100)
+        shown = (frequencies > 0) & (frequencies >= low) & (frequencies <= high)
         # Channels without any signal (a flat electrode) have no logarithm.
         decibels = 10 * np.log10(np.maximum(power[:, shown], 1e-12))
-        axes.plot(frequencies[shown], np.median(decibels, axis=0), color=color, label=title, linewidth=1.4)
+        axes.plot(frequencies[shown], np.median(decibels, axis=0), color=color, label=name, linewidth=1.4)
         if len(signal) > 1:
-            low, high = np.percentile(decibels, [10, 90], axis=0)
-            axes.fill_between(frequencies[shown], low, high, color=color, alpha=0.18, linewidth=0)
+            lower, upper = np.percentile(decibels, [10, 90], axis=0)
+            axes.fill_between(frequencies[shown], lower, upper, color=color, alpha=0.18, linewidth=0)
         highest = max(highest, float(frequencies[shown][-1]))
-    axes.set_xlim(0, highest)
+    axes.set_xlim(low, highest)
     axes.set_xlabel("Frequency (Hz)")
     axes.set_ylabel("Power (dB re 1 µV²/Hz)")
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.legend(loc="upper right")
+    _set_title(axes, title)
     return figure
 
 
@@ -147,6 +171,7 @@ def plot_reconstruction(
     context_mask: np.ndarray,
     channel_names: Sequence[str],
     sampling_rate: float,
+    title: str = "",
 ) -> Figure:
     """Draw a window, the patches the encoder saw, and what the model put into the hidden ones.
 
@@ -156,6 +181,7 @@ def plot_reconstruction(
         context_mask: (N, C), True where the encoder saw a patch; T must be a multiple of N.
         channel_names: C names.
         sampling_rate: In Hz.
+        title: Such as the model's and the file's names.
     """
     window, reconstruction = _check_channels(window, channel_names), _check_channels(reconstruction, channel_names)
     context_mask = np.asarray(context_mask, dtype=bool)
@@ -188,4 +214,5 @@ def plot_reconstruction(
         loc="outside upper right",
         ncols=3,
     )
+    _set_title(axes, title)
     return figure

@@ -259,6 +259,16 @@ def test_a_visitor_is_told_what_a_visitor_can_do_and_it_helps(address, tmp_path)
     assert "choose V under" in sentence_for(address, numbered, "nV", "GSN-HydroCel-64_1.0")
 
 
+def test_one_channel_is_answered_without_a_map_of_importance(address, tmp_path):
+    path = upload(address, write_edf(tmp_path / "one.edf", ["Oz"])).json()[0]
+    event, (sentence, _, _, traces, predictions, importance, _) = analyse_over_http(address, path)
+    assert event == "complete"
+    assert "windows" in sentence
+    assert traces is not None
+    assert predictions is not None
+    assert importance is None
+
+
 def test_limits_on_duration_and_size(address, tmp_path):
     long = write_edf(tmp_path / "long.edf", ["Cz"], seconds=60 * (MAX_MINUTES + 1), rate=16)
     assert f"lasts 6 minutes; at most {MAX_MINUTES}" in sentence_for(address, long)

@@ -21,6 +21,7 @@ def test_the_result_fulfils_the_contract(recording):
     assert raw.ch_names == [name.upper() for name in NAMES]
     assert raw.info["sfreq"] == 256
     assert raw.n_times == 20 * 256
+    assert (raw.info["highpass"], raw.info["lowpass"]) == (0.5, 75.0)
     data = raw.get_data()
     assert np.abs(data.sum(axis=0)).max() < 1e-10
     assert 5e-6 < data.std() < 50e-6
@@ -67,6 +68,7 @@ def test_the_contract_comes_from_the_feature_extractor(edf):
     extractor = DareEegFeatureExtractor(sampling_rate=128, highpass=1.0, lowpass=30.0, notch=None, reference=None)
     raw, report = load_recording(edf, extractor)
     assert raw.info["sfreq"] == 128
+    assert (raw.info["highpass"], raw.info["lowpass"]) == (1.0, 30.0)
     assert "low-pass 30 Hz" in report.steps
     assert not any("reference" in step or "notch" in step for step in report.steps)
 

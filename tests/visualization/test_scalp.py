@@ -30,3 +30,24 @@ def test_scalp_positions_are_a_head_seen_from_above():
 def test_a_channel_without_a_place_is_named():
     with pytest.raises(ValueError, match="XYZ"):
         visualization.plot_scalp_map({"CZ": 1.0, "XYZ": 2.0})
+
+
+def test_colours_span_the_values_and_zero_is_white_only_between_two_signs():
+    names = CHANNEL_VOCABULARY[:19]
+
+    def scale(values):
+        figure = visualization.plot_scalp_map(dict(zip(names, values, strict=True)))
+        image = figure.axes[0].images[0]
+        return image.norm.vmin, image.norm.vmax, image.cmap.name
+
+    assert scale(np.linspace(0.8, 0.95, 19)) == pytest.approx((0.8, 0.95, "viridis"))
+    assert scale(np.linspace(-1, 2, 19)) == pytest.approx((-2, 2, "RdBu_r"))
+    low, high, _ = scale(np.linspace(1, 1 + 1e-9, 19))
+    assert high - low == pytest.approx(0.05)  # rounding is not drawn as a pattern
+    assert scale(np.zeros(19))[0] < scale(np.zeros(19))[1]
+
+
+def test_electrodes_are_named_up_to_a_full_cap():
+    values = {name: 1.0 + number for number, name in enumerate(CHANNEL_VOCABULARY[:62])}
+    figure = visualization.plot_scalp_map(values)
+    assert {text.get_text() for text in figure.axes[0].texts} >= set(values)

@@ -38,6 +38,44 @@ def test_a_loose_electrode_goes_behind_the_others(rng):
     assert [line.get_zorder() for line in lines] == [2, 2, 1, 2]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_start_up_transient_does_not_set_the_scale(seed):
+    rng = np.random.default_rng(seed)
+    signal = rng.normal(0, 10, (8, 2560))
+    with_transient = signal.copy()
+    with_transient[:, :250] += 3000 * np.exp(-np.arange(250) / 60)
+
+    def scale(signals):
+        return next(text for text in visualization.plot_traces(signals, CHANNEL_VOCABULARY[:8], 256.0).axes[0].texts)
+
+    assert scale(with_transient).get_text() == scale(signal).get_text()
+
+
+def test_traces_of_a_channel_without_any_number_are_drawn(rng):
+    signal = rng.normal(0, 10, (3, 512))
+    signal[1] = np.nan
+    assert render(visualization.plot_traces(signal, CHANNEL_VOCABULARY[:3], 256.0))
+
+
+def test_titles_name_the_file_letter_by_letter(rng):
+    signal = rng.normal(0, 10, (2, 512))
+    name = "night_$1$.edf"
+    traces = visualization.plot_traces(signal, ["CZ", "PZ"], 256.0, title=name)
+    spectrum = visualization.plot_spectrum({"a": signal}, 256.0, title=name)
+    for figure in (traces, spectrum):
+        assert figure.axes[0].get_title("left").replace(r"\$", "$") == name
+        assert render(figure)
+
+
+def test_spectrum_shows_the_band_that_was_kept(rng):
+    signal = rng.normal(0, 10, (2, 2560))
+    axes = visualization.plot_spectrum({"a": signal}, 256.0, band=(0.5, 45.0)).axes[0]
+    assert axes.get_xlim() == (0.5, 45.0)
+    frequencies = axes.lines[0].get_xdata()
+    assert frequencies.min() == 0.5
+    assert frequencies.max() == 45.0
+
+
 def test_traces_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"2 channels, samples\), got \(3, 5\)"):
         visualization.plot_traces(np.zeros((3, 5)), ["CZ", "PZ"], 256.0)

@@ -190,8 +190,8 @@ class Analysis:
         importance = self.classify.channel_importance(recording, **known)
         on_scalp = {normalize_channel_name(name): value for name, value in importance.items()}
         on_scalp = {name: value for name, value in on_scalp.items() if name in CHANNEL_VOCABULARY}
-        if not on_scalp:
-            return None
+        if len(on_scalp) < 2:
+            return None  # without its only channel a recording holds nothing to compare with
         return plot_scalp_map(on_scalp, title="What leaving a channel out takes away", unit="fall in probability")
 
     def _save(self, predictions: list[dict[str, Any]]) -> list[str]:
