@@ -8,8 +8,8 @@ Of its blocks
 
 - `bash` and `python` are run. One with the title "Refused" has to end with an error, one with the title "Example" is
   not run.
-- `text` is what was printed since the last such block. A line of dots stands for any lines, dots in a line for
-  anything; decimals may differ, whole numbers may not.
+- `text` is what was printed since the last such block, without progress bars. A line of dots stands for any lines,
+  dots in a line for anything; decimals may differ, whole numbers may not.
 - `json`, `csv` or `yaml` with a title is a file, which is written under that name.
 
 `--write` puts what was printed into the page, where the page shows something else.
@@ -39,6 +39,7 @@ BLOCK = re.compile(
     r'^(?P<indent> *)```(?P<kind>\w+)(?: title="(?P<title>[^"]*)")?\n(?P<body>.*?)^(?P=indent)```$',
     re.MULTILINE | re.DOTALL,
 )
+PROGRESS_BAR = re.compile(r"\r?[^\r\n]*\d+%\|[^\r\n]*|\r *")
 DECIMAL = re.compile(r"\d+\.\d+(?:e[+-]?\d+)?")
 DOTS = "..."
 
@@ -93,7 +94,7 @@ def run_page(page: Path, write: bool = False) -> None:
                     printed = ""
                 elif block.kind in ("bash", "python") and block.title != "Example":
                     run = run_commands if block.kind == "bash" else run_python
-                    printed += run(block.body, names, refused=block.title == "Refused")
+                    printed += PROGRESS_BAR.sub("", run(block.body, names, refused=block.title == "Refused"))
                 elif block.title and block.kind in ("json", "csv", "yaml"):
                     Path(block.title).write_text(block.body, encoding="utf-8")
             except PageError as error:
@@ -195,7 +196,6 @@ def main() -> int:
     parser.add_argument("pages", nargs="+", type=Path)
     parser.add_argument("--write", action="store_true", help="put what was printed into the page")
     options = parser.parse_args()
-    os.environ |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1"}
     try:
         for page in options.pages:
             run_page(page.resolve(), options.write)
