@@ -18,7 +18,6 @@ Of its blocks
 import argparse
 import contextlib
 import io
-import os
 import re
 import runpy
 import shlex
@@ -39,7 +38,7 @@ BLOCK = re.compile(
     r'^(?P<indent> *)```(?P<kind>\w+)(?: title="(?P<title>[^"]*)")?\n(?P<body>.*?)^(?P=indent)```$',
     re.MULTILINE | re.DOTALL,
 )
-PROGRESS_BAR = re.compile(r"\r?[^\r\n]*\d+%\|[^\r\n]*|\r *")
+PROGRESS_BAR = re.compile(r"\r?[^\r\n]*(?:\d%\||\[\d\d:\d\d)[^\r\n]*\n?|\r *")
 DECIMAL = re.compile(r"\d+\.\d+(?:e[+-]?\d+)?")
 DOTS = "..."
 
