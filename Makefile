@@ -5,12 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?=
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test docs lint format clean
 
 help:
 	@echo "make demo              pre-train, fine-tune and predict on simulated EDF files (about 4 minutes on 2 cores)"
 	@echo "make demo DATA=folder  the same on real recordings (S001R01.edf eyes open, S001R02.edf eyes closed, ...)"
 	@echo "make test              lint and run all tests"
+	@echo "make docs              build the documentation into site/; a browser opens site/index.html from the disk"
 	@echo "make format            format the code"
 	@echo "make clean             remove what these targets made"
 
@@ -28,6 +29,9 @@ demo: $(VENV)/installed
 test: $(VENV)/installed lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
+docs: $(VENV)/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -37,4 +41,4 @@ format: $(VENV)/installed
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) demo_output
+	rm -rf $(VENV) demo_output site build

@@ -1,0 +1,178 @@
+"""The figures of the site, each drawn by a function of its own from simulated recordings and the repository's models.
+
+    python docs/scripts/gallery.py FOLDER
+
+writes them all. The page "Figures" shows each with its docstring and its code.
+"""
+
+import ast
+import inspect
+import sys
+import tempfile
+import textwrap
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = ROOT / "model_cards"
+TEN_TWENTY = "Fp1 Fp2 F7 F3 Fz F4 F8 T7 C3 Cz C4 T8 P7 P3 Pz P4 P8 O1 O2".split()
+
+FIGURES: list[Callable] = []
+"""Functions that draw a figure; the first sentence of the docstring is its title."""
+
+INTRODUCTION = """# Figures
+
+All figures are plain matplotlib `Figure` objects without pyplot state, in colours that people with any colour vision
+tell apart. These are drawn from simulated recordings when the site is built; the code below each is all it takes.
+[The reference](reference/visualization.md) has every argument.
+"""
+
+
+def figure(draw_figure: Callable) -> Callable:
+    """Put a function's figure on the page."""
+    FIGURES.append(draw_figure)
+    return draw_figure
+
+
+@cache
+def folder():
+    """Where the simulated recordings lie until the program ends."""
+    return tempfile.TemporaryDirectory(prefix="gallery_")
+
+
+@cache
+def recordings():
+    """A person's recordings with eyes open and with eyes closed, as paths of EDF files."""
+    from dare_eeg_hf.recordings.simulation import simulate_recordings
+
+    return simulate_recordings(folder().name, subjects=1, montage=TEN_TWENTY, sampling_rate=200, seconds=60)
+
+
+@cache
+def loaded(number):
+    """One of the two recordings, normalised."""
+    from dare_eeg_hf.recordings.recordings import load_recording
+
+    return load_recording(recordings()[number]).raw
+
+
+@cache
+def open_then_closed():
+    """Both recordings one after the other, as recorded, with ten seconds without signal."""
+    import mne
+
+    raws = [mne.io.read_raw(path, preload=True, verbose="error") for path in recordings()]
+    raw = mne.concatenate_raws(raws, verbose="error").set_annotations(None)
+    signal, held = raw.get_data(), slice(18_000, 20_000)
+    signal[:, held] = signal[:, held.start : held.start + 1]
+    return mne.io.RawArray(signal, raw.info, verbose="error")
+
+
+@figure
+def timeline():
+    """What a classifier says, window by window.
+
+    Probabilities, and below them the winning class. The person has open eyes for a minute and closed ones for another.
+    Around the 90th second the amplifier held its last value: such windows get no answer, and are hatched.
+    """
+    from dare_eeg_hf.checkpoints import load_pipeline
+    from dare_eeg_hf.visualization import plot_classification
+
+    classify = load_pipeline(MODELS / "dare-eeg-nano-eyes", "eeg-classification")
+    return plot_classification(classify(open_then_closed()))
+
+
+@figure
+def overview():
+    """A recording before and after normalisation.
+
+    Ten seconds of traces, both spectra, and the amplitude at each electrode. `dare-eeg inspect FILE --plot FILE.png`
+    draws it.
+    """
+    from dare_eeg_hf.recordings.overview import plot_recording
+    from dare_eeg_hf.recordings.readers import read_raw
+
+    path = recordings()[1]
+    return plot_recording(read_raw(path), loaded(1), path.name)
+
+
+@figure
+def traces():
+    """Traces.
+
+    One scale serves all channels, and the bar says which.
+    """
+    from dare_eeg_hf.visualization import plot_traces
+
+    raw = loaded(1)
+    return plot_traces(raw.get_data(tmax=10) * 1e6, raw.ch_names, raw.info["sfreq"])
+
+
+@figure
+def spectrum():
+    """Spectra side by side.
+
+    The line is the median over channels, the band their 10th to 90th percentile. Closed eyes are alpha power around
+    10 Hz.
+    """
+    from dare_eeg_hf.visualization import plot_spectrum
+
+    signals = {"eyes open": loaded(0).get_data() * 1e6, "eyes closed": loaded(1).get_data() * 1e6}
+    return plot_spectrum(signals, loaded(0).info["sfreq"])
+
+
+@figure
+def scalp_map():
+    """A value at each electrode, over the head.
+
+    Here alpha power with the eyes closed against open, in decibels.
+    """
+    import numpy as np
+
+    from dare_eeg_hf.visualization import plot_scalp_map
+
+    power = [raw.compute_psd(fmin=8, fmax=12, verbose="error").get_data().mean(axis=1) for raw in map(loaded, (0, 1))]
+    gain = dict(zip(loaded(0).ch_names, 10 * np.log10(power[1] / power[0]), strict=True))
+    return plot_scalp_map(gain, "Alpha power (8-12 Hz), eyes closed against open", "dB")
+
+
+@figure
+def losses():
+    """The losses of a pre-training run.
+
+    One panel per loss, training and validation together. The thin line is what was logged, the thick one its running
+    mean. The page of a run (`report.html`) begins with it; this is the run that made `model_cards/dare-eeg-nano`.
+    """
+    from dare_eeg_hf.metrics_log import FILE_NAME, read_metrics
+    from dare_eeg_hf.visualization import plot_loss_curves
+
+    return plot_loss_curves(read_metrics(MODELS / "dare-eeg-nano" / FILE_NAME))
+
+
+def page() -> str:
+    """The Markdown of the page that shows all figures."""
+    lines = [INTRODUCTION]
+    for draw_figure in FIGURES:
+        title, _, text = inspect.getdoc(draw_figure).partition(".\n\n")
+        lines += [f"## {title}", "", f"![{title}](figures/{draw_figure.__name__}.png)", "", text, ""]
+        lines += ['??? note "Code"', "    ```python", textwrap.indent(_body(draw_figure), "    "), "    ```", ""]
+    return "\n".join(lines)
+
+
+def _body(function: Callable) -> str:
+    """The source of a function below its docstring."""
+    source = textwrap.dedent(inspect.getsource(function))
+    body = ast.parse(source).body[0].body
+    return textwrap.dedent("\n".join(source.splitlines()[body[1].lineno - 1 :]))
+
+
+def draw(output: Path) -> None:
+    """Write every figure as a PNG file."""
+    output.mkdir(parents=True, exist_ok=True)
+    for draw_figure in FIGURES:
+        draw_figure().savefig(output / f"{draw_figure.__name__}.png", dpi=110)
+
+
+if __name__ == "__main__":
+    draw(Path(sys.argv[1]))

@@ -1,0 +1,53 @@
+"""The reference: a page for each room of the package, written from its docstrings."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[2] / "dare_eeg_hf"
+
+TRAVELLING = "configuration_dare_eeg modeling_dare_eeg feature_extraction_dare_eeg pipeline_dare_eeg masking_dare_eeg"
+FIRST = {
+    "recordings": "recordings report readers normalization tables bids simulation",
+    "corpora": "corpus build loading windows people collator",
+    "pretraining": "arguments run step data report estimate invariance",
+    "adaptation": "estimator finetuning finetuning_arguments labelled_windows encoder_features",
+    "evaluation": "benchmark tasks eeg_task protocols metrics baselines",
+    "hub": "publishing cards convert export handler",
+    "visualization": "predictions signals scalp curves style",
+}
+"""Room -> the modules that most readers look for; the others follow by name."""
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """Each page's path in the site, and its Markdown."""
+    model = [
+        *TRAVELLING.split(),
+        *(name for name in _modules(PACKAGE) if name.endswith("_dare_eeg") or name == "montage"),
+    ]
+    yield "reference/model.md", _page("Model and signal", "What travels with every checkpoint.", "dare_eeg_hf", model)
+    beside = [name for name in _modules(PACKAGE) if name not in model]
+    yield (
+        "reference/beside.md",
+        _page("Beside the rooms", "Small files that several rooms need.", "dare_eeg_hf", beside),
+    )
+    for room, first in FIRST.items():
+        about = _docstring(PACKAGE / room / "__init__.py")
+        names = [*first.split(), *_modules(PACKAGE / room)]
+        yield f"reference/{room}.md", _page(room, about, f"dare_eeg_hf.{room}", names)
+
+
+def _modules(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+
+
+def _page(title: str, about: str, package: str, names: list[str]) -> str:
+    lines = [f"# {title}", "", about, ""]
+    for name in dict.fromkeys(names):
+        lines += [f"## {name} {{ #{package}.{name} }}", "", f"::: {package}.{name}", "    options:"]
+        lines += ["      show_root_heading: false", "      show_root_toc_entry: false", ""]
+    return "\n".join(lines)
+
+
+def _docstring(path: Path) -> str:
+    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
