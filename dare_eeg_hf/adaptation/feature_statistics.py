@@ -20,7 +20,7 @@ from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
 
-STRIDE = 8
+STRIDE = 16
 """Samples from one patch to the next; a divisor of the patch size."""
 SMALLEST_DEVIATION = 1e-8
 
