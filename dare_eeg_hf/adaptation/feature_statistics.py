@@ -20,8 +20,8 @@ from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
 from dare_eeg_hf.readout_dare_eeg import mean_and_spread, overlapping_mask, overlapping_patches
 
-STRIDE = 8
-"""Samples from one patch to the next."""
+STRIDE = 16
+"""Samples from one patch to the next; a divisor of the patch size."""
 
 
 @torch.no_grad()
