@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 STATISTICS_STRIDE = 16
-"""Samples from one overlapping patch to the next, a divisor of the patch size. At 8 the encoder works twice as hard and
-no task gained more than chance would give it; at 32 mental arithmetic lost in every variant that was tried."""
+"""Samples from one overlapping patch to the next, a divisor of the patch size. At 8 the encoder works twice as hard,
+and no task gained more than chance gives; at 32 mental arithmetic lost in every variant that was tried."""
 
 SMALLEST_DEVIATION = 1e-8
 
