@@ -156,8 +156,8 @@ def _importance(page: HtmlPage, evaluation: Evaluation) -> None:
     page.table(["electrode", "points lost without it", "95% over people"], rows[:20])
     page.paragraph(
         "The electrode's signal was left out of what the encoder gets, on people the classifier had not seen; below 0 "
-        "the model did better without it. Neighbours show much of the same, so a small loss does not mean that nothing "
-        "is there; an interval that includes 0 may be chance, and among this many so may be some that do not.",
+        "the model did better without it. Neighbours show much of the same, so a small loss does not mean that "
+        "nothing is there; an interval that includes 0 may be chance, and among this many so may be some that do not.",
         kind="note",
     )
 
