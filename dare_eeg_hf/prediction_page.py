@@ -26,6 +26,7 @@ NO_ANSWER = "no answer"
 AROUND_SECONDS = 3.0
 """Seconds of signal that are drawn before and after the window whose traces are shown."""
 MAX_TRACES = 24
+MAX_GAPS = 40
 TEN_TWENTY = frozenset("FP1 FP2 F7 F3 FZ F4 F8 T7 C3 CZ C4 T8 P7 P3 PZ P4 P8 O1 O2".split())
 MAX_CLASSES_WITH_TRACES = 6
 
@@ -176,7 +177,9 @@ def _add_gaps(page: HtmlPage, predictions: Sequence[Mapping[str, Any]]) -> None:
         gaps = unanswered(predictions)
         rows = [[f"{gap['onset']:g} to {gap['onset'] + gap['duration']:g} s", gap["reason"]] for gap in gaps]
     if rows:
-        page.table(["where", "why"], rows)
+        page.table(["where", "why"], rows[:MAX_GAPS])
+        if len(rows) > MAX_GAPS:
+            page.paragraph(f"And {len(rows) - MAX_GAPS} more: the table of predictions has them all.", "note")
     else:
         page.paragraph("Every window got an answer.")
     padded = [each for each in predictions if each["partial"] and each["usable"]]

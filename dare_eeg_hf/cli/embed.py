@@ -1,11 +1,11 @@
 """`dare-eeg embed`: encode recordings as features."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from dare_eeg_hf.cli.each_recording import for_each_recording, recordings_given
+from dare_eeg_hf.cli.failures import say
 from dare_eeg_hf.cli.feature_outputs import FeatureOutputs, add_output_arguments
 from dare_eeg_hf.cli.model_results import add_model_arguments, is_done, load_model, maker_of, tell
 from dare_eeg_hf.cli.provenance import write_result_report
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
             features = _encode(encode, path, options, settings)
             tell(path, features.report)
             write_result_report(target, maker, path, features.report)
-            print(save_features(features, target), file=sys.stderr)
+            say(str(save_features(features, target)))
         outputs.add(relative.as_posix(), target)
 
     status = for_each_recording(recordings, embed, lambda path, why: outputs.add_failure(path, why))
