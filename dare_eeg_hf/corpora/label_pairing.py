@@ -17,6 +17,9 @@ from dare_eeg_hf.recordings.formats import FORMATS
 from dare_eeg_hf.recordings.side_tables import listed_lines
 from dare_eeg_hf.recordings.tables import TABLE_FORMATS
 
+MOST_DIFFERENT = 4
+"""More labels than this that mostly occur once are taken for measures."""
+
 _EXTENSIONS = sorted(
     {each for extensions, _ in FORMATS.values() for each in extensions}
     | {each for extensions in TABLE_FORMATS.values() for each in extensions},
@@ -55,7 +58,7 @@ def pair_labels(
 
     Raises:
         LabelError: a recording has no label, or a label no recording, and they are not to be left out; a row fits
-            several recordings; rows contradict each other; or all recordings have one label.
+            several recordings; rows contradict each other; all have one label, or nearly each one of its own.
     """
     written = list(dict.fromkeys(row.key for row in table.rows))
     if table.of_people:
@@ -72,14 +75,26 @@ def pair_labels(
     _refuse_unmatched(table, unlabelled, absent, len(rows_of), leave_out_unmatched)
     remarks = [*table.remarks, *_left_out(table, unlabelled, absent)]
     rows = {name: _in_time(table, name, rows_of[name], remarks) for name in recordings if name in rows_of}
-    classes = {row.label for own in rows.values() for row in own}
+    _refuse_no_classes(table, [row.label for own in rows.values() for row in own])
+    return Pairing(rows, unlabelled, absent, tuple(remarks))
+
+
+def _refuse_no_classes(table: LabelTable, labels: Sequence[str]) -> None:
+    """An error where there is one class only, or so many that they are measures rather than classes."""
+    column, classes = table.columns["label"], sorted(set(labels))
+    other = Option("label_column", "COLUMN")
     if len(classes) == 1:
         raise LabelError(
-            f"all {len(rows)} recordings have the label {classes.pop()} in the column {table.columns['label']} of "
-            f"{table.path}; telling classes apart takes two or more: label others too, or use another column",
-            Option("label_column", "COLUMN"),
+            f"every label in the column {column} of {table.path} is {classes[0]}; telling classes apart takes two or "
+            "more: label other recordings too, or use another column",
+            other,
         )
-    return Pairing(rows, unlabelled, absent, tuple(remarks))
+    if len(classes) > MOST_DIFFERENT and 2 * len(classes) > len(labels):
+        raise LabelError(
+            f"the column {column} of {table.path} has {len(classes)} different labels in {len(labels)} rows, "
+            f"{listed(classes)}; these are measures rather than classes: put them into groups, or use another column",
+            other,
+        )
 
 
 def _match_files(table: LabelTable, written: Sequence[str], recordings: Sequence[str]) -> dict[str, str]:
@@ -192,10 +207,10 @@ def _left_out(table: LabelTable, unlabelled: Sequence[str], absent: Sequence[Lab
     """Sentences about what was left out."""
     remarks = []
     if unlabelled:
-        remarks.append(f"{len(unlabelled)} recordings without a label were left out: {listed(unlabelled)}")
+        remarks.append(f"recordings without a label were left out: {listed(unlabelled)}")
     if absent:
         keys = listed(list(dict.fromkeys(row.key for row in absent)))
-        remarks.append(f"{len(absent)} rows of {table.path.name} without a recording were left out: {keys}")
+        remarks.append(f"rows of {table.path.name} whose recording is not there were left out: {keys}")
     return remarks
 
 
@@ -209,7 +224,7 @@ def _in_time(table: LabelTable, name: str, rows: Sequence[LabelRow], remarks: li
     different = {(row.onset, row.duration, row.label): row for row in reversed(rows)}
     if len(different) < len(rows):
         lines = listed_lines(row.line for row in rows if row not in different.values())
-        remarks.append(f"{table.path.name}: {lines} of {name} repeat an earlier one and count once")
+        remarks.append(f"{table.path.name}: {lines} of {name} as an earlier one, which counts once")
     kept = sorted(different.values(), key=lambda row: (row.onset is not None, row.onset or 0.0, row.line))
     if kept[0].onset is None and len(kept) > 1:
         _refuse(table, name, kept, lambda row: row.label, "one label, or an onset and a duration for each")
