@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("statistics", "mean", "none"),
         default="statistics",
         help="over the time patches of a window: mean and spread of overlapping ones (default); their mean alone, "
-        "which takes an eighth of the time and tells states apart less well; none, a vector for each patch",
+        "which takes a quarter of the time and tells states apart less well; none, a vector for each patch",
     )
     partial = parser.add_mutually_exclusive_group()
     partial.add_argument(
