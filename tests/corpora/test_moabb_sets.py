@@ -14,9 +14,7 @@ from datasets import load_dataset
 
 from dare_eeg_hf.corpora.windows import decode_signal
 
-pytest.importorskip(
-    "moabb", reason="MOABB is not installed (the extra moabb); it cannot be beside the pinned versions"
-)
+pytest.importorskip("moabb", reason="MOABB (the extra moabb) is not installed; it does not go with constraints.txt")
 
 from dare_eeg_hf.corpora.build import build
 from dare_eeg_hf.corpora.moabb_sets import (
