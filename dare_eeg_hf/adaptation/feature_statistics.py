@@ -12,13 +12,13 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from dare_eeg_hf.adaptation.classifier_setup import prepare_inputs
 from dare_eeg_hf.adaptation.encoder_features import BATCH_SIZE
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
+from dare_eeg_hf.progress import progress_bar
 
 STRIDE = 8
 """Samples from one patch to the next; a divisor of the patch size."""
@@ -43,7 +43,7 @@ def feature_statistics(
     """
     encoder = encoder.eval()
     pieces = []
-    for start in tqdm(range(0, len(inputs["input_values"]), BATCH_SIZE), desc="features", disable=not progress):
+    for start in progress_bar(range(0, len(inputs["input_values"]), BATCH_SIZE), desc="features", show=progress):
         pieces.append(
             _statistics({name: v[start : start + BATCH_SIZE] for name, v in inputs.items()}, encoder, stride)
         )

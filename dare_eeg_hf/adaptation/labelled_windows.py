@@ -23,6 +23,7 @@ from dare_eeg_hf.corpora.people import (
     statement,
     weakest,
 )
+from dare_eeg_hf.progress import progress_bar
 
 if TYPE_CHECKING:
     from dare_eeg_hf.corpora.corpus import EegCorpus, RecordingFile
@@ -298,7 +299,7 @@ class LabelledWindows:
         """
         found = []
         names = list(corpus.label_names)
-        for recording in recordings:
+        for recording in progress_bar(recordings, desc="recordings", unit="file", leave=False):
             for windows, _ in corpus.windows(recording):
                 if not windows.labels:
                     continue
