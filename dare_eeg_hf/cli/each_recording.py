@@ -10,6 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from dare_eeg_hf.cli.failures import EXIT_BAD_INPUT, bad_input, one_sentence, say
+from dare_eeg_hf.progress import progress_bar
 
 
 def recordings_given(given: Sequence[Path], results: Path | None, tables: bool) -> list[tuple[Path, Path]]:
@@ -92,7 +93,7 @@ def for_each_recording(
     """
     failed = 0
     # None: no bar where the error stream is not a terminal.
-    for path, relative in tqdm(found, unit="file", disable=None if len(found) > 1 else True, dynamic_ncols=True):
+    for path, relative in progress_bar(found, unit="file", show=len(found) > 1, dynamic_ncols=True):
         try:
             with _warnings_about(path):
                 process(path, relative)

@@ -16,7 +16,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from tqdm import tqdm
 
 from dare_eeg_hf.atomic_files import TEMPORARY_PREFIX, write_text
 from dare_eeg_hf.cluster import over_cluster
@@ -35,6 +34,7 @@ from dare_eeg_hf.corpora.parts import (
     write_groups,
 )
 from dare_eeg_hf.corpora.storage import window_features
+from dare_eeg_hf.progress import progress_bar
 from dare_eeg_hf.recordings.event_checks import texts_with_counts
 
 logger = logging.getLogger(__name__)
@@ -164,7 +164,7 @@ def build(
         )
     done = {name for name, record in records.items() if record is not None and record.error is None}
     todo = [recording for recording in recordings if recording.name not in done]
-    progress = tqdm(
+    progress = progress_bar(
         _build_parts(corpus, todo, output, fingerprint, num_proc, cluster),
         total=len(recordings),
         initial=len(done),
@@ -329,7 +329,7 @@ def _shared_out(records: list[PartRecord]) -> list[list[PartRecord]]:
 
 
 def _tables(output: Path, records: list[PartRecord]) -> Iterator[pa.Table]:
-    for record in records:
+    for record in progress_bar(records, desc="writing", unit="file", leave=False):
         with pq.ParquetFile(part_paths(output, record.recording)[0]) as part:
             for batch in part.iter_batches(ROWS_PER_GROUP):
                 yield pa.Table.from_batches([batch])

@@ -22,8 +22,6 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from tqdm.auto import tqdm
-
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import write_json, write_text
 from dare_eeg_hf.command_line import layer_settings
@@ -37,6 +35,7 @@ from dare_eeg_hf.pretraining.arguments import PretrainingArguments
 from dare_eeg_hf.pretraining.checkpointing import PretrainingError
 from dare_eeg_hf.pretraining.data import is_prepared, open_windows, prepare_windows, split_by_subject
 from dare_eeg_hf.pretraining.run import pretrain
+from dare_eeg_hf.progress import progress_bar
 
 CASES: dict[str, dict[str, bool]] = {
     "all on": {},
@@ -184,7 +183,7 @@ def run_ablations(
     check_budget(budget)
     prepare_tasks([task], data_root, output)
     runs = [(case, seed) for seed in seeds for case in cases]
-    with tqdm(runs, desc="ablations", unit="run") as bar:  # its line ends before a message about a run begins
+    with progress_bar(runs, desc="ablations", unit="run") as bar:  # its line ends before a message about a run begins
         records = [run_case(case, seed, data, task, output, budget, mode) for case, seed in bar]
     table = ablation_table(records, task)
     write_json(output / "ablations.json", records)
