@@ -62,7 +62,7 @@ def _section(command: str, about: str, text: str, level: str = "##") -> str:
 def _help(run: Callable[[], object], program: str = "dare-eeg") -> str:
     """What a program prints when it is asked for help, in lines of a width that fits the page."""
     printed = io.StringIO()
-    plain = {"COLUMNS": "96", "NO_COLOR": "1"}
+    plain = {"COLUMNS": "92", "NO_COLOR": "1"}
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, plain))
         stack.enter_context(mock.patch.object(sys, "argv", [program, "--help"]))
