@@ -14,6 +14,9 @@ from transformers.utils import cached_file
 from dare_eeg_hf.file_digest import file_digest
 from dare_eeg_hf.pipeline_dare_eeg import EegClassificationPipeline, EegFeatureExtractionPipeline
 
+SHIPPED = Path(__file__).resolve().parents[1] / "model_cards" / "dare-eeg-nano"
+"""The pre-trained encoder that comes with a copy of the repository."""
+
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
@@ -42,6 +45,20 @@ def find_checkpoint(name: str | os.PathLike, *, weights: bool = True) -> str:
     raise FileNotFoundError(
         f"There is no folder {name}, and it is not an id on the Hub (owner/name) either{_similar(folder) or '.'}"
     )
+
+
+def shipped_checkpoint() -> str:
+    """The pre-trained encoder that comes with the repository, for commands that were given no model.
+
+    Raises:
+        FileNotFoundError: this is an installation without it.
+    """
+    if not any(SHIPPED.glob("*.safetensors")):
+        raise FileNotFoundError(
+            "No model was named, and this installation comes without one: give --model, the folder of a checkpoint or "
+            "its id on the Hub (owner/name)."
+        )
+    return str(SHIPPED)
 
 
 def may_be_on_hub(name: str | os.PathLike) -> bool:

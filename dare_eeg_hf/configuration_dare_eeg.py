@@ -12,8 +12,9 @@ from transformers.utils import logging
 
 from .argument_names import refuse_misspelt_names, refuse_unknown_names, suggest
 from .class_labels_dare_eeg import require_distinct_labels, shared_labels, tell_labels_apart
+from .lora_targets_dare_eeg import enter_lora_targets
 from .mask_settings_dare_eeg import MaskSettings
-from .montage import CHANNEL_VOCABULARY, PRETRAINING_CHANNELS
+from .montage import CHANNEL_VOCABULARY, PRETRAINING_CHANNELS, require_distinct, require_known
 from .removed_fields_dare_eeg import refuse_removed_fields, without_removed_fields
 
 logger = logging.get_logger(__name__)
@@ -138,6 +139,9 @@ class DareEegConfig(PreTrainedConfig):
             features that vary little compared with their mean are learned very slowly.
         probe_dropout (`float`, *optional*, defaults to 0.5):
             Dropout on the encoder's features.
+        statistics_stride (`int`, *optional*):
+            Have a classifier read the mean and the spread over time of overlapping patches, one of which begins every
+            so many samples, instead of the paper's probe of adjacent patches: windows of any length then do.
 
     Example:
 
@@ -193,6 +197,7 @@ class DareEegConfig(PreTrainedConfig):
     probe_hidden_size: int = 16
     normalize_probe_features: bool = False
     probe_dropout: float | int = 0.5
+    statistics_stride: int | None = None
     id2label: dict[int, str] | dict[str, str] | None = validated_field(require_distinct_labels, default=None)
 
     def __post_init__(self, **kwargs):
@@ -292,6 +297,11 @@ class DareEegConfig(PreTrainedConfig):
             setattr(config, name, value)
         return loaded
 
+    def to_dict(self) -> dict[str, Any]:
+        """The fields; PEFT, too, reads a model's type here, before it looks up which modules to adapt."""
+        enter_lora_targets()
+        return super().to_dict()
+
     @property
     def num_patches(self) -> int:
         """Time patches of one window."""
@@ -309,7 +319,7 @@ class DareEegConfig(PreTrainedConfig):
             ValueError: If a name is not in the vocabulary.
         """
         rows = {name: row for row, name in enumerate(self.channel_names)}
-        _require_known(channel_names, self.channel_names, "channel_names")
+        require_known(channel_names, self.channel_names, "channel_names")
         return [rows[name] for name in channel_names]
 
     def validate_sizes(self):
@@ -350,9 +360,9 @@ class DareEegConfig(PreTrainedConfig):
         if self.channel_names is None:
             return
         for name in _LISTS:
-            _require_distinct(getattr(self, name), name)
-        _require_known(self.pretraining_channel_names, self.channel_names, "pretraining_channel_names")
-        _require_known(self.projected_channel_names, self.channel_names, "projected_channel_names")
+            require_distinct(getattr(self, name), name)
+        require_known(self.pretraining_channel_names, self.channel_names, "pretraining_channel_names")
+        require_known(self.projected_channel_names, self.channel_names, "projected_channel_names")
 
     def validate_adapter(self):
         """Check that the adapter's parts fit together."""
@@ -360,6 +370,11 @@ class DareEegConfig(PreTrainedConfig):
             raise ValueError(f"spatial_projection_channels must be positive, got {self.spatial_projection_channels}.")
         if self.spectral_kernel_size % 2 == 0:
             raise ValueError(f"spectral_kernel_size must be odd, got {self.spectral_kernel_size}.")
+        if self.statistics_stride is not None:
+            if self.statistics_stride < 1:
+                raise ValueError(f"statistics_stride must be at least 1, got {self.statistics_stride}.")
+            if self.use_spatial_projection or self.use_spectral_projection:
+                raise ValueError("statistics_stride needs a classifier without projections; leave one of the two out.")
         if (self.use_spatial_projection or self.use_spectral_projection) and not self.electrode_names:
             raise ValueError(
                 "The spatial and the spectral projection need electrode_names: the names of the data "
@@ -368,7 +383,7 @@ class DareEegConfig(PreTrainedConfig):
         if self.use_spatial_projection and not self.projected_channel_names:
             raise ValueError("The spatial projection needs projected_channel_names: names from the vocabulary.")
         if self.electrode_names is not None and not self.use_spatial_projection and self.channel_names is not None:
-            _require_known(
+            require_known(
                 self.electrode_names,
                 self.channel_names,
                 "electrode_names",
@@ -378,15 +393,3 @@ class DareEegConfig(PreTrainedConfig):
 
 _LISTS = ("channel_names", "pretraining_channel_names", "electrode_names", "projected_channel_names")
 _TEN_TWENTY = tuple("FP1 FP2 F7 F3 FZ F4 F8 T7 C3 CZ C4 T8 P7 P3 PZ P4 P8 O1 O2".split())
-
-
-def _require_known(names, vocabulary, field: str, hint: str = "") -> None:
-    unknown = [name for name in names or () if name not in vocabulary]
-    if unknown:
-        raise ValueError(f"{field} holds {', '.join(unknown)}, which the channel vocabulary lacks.{hint}")
-
-
-def _require_distinct(names, field: str) -> None:
-    repeated = sorted({name for name in names or () if list(names).count(name) > 1})
-    if repeated:
-        raise ValueError(f"{field} names {', '.join(repeated)} more than once.")

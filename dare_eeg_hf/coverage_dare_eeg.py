@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .remedies_dare_eeg import InputError, Remedy
+from .signal_reports_dare_eeg import SignalReport
 
 FEW_SHARE = 0.25
 """Below this share of the electrodes a model was trained with, its answers come with a warning. Classifiers trained on
@@ -23,14 +24,25 @@ class AnswerReport:
 
     Attributes:
         electrodes: One sentence: how many of the trained electrodes are present.
-        present, trained: Those that are present, and all of them.
+        present, trained, missing: Those that are present, all of them, and those that are not present.
         warnings: What makes the answers doubtful.
+        channels: The channels that the model was given, by the names of their electrodes.
+        renamed: Recorded name -> electrode, of those that were recorded under another name.
+        dropped: Recorded name -> why the channel is not used.
+        bad: Electrode -> why its signal is not used.
+        steps: What was done to the signal, in order.
     """
 
     electrodes: str
     present: list[str]
     trained: list[str]
+    missing: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    channels: list[str] = field(default_factory=list)
+    renamed: dict[str, str] = field(default_factory=dict)
+    dropped: dict[str, str] = field(default_factory=dict)
+    bad: dict[str, str] = field(default_factory=dict)
+    steps: list[str] = field(default_factory=list)
 
 
 class Predictions(list):
@@ -87,10 +99,20 @@ class ElectrodeCoverage:
         """Note the channels of some windows, and which of them hold a signal."""
         self.present |= {name for name, is_valid in zip(channel_names, valid, strict=True) if is_valid}
 
-    def report(self) -> AnswerReport:
-        """Return the report; refuses as `check` does."""
+    def report(self, signal: SignalReport | None = None) -> AnswerReport:
+        """Return the report; refuses as `check` does.
+
+        Args:
+            signal: What was done to the signal; None where there was none.
+        """
         found = [name for name in self.trained if name in self.present]
-        report = AnswerReport(self._sentence(found), found, self.trained)
+        missing = [name for name in self.trained if name not in self.present]
+        report = AnswerReport(self._sentence(found), found, self.trained, missing)
+        if signal is not None:
+            # A report of a recording says why a channel is bad, one of an array knows only the flat ones.
+            report.bad = getattr(signal, "bad", None) or dict.fromkeys(signal.flat, "flat")
+            report.channels = [name for name in signal.channels if name not in report.bad]
+            report.renamed, report.dropped, report.steps = signal.renamed, signal.dropped, signal.steps
         if self.present:
             self.check(found)
         if len(found) < FEW_SHARE * len(self.trained):

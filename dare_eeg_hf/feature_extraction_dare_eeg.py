@@ -10,13 +10,12 @@ import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from transformers.feature_extraction_utils import FeatureExtractionMixin
 
 from .argument_names import refuse_misspelt_names, refuse_unknown_names, suggest
-from .configuration_dare_eeg import DareEegConfig
 from .given_signals_dare_eeg import SignalInput, check_amplitudes, pick_channels, read_inputs, select_channels
 from .montage import CHANNEL_VOCABULARY
 from .signal_batches_dare_eeg import EegBatchFeature, collate_signals
@@ -31,6 +30,9 @@ from .signal_dare_eeg import (
 )
 from .signal_reports_dare_eeg import EegWarning, SignalReport, amplitude_statistics
 from .usability_dare_eeg import uninterrupted
+
+if TYPE_CHECKING:  # it needs PyTorch, and a contract does not
+    from .configuration_dare_eeg import DareEegConfig
 
 __all__ = ["DareEegFeatureExtractor", "EegBatchFeature", "EegWarning", "SignalReport"]
 
@@ -137,7 +139,7 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
         return super().from_dict({**stored, **overrides}, **kwargs)
 
     @classmethod
-    def for_model(cls, config: DareEegConfig) -> "DareEegFeatureExtractor":
+    def for_model(cls, config: "DareEegConfig") -> "DareEegFeatureExtractor":
         """The contract of a model with this configuration: its rate, lengths and channels, and the usual band."""
         return cls(
             sampling_rate=config.sampling_rate,

@@ -4,6 +4,7 @@ recordings from any container, and what only the user can know about a recording
 
 import copy
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-import torch
 
 from .caps_dare_eeg import names_given
 from .remedies_dare_eeg import InputError
@@ -138,9 +138,9 @@ def as_array(signal: Any) -> np.ndarray:
     """
     if is_table(signal):
         return _numbers(signal.to_numpy(), "the table").T
-    if isinstance(signal, torch.Tensor):
+    if is_tensor(signal):
         signal = signal.detach().cpu().to_dense()
-        signal = (signal.float() if signal.dtype == torch.bfloat16 else signal).numpy()
+        signal = (signal.float() if str(signal.dtype) == "torch.bfloat16" else signal).numpy()
     if isinstance(signal, np.ma.MaskedArray):
         signal = signal.astype(float).filled(np.nan)
     try:
@@ -188,9 +188,15 @@ def eeg_channels(instance: Any) -> list[str]:
     return [name for name, kind in kinds if kind == "eeg" and name not in instance.info["bads"]]
 
 
+def is_tensor(thing: Any) -> bool:
+    """Tell whether something is a tensor, without importing PyTorch: where it is not loaded, there is none."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(thing, torch.Tensor)
+
+
 def is_numbers(thing: Any) -> bool:
     """Tell whether something is an array, a tensor, or something that converts to one, such as a pandas table."""
-    return isinstance(thing, np.ndarray | torch.Tensor) or (hasattr(thing, "__array__") and not is_mne(thing))
+    return isinstance(thing, np.ndarray) or is_tensor(thing) or (hasattr(thing, "__array__") and not is_mne(thing))
 
 
 def columns_as_channels(table: Any) -> list[str]:
@@ -228,7 +234,7 @@ def is_nested_numbers(thing: Any) -> bool:
     depth = 0
     while isinstance(thing, list | tuple) and len(thing):
         thing, depth = thing[0], depth + 1
-    row = isinstance(thing, np.ndarray | torch.Tensor) and thing.ndim == 1
+    row = (isinstance(thing, np.ndarray) or is_tensor(thing)) and thing.ndim == 1
     return depth > 0 and (row or isinstance(thing, int | float | complex | np.number))
 
 

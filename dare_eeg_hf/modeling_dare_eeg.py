@@ -29,15 +29,9 @@ from transformers.utils.output_capturing import capture_outputs
 from .argument_names import refuse_unknown_arguments
 from .configuration_dare_eeg import DareEegConfig
 from .masking_dare_eeg import PatchSelection, draw_masks, select_targets, select_visible
-
-try:
-    from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as LORA_TARGETS
-except ImportError:
-    LORA_TARGETS = {}
+from .readout_dare_eeg import DareEegStatisticsProbe, FeatureStandardization, overlapping_mask, overlapping_patches
 
 logger = logging.get_logger(__name__)
-
-LORA_TARGETS["dare_eeg"] = ["attention.qkv", "attention.proj"]  # for a LoraConfig that names no modules
 
 
 @dataclass
@@ -1181,31 +1175,6 @@ class DareEegAdapter(nn.Module):
         return self.spectral(self.spatial(input_values))
 
 
-class FeatureStandardization(nn.Module):
-    """Shifts and scales each feature to zero mean and unit variance over the windows it was fitted to.
-
-    A fixed map rather than batch normalisation: an encoder's features may vary by a thousandth of their mean, which
-    running averages reach only after hundreds of steps.
-    """
-
-    def __init__(self, num_features: int):
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(num_features))
-        self.register_buffer("scale", torch.ones(num_features))
-
-    @torch.no_grad()
-    def fit(self, features: torch.Tensor) -> None:
-        """Take mean and scale from features `(..., num_features)`; features that never vary are only shifted."""
-        features = features.flatten(0, -2).double()
-        deviation = features.std(0, correction=0)
-        self.mean.copy_(features.mean(0))
-        self.scale.copy_(torch.where(deviation > 0, 1 / deviation, 1.0))
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Map `(..., num_features)` to the same shape."""
-        return torch.addcmul(-self.mean * self.scale, features, self.scale)
-
-
 class ProbeDropout(nn.Dropout):
     """Dropout that on CPUs draws 16 random bits for each feature, several times faster than torch's own.
 
@@ -1237,6 +1206,16 @@ class DareEegProbe(nn.Module):
         self.fc1 = MaxNormLinear(features, config.probe_hidden_size, PROBE_MAX_NORM)
         self.fc2 = MaxNormLinear(config.num_patches * config.probe_hidden_size, config.num_labels, CLASSIFIER_MAX_NORM)
 
+    def fit_standardization(self, features: torch.Tensor, patch_mask: torch.Tensor | None = None) -> None:
+        """Fit the standardisation to encoder output `(B, N, S * D)` of training windows, without padding.
+
+        Raises:
+            ValueError: If the configuration does not ask for it (`normalize_probe_features`).
+        """
+        if self.standardization is None:
+            raise ValueError("The probe does not standardise its features; set config.normalize_probe_features=True.")
+        self.standardization.fit(features if patch_mask is None else features[patch_mask])
+
     def forward(self, features: torch.Tensor, patch_mask: torch.Tensor | None = None) -> torch.Tensor:
         """Map features `(B, N, S * D)` to logits `(B, num_labels)`; time patches that are padding count as zeros.
 
@@ -1256,8 +1235,19 @@ class DareEegProbe(nn.Module):
         return self.fc2(hidden.flatten(1))
 
 
+def build_probe(config: DareEegConfig) -> DareEegProbe | DareEegStatisticsProbe:
+    """What reads the encoder: the paper's probe, or that of statistics where `config.statistics_stride` is given."""
+    if config.statistics_stride is None:
+        return DareEegProbe(config)
+    features = config.num_summary_tokens * config.hidden_size
+    return DareEegStatisticsProbe(features, config.num_labels, config.patch_size, config.statistics_stride)
+
+
 class DareEegForSequenceClassification(DareEegPreTrainedModel):
     """The encoder with conv-linear-probing: an adapter in front of it and a linear probe behind it.
+
+    With `config.statistics_stride` the probe reads mean and spread over time of the features of overlapping patches
+    instead; there is no adapter then, and windows of any length and any channels of the vocabulary will do.
 
     When it is built or loaded, the encoder is frozen: only adapter and probe learn. [`unfreeze_encoder`] includes it.
     `config.problem_type` chooses single-label, multi-label or regression losses, as elsewhere in Transformers.
@@ -1270,7 +1260,7 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
         self.num_labels = config.num_labels
         self.adapter = DareEegAdapter(config)
         self.dare_eeg = DareEegModel(config)
-        self.probe = DareEegProbe(config)
+        self.probe = build_probe(config)
         self.post_init()
         self.freeze()
 
@@ -1327,13 +1317,22 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
         patch_mask: torch.Tensor | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutputWithPooling:
-        """Run adapter and encoder; arguments as for [`forward`], output as for [`DareEegModel`]."""
+        """Run adapter and encoder; arguments as for [`forward`], output as for [`DareEegModel`].
+
+        With `config.statistics_stride` the time patches overlap: one begins every so many samples.
+        """
         if self.adapter.is_active:
             electrodes_mask = None
             if channel_ids is not None and not self.config.use_spatial_projection:
                 input_values, electrodes_mask = self.adapter.in_order(input_values, channel_ids, channel_mask)
             input_values = self.adapter(input_values.to(self.dtype))
             channel_ids, channel_mask, patch_mask = self.adapter.channel_ids, electrodes_mask, None
+        elif self.config.statistics_stride is not None:
+            size, stride = self.config.patch_size, self.config.statistics_stride
+            num_patches = split_patches(input_values, size).shape[1]
+            patch_mask = check_mask(patch_mask, (input_values.shape[0], num_patches), "patch_mask")
+            patch_mask = None if patch_mask is None else overlapping_mask(patch_mask, size, stride)
+            input_values = overlapping_patches(input_values, size, stride)
         return self.dare_eeg(input_values, channel_ids, channel_mask, patch_mask, **{**kwargs, "return_dict": True})
 
     def _check_that_head_is_trained(self) -> None:
@@ -1347,25 +1346,23 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
     def fit_feature_standardization(
         self, last_hidden_state: torch.Tensor, patch_mask: torch.Tensor | None = None
     ) -> None:
-        """Fit the probe's standardisation to encoder output `(B, N * S, D)` of training windows.
+        """Fit the probe's standardisation to encoder output of training windows, as [`extract_features`] gives it.
 
         Raises:
             ValueError: If the configuration does not ask for it (`normalize_probe_features`).
         """
-        if self.probe.standardization is None:
-            raise ValueError("The probe does not standardise its features; set config.normalize_probe_features=True.")
         features = last_hidden_state.unflatten(1, (-1, self.config.num_summary_tokens)).flatten(2)
-        self.probe.standardization.fit(features if patch_mask is None else features[patch_mask])
+        self.probe.fit_standardization(features, patch_mask)
 
     def classify_features(
         self, last_hidden_state: torch.Tensor, patch_mask: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Logits `(B, num_labels)` of encoder output `(B, N * S, D)`, which may have been kept from an earlier run."""
+        """Logits `(B, num_labels)` of what [`extract_features`] gave, now or earlier, and the mask it was given."""
         features = last_hidden_state.unflatten(1, (-1, self.config.num_summary_tokens)).flatten(2)
-        if patch_mask is not None and not self.adapter.is_active:
-            patch_mask = check_mask(patch_mask, features.shape[:2], "patch_mask")
-            return self.probe(features, patch_mask)
-        return self.probe(features)
+        if patch_mask is None or self.adapter.is_active:
+            return self.probe(features)
+        num_patches = features.shape[1] if self.config.statistics_stride is None else patch_mask.shape[-1]
+        return self.probe(features, check_mask(patch_mask, (features.shape[0], num_patches), "patch_mask"))
 
     @refuse_unknown_arguments
     @can_return_tuple

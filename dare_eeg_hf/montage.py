@@ -257,3 +257,25 @@ def match_channels(
         if reference := parse_channel_name(rename.get(names[index]) or names[index]).reference:
             match.references.add(reference)
     return match
+
+
+def require_known(names: Sequence[str] | None, vocabulary: Sequence[str], field: str, hint: str = "") -> None:
+    """Refuse names that a vocabulary lacks; `field` says where they stand.
+
+    Raises:
+        ValueError: It names them.
+    """
+    unknown = [name for name in names or () if name not in vocabulary]
+    if unknown:
+        raise ValueError(f"{field} holds {', '.join(unknown)}, which the channel vocabulary lacks.{hint}")
+
+
+def require_distinct(names: Sequence[str] | None, field: str) -> None:
+    """Refuse a name that stands twice in the field of a configuration.
+
+    Raises:
+        ValueError: It says which.
+    """
+    repeated = sorted({name for name in names or () if list(names).count(name) > 1})
+    if repeated:
+        raise ValueError(f"{field} names {', '.join(repeated)} more than once.")

@@ -3,15 +3,19 @@
 import csv
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import mne
 import numpy as np
 
 from dare_eeg_hf.atomic_files import replacing
 from dare_eeg_hf.usability_dare_eeg import NO_SIGNAL
+
+if TYPE_CHECKING:
+    import mne
 
 
 def merge_predictions(predictions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -44,26 +48,34 @@ def merge_predictions(predictions: Sequence[Mapping[str, Any]]) -> list[dict[str
 
 def to_annotations(
     predictions: Sequence[Mapping[str, Any]],
+    raw: "mne.io.BaseRaw | None" = None,
+    *,
     merge: bool = True,
     orig_time: Any = "recording",
-    *,
-    raw: mne.io.BaseRaw | None = None,
-) -> mne.Annotations:
-    """Return predictions as MNE Annotations: for `raw.set_annotations`, to add to `raw.annotations`, or to save.
+) -> "mne.Annotations":
+    """Return predictions as MNE Annotations that add to those of the recording.
+
+        raw.set_annotations(raw.annotations + to_annotations(predictions, raw))
 
     A label that rests on a padded window ends in " (partial)"; what lies in unusable windows alone is annotated
     `BAD_no_signal` with the reason, so that MNE leaves it out.
 
+    A Raw without a date of measurement that does not begin at sample 0 (it was cropped, or a system counted on) needs
+    `annotate`: there MNE's `set_annotations` moves what was in `raw.annotations` once more by the time of the first
+    sample.
+
     Args:
         predictions: What the classification pipeline returned for one continuous recording.
+        raw: The recording, for predictions that no longer carry it (read from a file, or part of a list).
         merge: Join neighbouring windows of the same label.
         orig_time: `raw.info["meas_date"]`, or None for onsets since the first sample. By default that of the
             recording, which the pipeline's result carries (together with how far a Raw was cropped).
-        raw: The recording, for predictions that no longer carry it (read from a file, or part of a list).
 
     Raises:
         ValueError: If the predictions have no label (a regression) or belong to trials.
     """
+    import mne
+
     if any("label" not in each or "trial" in each for each in predictions):
         raise ValueError("Only labels along one continuous recording can become annotations.")
     first_time = getattr(predictions, "first_time", 0.0) if raw is None else raw.first_time
@@ -71,7 +83,7 @@ def to_annotations(
         orig_time = getattr(predictions, "orig_time", None) if raw is None else raw.annotations.orig_time
     rows = merge_predictions(predictions) if merge else [each for each in predictions if each["label"] is not None]
     rows = [{**row, "label": f"{row['label']} (partial)" if row.get("partial") else row["label"]} for row in rows]
-    rows += _unanswered(predictions)
+    rows += unanswered(predictions)
     rows.sort(key=lambda row: row["onset"])
     shift = 0.0 if orig_time is None else first_time
     return mne.Annotations(
@@ -82,11 +94,43 @@ def to_annotations(
     )
 
 
-def _unanswered(predictions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What lies in unusable windows and in no usable one, neighbours with the same reason joined."""
-    usable = [(each["onset"], each["onset"] + each["duration"]) for each in predictions if each["label"] is not None]
+def annotate(raw: "mne.io.BaseRaw", predictions: Sequence[Mapping[str, Any]], merge: bool = True) -> "mne.io.BaseRaw":
+    """Add predictions to the annotations of a Raw, in place, whatever its date and first sample; returns the Raw.
+
+    Args:
+        raw: The recording that was labelled.
+        predictions, merge: See `to_annotations`.
+    """
+    added = to_annotations(predictions, raw, merge=merge, orig_time=None)
+    # `raw.annotations` count from the date of measurement or, without one, from sample 0: not from the first sample.
+    raw.annotations.append(added.onset + raw.first_time, added.duration, added.description)
+    return raw
+
+
+def shares_of_time(predictions: Sequence[Mapping[str, Any]]) -> dict[str | None, float]:
+    """Share of the time under a classifier's windows that has each label, and none (None), the largest first.
+
+    Where windows overlap, no moment counts twice; see `merge_predictions`. Trials count by their durations.
+    """
+    seconds: Counter[str | None] = Counter()
+    along_time = not any("trial" in each for each in predictions)
+    for row in merge_predictions(predictions) if along_time else predictions:
+        seconds[row["label"]] += row["duration"]
+    for row in unanswered(predictions) if along_time else ():
+        seconds[None] += row["duration"]
+    return {label: each / seconds.total() for label, each in seconds.most_common()}
+
+
+def unanswered(predictions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Stretches in unusable windows and in no usable one, neighbours with the same reason joined.
+
+    Returns `onset` and `duration` in seconds, `reason`, and `label`: the text of an annotation.
+    """
+    answered = [_is_answered(each) for each in predictions]
+    usable = [(each["onset"], each["onset"] + each["duration"]) for each in compress(predictions, answered)]
     rows: list[dict[str, Any]] = []
-    for window in sorted((each for each in predictions if each["label"] is None), key=lambda each: each["onset"]):
+    silent = (each for each, is_answered in zip(predictions, answered, strict=True) if not is_answered)
+    for window in sorted(silent, key=lambda each: each["onset"]):
         start, stop = window["onset"], window["onset"] + window["duration"]
         start = max([start, *(end for begin, end in usable if begin <= start < end)])
         stop = min([stop, *(begin for begin, end in usable if start < begin < stop)])
@@ -94,17 +138,28 @@ def _unanswered(predictions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
         if rows and rows[-1]["label"] == label and start <= rows[-1]["onset"] + rows[-1]["duration"] + 1e-6:
             rows[-1]["duration"] = max(stop - rows[-1]["onset"], rows[-1]["duration"])
         elif start < stop:
-            rows.append({"onset": start, "duration": stop - start, "label": label})
+            rows.append({"onset": start, "duration": stop - start, "label": label, "reason": window["reason"]})
     return rows
 
 
-def save_annotations(predictions: Sequence[Mapping[str, Any]], path: str | os.PathLike) -> Path:
-    """Write predictions as a table of `onset` (seconds from the first sample), `duration` and `description`.
+def _is_answered(prediction: Mapping[str, Any]) -> bool:
+    return prediction["label"] is not None if "label" in prediction else prediction["usable"]
 
-    MNE's own CSV writes times of day instead, which other programs do not read as numbers.
+
+def save_annotations(predictions: Sequence[Mapping[str, Any]], path: str | os.PathLike) -> Path:
+    """Write predictions as annotations; the suffix of `path` chooses.
+
+    `.csv` is a table for people and other programs: `onset` (seconds from the first sample), `duration` and
+    `description`. `-annot.fif` is for MNE and keeps the recording's date, so that it adds up:
+    `raw.set_annotations(raw.annotations + mne.read_annotations("night-annot.fif"))`. MNE cannot read the table: it
+    takes the onsets of any CSV for times of day, or for milliseconds.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".fif":
+        with replacing(path) as unfinished:
+            to_annotations(predictions).save(unfinished, verbose="ERROR")
+        return path
     annotations = to_annotations(predictions, orig_time=None)
     with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -136,6 +191,15 @@ def save_predictions(predictions: Sequence[Mapping[str, Any]], path: str | os.Pa
     return path
 
 
+def read_predictions(path: str | os.PathLike) -> list[dict[str, Any]]:
+    """Read back what `save_predictions` wrote, as the pipeline returned it."""
+    path = Path(path)
+    with path.open(encoding="utf-8", newline="") as file:
+        if path.suffix == ".json":
+            return json.load(file)
+        return [_unflatten(row) for row in csv.DictReader(file)]
+
+
 def save_features(features: Mapping[str, Any], path: str | os.PathLike) -> Path:
     """Write what the feature extraction pipeline returned as `.npz` (read it with `numpy.load`).
 
@@ -158,3 +222,23 @@ def flatten_prediction(prediction: Mapping[str, Any]) -> dict[str, Any]:
     for kind in ("score", "value"):
         row |= {f"{kind}_{name}": number for name, number in prediction.get(f"{kind}s", {}).items()}
     return row
+
+
+def _unflatten(row: Mapping[str, str]) -> dict[str, Any]:
+    """The prediction of a row of a CSV file; the opposite of `flatten_prediction`."""
+    prediction: dict[str, Any] = {}
+    for column, text in row.items():
+        kind, _, name = column.partition("_")
+        if kind in ("score", "value") and name:
+            prediction.setdefault(f"{kind}s", {})[name] = float(text) if text else None
+        elif column in ("partial", "usable"):
+            prediction[column] = text == "True"
+        elif column in ("trial", "channels"):
+            prediction[column] = int(text)
+        elif column == "labels":
+            prediction[column] = [label for label in text.split(";") if label] if row["usable"] == "True" else None
+        elif column in ("label", "reason"):
+            prediction[column] = text or None
+        else:
+            prediction[column] = float(text) if text else None
+    return prediction

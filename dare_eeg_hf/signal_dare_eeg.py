@@ -8,15 +8,11 @@ and the reading of whole files both go through these functions, so an array and 
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
 from .remedies_dare_eeg import InputError, Remedy
-
-try:  # scipy transforms float32 about twice as fast as numpy; the result is the same.
-    from scipy import fft
-except ImportError:
-    from numpy import fft
 
 MICROVOLTS: dict[str, float] = {"V": 1e6, "mV": 1e3, "uV": 1.0, "nV": 1e-3}
 """One of each unit in microvolts. `µV` and `μV` are accepted for `uV`."""
@@ -114,7 +110,7 @@ def line_frequency(signal: np.ndarray, rate: float) -> float | None:
     channels = np.unique(np.linspace(0, len(signal) - 1, min(len(signal), 16)).astype(int))
     cut = np.stack([signal[channels, piece * samples : (piece + 1) * samples] for piece in chosen], axis=1)
     window = np.hanning(samples).astype(np.float32)
-    power = np.abs(fft.rfft((cut - cut.mean(axis=-1, keepdims=True)) * window, axis=-1)) ** 2
+    power = np.abs(_fft().rfft((cut - cut.mean(axis=-1, keepdims=True)) * window, axis=-1)) ** 2
     power = np.median(power, axis=1)
     frequency = np.arange(power.shape[-1]) * rate / samples
     contrast = {}
@@ -193,6 +189,7 @@ def filter_and_resample(
         gain *= 0.5 + 0.5 * np.cos(np.pi * np.clip((frequency - 0.9 * nyquist) / (0.1 * nyquist), 0, 1))
     gain = (gain[: new_padded // 2 + 1] * (new_padded / padded)).astype(np.float32)
 
+    fft = _fft()
     result = np.empty((len(signal), new_samples), np.float32)
     rows = max(1, 4_000_000 // padded)  # blocks of channels that stay near the processor's caches and bound the memory
     reach = min(pad, samples - 1)
@@ -218,6 +215,15 @@ def filter_and_resample(
         elif not highpass:
             result[start : start + rows] += mean
     return result
+
+
+def _fft() -> Any:
+    """scipy's transforms, which take float32 about twice as fast as numpy's; the result is the same."""
+    try:
+        from scipy import fft  # here, because loading it takes longer than all else that this module needs
+    except ImportError:
+        from numpy import fft
+    return fft
 
 
 def fft_length(samples: int) -> int:

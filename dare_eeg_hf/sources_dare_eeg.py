@@ -330,7 +330,7 @@ def _open_raw(raw, feature_extractor, options: ReadingOptions) -> Source:
             piece = normalizer(start, stop)
             return piece, {}, losses_from_annotations(piece.annotations, piece.first_time)
 
-        return Source(feature_extractor, raw.n_times, rate, read, breaks=breaks, clock=clock)
+        return Source(feature_extractor, raw.n_times, rate, read, breaks=breaks, clock=clock, normalizer=normalizer)
     names = eeg_channels(raw)
     if not names:
         raise ValueError(f"The recording has no EEG channel; its channels are {', '.join(raw.ch_names) or 'none'}.")

@@ -13,7 +13,7 @@ import torch
 
 from .lost_samples_dare_eeg import SHORTEST_LOSS
 from .remedies_dare_eeg import about
-from .signal_reports_dare_eeg import EegWarning
+from .signal_reports_dare_eeg import EegWarning, SignalReport
 from .usability_dare_eeg import Loss, lost_channels, lost_seconds, uninterrupted, why_unusable
 
 SEGMENT_SECONDS = 300.0
@@ -81,6 +81,10 @@ class Source:
         entirely_lost: There is no signal anywhere: the feature extractor is called all the same, as it may know
             why (a wrong unit, say).
         clock: `meas_date` of a recording and the seconds from there to its first sample.
+        normalizer: What `read` has normalise the pieces, with a `report` of it; None where the feature extractor does.
+
+    Attributes:
+        report: A `SignalReport` of what was done to the first piece; None before one was read.
     """
 
     def __init__(
@@ -95,6 +99,7 @@ class Source:
         onset: float | None = 0.0,
         entirely_lost: bool = False,
         clock: tuple[Any, float] = (None, 0.0),
+        normalizer: Any = None,
     ) -> None:
         self.feature_extractor = feature_extractor
         self.source_samples = samples
@@ -105,6 +110,8 @@ class Source:
         self.onset = onset
         self.entirely_lost = entirely_lost
         self.clock = clock
+        self.normalizer = normalizer
+        self.report: SignalReport | None = None
         self.rate = feature_extractor.sampling_rate
         # The feature extractor gives whole patches only.
         self.samples = round(samples * self.rate / sampling_rate) // feature_extractor.patch_size
@@ -138,6 +145,7 @@ class Source:
                     nothing = torch.zeros(0, stop - start)
                     return Piece(nothing, nothing[:, 0].long(), nothing[:, 0].bool(), [], moved)
                 batch = self.feature_extractor(signal, **description)
+                self.report = self.report or getattr(self.normalizer, "report", None) or batch.reports[0]
         except ValueError as error:
             if source_stop - source_start == self.source_samples:
                 raise

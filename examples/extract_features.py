@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         encode = pipeline("eeg-feature-extraction", model=find_checkpoint(options.model))
         paths = find_recordings(options.recordings)
-        features = [encode(path)["features"] for path in paths]
+        features = [encode(path, drop_partial=True)["features"] for path in paths]
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
     names = np.repeat([str(path.relative_to(options.recordings)) for path in paths], [len(each) for each in features])

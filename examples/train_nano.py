@@ -7,27 +7,46 @@ are enough, and 32 to 35 are left out in any case) and eegmmidb/ (EEG Motor Move
 enough). The script prints every command it runs: dataset_scripts/ cut the recordings into windows, pretrain.py trains
 with examples/configs/nano_open.yaml, and a report shows how it went. If it is stopped, run it again to continue.
 
-For evidence on people the encoder has never seen, leave their corpus out: --corpora physionet_mi.
+For evidence on people the encoder has never seen, leave their corpus out: --corpora physionet_mi. More people, with 2
+to 64 electrodes:
+
+    --corpora mental_arithmetic physionet_mi guinea_bissau guinea_bissau_more ssvep_exoskeleton muse_cueing
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import NamedTuple
 
 from dare_eeg_hf.child_process import run_python
 
 EXAMPLES = Path(__file__).resolve().parent
+
+
+class Source(NamedTuple):
+    """A script of dataset_scripts/, the folders below DATA where its corpus may lie, and options for the script."""
+
+    script: str
+    folders: tuple[str, ...]
+    options: tuple[str, ...] = ()
+
+
 SOURCES = {
-    "mental_arithmetic": ("eegmat", "mental_arithmetic"),
-    "physionet_mi": ("eegmmidb", "physionet_mi"),
-    "guinea_bissau": ("guinea-bissau-epilepsy", "guinea_bissau"),
-    "uci_alcoholism": ("uci-eeg-alcoholism", "uci_alcoholism"),
-    "eye_state": ("uci-eeg-eye-state", "eye_state"),
+    "mental_arithmetic": Source("mental_arithmetic", ("eegmat", "mental_arithmetic")),
+    "physionet_mi": Source("physionet_mi", ("eegmmidb", "physionet_mi")),
+    "guinea_bissau": Source("guinea_bissau", ("guinea-bissau-epilepsy", "guinea_bissau")),
+    "guinea_bissau_more": Source("guinea_bissau", ("guinea-bissau-epilepsy-more",)),
+    "ssvep_exoskeleton": Source(
+        "ssvep_exoskeleton", ("ssvep-exoskeleton", "ssvep_exoskeleton"), options=("--throughout",)
+    ),
+    "muse_cueing": Source("muse_cueing", ("muse-cueing", "muse_cueing")),
+    "uci_alcoholism": Source("uci_alcoholism", ("uci-eeg-alcoholism", "uci_alcoholism")),
+    "eye_state": Source("eye_state", ("uci-eeg-eye-state", "eye_state")),
 }
-"""Scripts of dataset_scripts/, and the folders below DATA where their corpus may lie."""
 RELEASED = ("mental_arithmetic", "physionet_mi")
-"""Corpora whose licence (ODC-By 1.0) is stated where they are distributed."""
+"""Corpora whose licence (ODC-By 1.0) is stated where they are distributed, and which the shipped nano was trained on.
+The others are named by --corpora only, so that the command without it repeats the shipped weights."""
 
 
 def source_of(corpus: str, data: Path) -> Path:
@@ -36,12 +55,11 @@ def source_of(corpus: str, data: Path) -> Path:
     Raises:
         SystemExit: it is not there.
     """
-    for name in SOURCES[corpus]:
+    script, folders, _ = SOURCES[corpus]
+    for name in folders:
         if (data / name).is_dir():
             return data / name
-    raise SystemExit(
-        f"{data} holds none of {', '.join(SOURCES[corpus])}; dataset_scripts/{corpus}.py tells where to get it"
-    )
+    raise SystemExit(f"{data} holds none of {', '.join(folders)}; dataset_scripts/{script}.py tells where to get it")
 
 
 def main() -> None:
@@ -57,8 +75,10 @@ def main() -> None:
     folders = []
     for corpus in options.corpora:
         folders.append((options.windows or options.output / "windows") / corpus)
-        script = EXAMPLES.parent / "dataset_scripts" / f"{corpus}.py"
-        run_python(script, "--source", source_of(corpus, options.data), "--output", folders[-1])
+        script, _, script_options = SOURCES[corpus]
+        source = source_of(corpus, options.data)
+        command = EXAMPLES.parent / "dataset_scripts" / f"{script}.py"
+        run_python(command, "--source", source, "--output", folders[-1], *script_options)
     run_python(
         EXAMPLES / "pretrain.py",
         *("--data", *folders, "--output", options.output, "--seed", options.seed, "--resume"),

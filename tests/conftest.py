@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -140,3 +141,23 @@ def encode(eyes_classifier):
     import dare_eeg_hf  # noqa: F401  registers the pipeline
 
     return pipeline("eeg-feature-extraction", model=str(eyes_classifier))
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A headless Chromium."""
+    if shutil.which("chromium") is None or shutil.which("chromedriver") is None:
+        pytest.skip("needs Chromium and its driver (Debian packages chromium and chromium-driver)")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    flags = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
+    for flag in f"{flags} disable-component-update disable-sync disable-dev-shm-usage".split():
+        options.add_argument(f"--{flag}")
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    options.add_argument("--window-size=1400,2600")
+    options.binary_location = shutil.which("chromium")
+    driver = webdriver.Chrome(service=Service(shutil.which("chromedriver")), options=options)
+    yield driver
+    driver.quit()

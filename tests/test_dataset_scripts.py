@@ -41,6 +41,8 @@ CLASSES = {
     "eye_state": "EyeState",
     "bcic_ii_iv": "BcicTwoFour",
     "muse_erp": "MuseErp",
+    "ssvep_exoskeleton": "SsvepExoskeleton",
+    "muse_cueing": "MuseCueing",
 }
 
 
@@ -313,6 +315,66 @@ def test_bcic_2b_has_three_channels(tmp_path):
     assert counts == {"train": {"left_hand": 1, "right_hand": 1}}
     assert rows["train"][0]["channel_names"] == ["C3", "CZ", "C4"]
     assert (rows["train"][0]["subject"], rows["train"][0]["session"]) == ("B01", "02T")
+
+
+def test_bcic_2b_sessions_cut_into_trials_count_in_steps_of_their_own(tmp_path):
+    (tmp_path / "in").mkdir()
+    microvolts = noise(3, 3 * 1000).reshape(3, 3, 1000).transpose(1, 0, 2)  # trial, channel, time
+    np.savez(
+        tmp_path / "in" / "B0104E.npz",
+        eeg=np.rint(microvolts / 0.004).astype(np.int16),
+        step_uv=np.float64(0.004),
+        label=np.array([2, 1, 2], np.uint8),
+    )
+    counts, rows = prepare("bcic_2b", tmp_path / "in", tmp_path / "out")
+    assert counts == {"train": {"left_hand": 1, "right_hand": 2}}
+    rows = rows["train"]
+    assert rows.features["label"].int2str(rows["label"]) == ["right_hand", "left_hand", "right_hand"]
+    assert rows["onset"] == [0.0, 4.0, 8.0]
+    assert (rows[0]["subject"], rows[0]["session"]) == ("B01", "04E")
+    # Millivolts in rows: the amplitude of the noise, less the mean of the channels and what the filters take.
+    assert 0.3 < np.std([decode_signal(row) for row in rows]) * 1e3 / microvolts.std() < 1.0
+
+
+def test_guinea_bissau_is_read_from_edf_with_the_table_in_the_folder_beside_it(tmp_path):
+    names = "AF3 AF4 F3 F4 F7 F8 FC5 FC6 O1 O2 P7 P8 T7 T8".split()
+    rows = ("1,Epilepsy,closed-3min-then-open-2min", "2,Control,open-3min-then-closed-2min")
+    (tmp_path / "in" / "guinea-bissau-epilepsy").mkdir(parents=True)
+    table = tmp_path / "in" / "guinea-bissau-epilepsy" / "metadata_guineabissau.csv"
+    table.write_text("\n".join(("subject.id,Group,Eyes.condition", *rows)))
+    for number in (1, 2):
+        file = tmp_path / "in" / "guinea-bissau-epilepsy-more" / f"signal-{number}.edf"
+        write_edf(file, names, 128, 13, seed=number)
+    for source in ("in", "in/guinea-bissau-epilepsy-more"):
+        counts, rows = prepare("guinea_bissau", tmp_path / source, tmp_path / "out" / source)
+        assert counts == {"train": {"Epilepsy": 3, "Control": 3}}
+        assert set(rows["train"]["subject"]) == {"1", "2"}
+    table.unlink()
+    (failed, _) = build(corpus_of("guinea_bissau"), tmp_path / "in", tmp_path / "out").failed
+    assert "metadata_guineabissau.csv" in failed.error
+
+
+def test_ssvep_has_a_window_of_each_trial_or_all_of_the_recording(tmp_path):
+    sites = ["Oz", "O1", "O2", "PO3", "POz", "PO7", "PO8", "PO4"]
+    texts = ["rest", "13Hz", "21Hz", "17Hz"]
+    trials = [(3.5 + 6.5 * number, 0.0, text) for number, text in enumerate(texts)]
+    write_edf(tmp_path / "in" / "subject03_2012.07.11-15.25.23.edf", sites, 256, 30, trials)
+    _, rows = prepare("ssvep_exoskeleton", tmp_path / "in", tmp_path / "out")
+    rows = rows["train"]
+    assert rows.features["label"].int2str(rows["label"]) == ["rest", "13_hz", "21_hz", "17_hz"]
+    assert rows["onset"] == [4.0, 10.5, 17.0, 23.5]
+    assert decode_signal(rows[0]).shape == (8, 1024)
+    assert (rows[0]["subject"], rows[0]["session"]) == ("subject03", "2012.07.11-15.25.23")
+    out = ["--source", str(tmp_path / "in"), "--output", str(tmp_path / "all"), "--num-proc", "1", "--throughout"]
+    assert main(corpus_of("ssvep_exoskeleton"), out) == 0
+    assert len(load_dataset(str(tmp_path / "all"), split="train")) == 7
+
+
+def test_muse_cueing_keeps_the_two_electrodes_that_are_sites(tmp_path):
+    write_edf(tmp_path / "in" / "subject1101.edf", ["TP9", "AF7", "AF8", "TP10"], 256, 13, [(2.0, 0.0, "1")])
+    _, rows = prepare("muse_cueing", tmp_path / "in", tmp_path / "out")
+    assert rows["train"]["channel_names"] == [["AF7", "AF8"]] * 3
+    assert set(rows["train"]["subject"]) == {"subject1101"}
 
 
 def test_sleep_edf_keeps_its_derivations_and_little_of_the_waking_hours(tmp_path, shared):

@@ -15,6 +15,8 @@ from dare_eeg_hf.corpora.build import build
 from dare_eeg_hf.corpora.corpus import EegCorpus, RecordingFile
 from dare_eeg_hf.corpora.windows import Rejection, decode_signal
 
+SSVEP = ("13_hz", "17_hz", "21_hz")
+
 
 def corpus_of(name):
     """The corpus that a script describes."""
@@ -107,6 +109,9 @@ def test_the_real_eeglab_sample_becomes_windows(tmp_path, shared):
         ("eye_state", "uci-eeg-eye-state", None, None),
         ("bcic_ii_iv", "bci-competition-2-iv", None, {"left": 208, "right": 208}),
         ("muse_erp", "muse-erp", None, None),
+        ("guinea_bissau", "guinea-bissau-epilepsy-more", ["2"], None),
+        ("ssvep_exoskeleton", "ssvep-exoskeleton", ["subject10"], dict.fromkeys(("rest", *SSVEP), 32)),
+        ("bcic_2b", "bcic-2b-imagery", ["B01"], {"left_hand": 120, "right_hand": 120}),
     ],
 )
 def test_real_recordings_become_windows_of_physiological_amplitude(name, folder, subjects, expected, tmp_path, shared):
@@ -121,6 +126,30 @@ def test_real_recordings_become_windows_of_physiological_amplitude(name, folder,
     (rows,) = rows.values()
     amplitudes = [decode_signal(row).std(axis=1) * 1e3 for row in rows]
     assert 1 < np.median(np.concatenate(amplitudes)) < 100
+
+
+def test_real_muse_cueing_becomes_windows_of_two_electrodes(tmp_path, shared):
+    corpus = corpus_of("muse_cueing")
+    assert len({recording.subject for recording in corpus.recordings(shared("data/muse-cueing"))}) == 48
+    assert build(corpus, shared("data/muse-cueing"), tmp_path, subjects=["subject101"]).complete
+    rows = load_dataset(str(tmp_path), split="train")
+    assert 40 < len(rows) <= 59
+    assert rows[0]["channel_names"] == ["AF7", "AF8"]
+
+
+def test_real_ssvep_flickers_at_the_frequency_of_its_label(tmp_path, shared):
+    """Over the people, power at each frequency is highest in the trials of that light."""
+    corpus = corpus_of("ssvep_exoskeleton")
+    chosen = ["subject07", "subject12"]
+    assert build(corpus, shared("data/ssvep-exoskeleton"), tmp_path, subjects=chosen).complete
+    rows = load_dataset(str(tmp_path), split="train")
+    signals = np.stack([decode_signal(row) for row in rows])
+    power = np.abs(np.fft.rfft(signals * np.hanning(1024))).mean(axis=1) ** 2
+    labels = np.array(rows.features["label"].int2str(rows["label"]))
+    for name in SSVEP:
+        at_light = np.log(power[:, 4 * int(name[:2])])
+        means = {other: at_light[labels == other].mean() for other in SSVEP}
+        assert max(means, key=means.get) == name, means
 
 
 def test_every_real_format_becomes_windows_or_a_reason(tmp_path, shared, capsys):

@@ -19,10 +19,13 @@ from dare_eeg_hf import (
     DareEegForSequenceClassification,
     DareEegModel,
 )
+from dare_eeg_hf.adaptation.feature_statistics import feature_statistics
 from dare_eeg_hf.recordings.recordings import load_recording
 from dare_eeg_hf.recordings.simulation import simulate_recordings
+from dare_eeg_hf.signal_reports_dare_eeg import EegWarning
 from dare_eeg_hf.sources_dare_eeg import open_sources
 from dare_eeg_hf.windows_dare_eeg import read_windows
+from tests.made_signals import eeg
 
 
 def scores(predictions) -> np.ndarray:
@@ -78,7 +81,8 @@ def test_the_last_partial_window_is_padded_and_says_so(classify, encode, eyes_re
     rest = batch["input_values"][:, :, 60 * 256 :]
     with torch.no_grad():
         expected = encode.model(rest, batch["channel_ids"])
-    np.testing.assert_allclose(encode(eyes_recordings[0])["features"][-1], expected.pooler_output[0], atol=1e-5)
+    pooled = encode(eyes_recordings[0], pooling="mean")["features"]
+    np.testing.assert_allclose(pooled[-1], expected.pooler_output[0], atol=1e-5)
     patches = encode(eyes_recordings[0], pooling="none")["features"]
     assert patches.shape == (16, 16, 64)
     np.testing.assert_allclose(patches[-1, :4], expected.last_hidden_state[0].reshape(4, 64), atol=1e-5)
@@ -88,10 +92,36 @@ def test_the_last_partial_window_is_padded_and_says_so(classify, encode, eyes_re
 def test_overlap_and_window_length(encode, eyes_recordings):
     features = encode(eyes_recordings[0], overlap=0.75)
     np.testing.assert_allclose(np.diff(features["onset"]), 1.0)
-    longer = encode(eyes_recordings[0], window_seconds=20)
+    longer = encode(eyes_recordings[0], window_seconds=20, pooling="mean")
     assert longer["duration"].tolist() == [20.0, 20.0, 20.0, 1.0]
-    whole = encode(eyes_recordings[0], window_seconds=4)["features"]
+    whole = encode(eyes_recordings[0], window_seconds=4, pooling="mean")["features"]
     np.testing.assert_allclose(longer["features"][0], whole[:5].mean(axis=0), atol=1e-5)
+
+
+def test_features_are_mean_and_spread_over_overlapping_patches(encode, eyes_recordings):
+    """As the probe on a frozen encoder computes them, whole windows and padded ones."""
+    found = encode(eyes_recordings[0])["features"]
+    assert found.shape == (16, 128)
+    batch = encode.feature_extractor(load_recording(eyes_recordings[0]).raw)
+    values, ids = batch["input_values"][:, :, : 60 * 256], batch["channel_ids"]
+    windows = values[0].unflatten(1, (15, 1024)).transpose(0, 1)
+    inputs = {"input_values": windows, "channel_ids": ids.expand(15, -1)}
+    expected = feature_statistics(encode.model, {**inputs, "patch_mask": torch.ones(15, 16, dtype=torch.bool)})
+    np.testing.assert_allclose(found[:15], expected, atol=1e-3)
+    rest = {"input_values": batch["input_values"][:, :, 60 * 256 :], "channel_ids": ids}
+    expected = feature_statistics(encode.model, {**rest, "patch_mask": torch.ones(1, 4, dtype=torch.bool)})
+    np.testing.assert_allclose(found[15:], expected, atol=1e-3)
+    with pytest.raises(ValueError, match="pooling must be 'statistics', 'mean' or 'none', got 'max'"):
+        encode(eyes_recordings[0], pooling="max")
+
+
+def test_features_are_as_wide_as_ever_where_no_window_is_usable(encode):
+    signal = eeg(channels=3, seconds=8)
+    signal[:, 256:768] = signal[:, 1280:1792] = 0
+    with pytest.warns(EegWarning, match="2 of 2 windows hold no usable signal"):
+        features = encode(signal, channel_names=["C3", "CZ", "C4"], sampling_rate=256, unit="uV")["features"]
+    assert features.shape == (2, 128)
+    assert np.isnan(features).all()
 
 
 def test_a_long_recording_read_in_pieces_agrees_with_the_whole(classify, eyes_recordings, monkeypatch):
@@ -223,7 +253,7 @@ def test_wrong_models_are_refused(tiny_config, eyes_recordings, tmp_path):
         pipeline("eeg-classification", model=str(tmp_path))
     encode = pipeline("eeg-feature-extraction", model=str(tmp_path))
     assert isinstance(encode.model, DareEegModel)
-    assert encode(eyes_recordings[0])["features"].shape == (61, 64)
+    assert encode(eyes_recordings[0])["features"].shape == (61, 128)
 
     from transformers import BertConfig, BertForSequenceClassification
 
@@ -282,4 +312,4 @@ def test_the_examples_run_as_their_first_lines_say(eyes_classifier, eyes_recordi
     arguments = ["--model", str(eyes_classifier), "--recordings", folder, "--output", output]
     runpy.run_path(str(examples / "extract_features.py"))["main"](arguments)
     assert "S001R02.edf is most like S002R02.edf" in capsys.readouterr().out
-    assert np.load(output, allow_pickle=False)["features"].shape == (64, 64)
+    assert np.load(output, allow_pickle=False)["features"].shape == (60, 128)

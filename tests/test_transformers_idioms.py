@@ -36,9 +36,15 @@ class LabelledWindows(torch.utils.data.Dataset):
         return {"input_values": self.signals[index], "channel_ids": CHANNEL_IDS, "labels": self.labels[index]}
 
 
-def test_trainer_trains_saves_and_evaluates(tiny_config, tmp_path):
+@pytest.fixture(params=[None, 16], ids=["probe", "statistics"])
+def classifier_config(tiny_config, request):
+    """Configurations of both kinds of classifiers."""
+    return DareEegConfig(**{**tiny_config.to_dict(), "statistics_stride": request.param})
+
+
+def test_trainer_trains_saves_and_evaluates(classifier_config, tmp_path):
     torch.manual_seed(0)
-    model = DareEegForSequenceClassification(tiny_config)
+    model = DareEegForSequenceClassification(classifier_config)
     frozen = {name: value.clone() for name, value in model.dare_eeg.state_dict().items()}
     arguments = TrainingArguments(
         output_dir=tmp_path,
@@ -56,14 +62,15 @@ def test_trainer_trains_saves_and_evaluates(tiny_config, tmp_path):
     assert trainer.evaluate()["eval_loss"] < before
     trainer.save_model()
     loaded = DareEegForSequenceClassification.from_pretrained(tmp_path)
-    assert torch.equal(loaded.probe.fc1.weight, model.probe.fc1.weight)
+    for name, value in model.probe.state_dict().items():
+        assert torch.equal(loaded.probe.state_dict()[name], value), name
     for name, value in model.dare_eeg.state_dict().items():
         assert torch.equal(value, frozen[name]), name
 
 
-def test_lora_on_the_attention_projections(tiny_config, tmp_path):
+def test_lora_on_the_attention_projections(classifier_config):
     peft = pytest.importorskip("peft", reason="peft is in the extra `lora`")
-    model = DareEegForSequenceClassification(tiny_config)
+    model = DareEegForSequenceClassification(classifier_config)
     model.unfreeze_encoder()
     adapted = peft.get_peft_model(
         model, peft.LoraConfig(r=2, target_modules=["attention.qkv", "attention.proj"], modules_to_save=["probe"])
@@ -141,6 +148,16 @@ def test_encoder_compiles_without_graph_breaks(tiny_config):
     with torch.no_grad():
         expected, output = (call(windows(), CHANNEL_IDS).pooler_output for call in (model, compiled))
     torch.testing.assert_close(output, expected)
+
+
+def test_classifier_of_statistics_compiles_without_graph_breaks(tiny_config):
+    config = DareEegConfig(**{**tiny_config.to_dict(), "statistics_stride": 16})
+    model = DareEegForSequenceClassification(config).train()
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    expected, loss = (
+        call(windows(), CHANNEL_IDS, labels=torch.tensor([0, 1, 0, 1])).loss for call in (model, compiled)
+    )
+    torch.testing.assert_close(loss, expected)
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
@@ -277,10 +294,16 @@ def test_a_whole_pretraining_checkpoint_keeps_both_encoders(tiny_config, tmp_pat
     assert_same_values(tuple(model.state_dict().values()), tuple(saved.state_dict().values()))
 
 
-def test_a_new_head_on_an_encoder_starts_defined(tiny_config, tmp_path):
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"normalize_probe_features": True, "electrode_names": ["C3", "CZ"], "use_spectral_projection": True},
+        {"statistics_stride": 8},
+    ],
+)
+def test_a_new_head_on_an_encoder_starts_defined(tiny_config, tmp_path, fields):
     """Buffers that a checkpoint lacks come uninitialised from the meta device unless they are set."""
     DareEegModel(tiny_config).save_pretrained(tmp_path)
-    fields = {"normalize_probe_features": True, "electrode_names": ["C3", "CZ"], "use_spectral_projection": True}
     model = DareEegForSequenceClassification.from_pretrained(tmp_path, **fields)
     fresh = DareEegForSequenceClassification(model.config)
     for name, buffer in fresh.named_buffers():
@@ -339,6 +362,7 @@ def test_the_head_is_saved_with_the_adapter(tiny_config, tmp_path):
     projections["use_spectral_projection"] = True
     by_task, by_name = {"task_type": "SEQ_CLS"}, {"modules_to_save": ["probe", "adapter"]}
     cases = [({"normalize_probe_features": True}, by_task), (projections, by_task), (projections, by_name)]
+    cases.append(({"statistics_stride": 16}, by_task))
     logits = []
     for number, (fields, lora) in enumerate(cases):
         base = DareEegForSequenceClassification.from_pretrained(tmp_path / "base", **fields)
@@ -376,6 +400,21 @@ def test_peft_wraps_every_model_for_every_task(tiny_config, model_class, task_ty
     if task_type is not None:
         with pytest.raises(TypeError, match=r"input_values=.*by name"):
             adapted(windows(), CHANNEL_IDS)
+
+
+def test_default_targets_of_lora_are_there_whenever_peft_is_imported():
+    """Importing the package must not import PEFT, and a model may be built before PEFT is imported."""
+    pytest.importorskip("peft", reason="peft is in the extra `lora`")
+    code = (
+        "import sys; from dare_eeg_hf import DareEegConfig, DareEegForSequenceClassification\n"
+        "model = DareEegForSequenceClassification(DareEegConfig.from_preset('nano'))\n"
+        "assert 'peft' not in sys.modules\n"
+        "from peft import LoraConfig, get_peft_model\n"
+        "adapted = get_peft_model(model, LoraConfig(task_type='SEQ_CLS'))\n"
+        "print(sum('lora_A' in name for name, _ in adapted.named_parameters()))"
+    )
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert process.stdout == "4\n", process.stderr
 
 
 def test_peft_warns_where_the_head_would_stay_random(tiny_config, caplog):

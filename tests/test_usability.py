@@ -459,7 +459,7 @@ def test_the_figure_shows_what_has_no_signal_as_a_gap(classify):
         warnings.simplefilter("ignore", EegWarning)
         figure = plot_classification(classify(make_raw(signal, 160)))
     panel = figure.axes[0]
-    assert [text.get_text() for text in panel.texts] == ["no signal"]
+    assert [text.get_text() for text in figure.legends[0].texts] == ["rest", "task", "no signal"]
     assert all(np.isnan(line.get_ydata()[15:30]).all() for line in panel.lines[:2])
 
 

@@ -102,5 +102,6 @@ def half_of_channels(inputs: dict[str, torch.Tensor], generator: torch.Generator
 
 
 def can_keep_features(model: DareEegForSequenceClassification) -> bool:
-    """True where nothing that is trained comes before or in the encoder."""
-    return not model.adapter.is_active and not any(p.requires_grad for p in model.dare_eeg.parameters())
+    """True where nothing that is trained comes before or in the encoder, and the probe reads adjacent patches."""
+    trained = model.adapter.is_active or any(p.requires_grad for p in model.dare_eeg.parameters())
+    return not trained and model.config.statistics_stride is None

@@ -27,6 +27,7 @@ def build_classifier(
     spectral_projection: bool = False,
     projected_channel_names: Sequence[str] | None = None,
     normalize_features: bool = True,
+    statistics_stride: int | None = None,
 ) -> tuple[DareEegForSequenceClassification, DareEegFeatureExtractor]:
     """An encoder with a fresh adapter and probe for these windows, and the extractor that feeds it.
 
@@ -39,6 +40,7 @@ def build_classifier(
         spectral_projection: learn a temporal filter per channel.
         projected_channel_names: positions the spatial projection maps to; see `DareEegConfig`.
         normalize_features: standardise the encoder's features before the probe.
+        statistics_stride: have the probe read mean and spread of overlapping patches; see `DareEegConfig`.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
@@ -72,6 +74,7 @@ def build_classifier(
         "use_spectral_projection": spectral_projection,
         "projected_channel_names": None if projected_channel_names is None else list(projected_channel_names),
         "normalize_probe_features": normalize_features,
+        "statistics_stride": statistics_stride,
         "id2label": dict(enumerate(windows.label_names)),
         "label2id": {name: index for index, name in enumerate(windows.label_names)},
         "problem_type": "single_label_classification",

@@ -1,9 +1,8 @@
 """A frozen encoder's features of a whole window in one vector: their mean and spread over time.
 
-The encoder sees a quarter of a second at a time, without its place in the window: its features change with the phase
-of a rhythm as much as with its strength. Averaging over overlapping patches, not only over adjacent ones, takes the
-phase out; how much the features vary around the mean tells the rest. A logistic regression on the result is a probe
-without a training loop, epochs or seeds, and the same classifier that the band-power and Riemannian baselines use.
+`readout_dare_eeg` says what they are and why patches overlap. A logistic regression on them (`feature_classifier`) is
+a probe without a training loop, epochs or seeds, and the same classifier that the band-power and Riemannian baselines
+use; `statistics_classifier` saves it as a checkpoint.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from dare_eeg_hf.adaptation.encoder_features import BATCH_SIZE
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
+from dare_eeg_hf.readout_dare_eeg import mean_and_spread, overlapping_mask, overlapping_patches
 
 STRIDE = 8
-"""Samples from one patch to the next; a divisor of the patch size."""
-SMALLEST_DEVIATION = 1e-8
+"""Samples from one patch to the next."""
 
 
 @torch.no_grad()
@@ -42,31 +41,22 @@ def feature_statistics(
         (W, 2 * S * D) float32. Windows of a single patch have no spread: that half is the same for all of them.
     """
     encoder = encoder.eval()
-    pieces = []
-    for start in tqdm(range(0, len(inputs["input_values"]), BATCH_SIZE), desc="features", disable=not progress):
-        pieces.append(
-            _statistics({name: v[start : start + BATCH_SIZE] for name, v in inputs.items()}, encoder, stride)
-        )
+    # Overlap multiplies the patches of a window: a batch holds as many of them as one of plain windows.
+    batch_size = max(1, BATCH_SIZE * stride // encoder.config.patch_size)
+    starts = range(0, len(inputs["input_values"]), batch_size)
+    pieces = [
+        _statistics({name: values[start : start + batch_size] for name, values in inputs.items()}, encoder, stride)
+        for start in tqdm(starts, desc="features", disable=not progress)
+    ]
     return torch.cat(pieces).numpy()
 
 
 def _statistics(batch: dict[str, torch.Tensor], encoder: DareEegModel, stride: int) -> torch.Tensor:
-    values, mask = batch["input_values"], batch["patch_mask"]
-    patch_size, num_patches = encoder.config.patch_size, mask.shape[1]
-    features, valid = [], []
-    for shift in range(0, patch_size if num_patches > 1 else 1, stride):
-        count = num_patches - (shift > 0)
-        shifted = values[..., shift : shift + count * patch_size].contiguous()
-        # A shifted patch reaches into the next one, which must not be padding.
-        inside = mask[:, -count:] & mask[:, :count]
-        encoded = encoder(**{**batch, "input_values": shifted, "patch_mask": inside}, return_dict=True)
-        features.append(encoded.last_hidden_state.float().cpu().unflatten(1, (count, -1)).flatten(2))
-        valid.append(inside.cpu())
-    features, weights = torch.cat(features, dim=1), torch.cat(valid, dim=1)[..., None].float()
-    total = weights.sum(1).clamp(min=1)
-    mean = (features * weights).sum(1) / total
-    variance = ((features - mean[:, None]).square() * weights).sum(1) / total
-    return torch.cat((mean, variance.sqrt().clamp(min=SMALLEST_DEVIATION).log()), dim=1)
+    size = encoder.config.patch_size
+    mask = overlapping_mask(batch["patch_mask"], size, stride)
+    values = overlapping_patches(batch["input_values"], size, stride)
+    encoded = encoder(**{**batch, "input_values": values, "patch_mask": mask}, return_dict=True).last_hidden_state
+    return mean_and_spread(encoded.unflatten(1, (mask.shape[1], -1)).flatten(2), mask).cpu()
 
 
 def attach_statistics(

@@ -121,7 +121,9 @@ def finetune(
     output_dir = None if arguments.output_dir is None else Path(arguments.output_dir)
     if output_dir is not None and accelerator.is_main_process:
         name = checkpoint_name(checkpoint)
-        save_classifier(output_dir, model, extractor, name, arguments, metrics, loop.history, train)
+        result = FinetuningResult(model, extractor, output_dir, metrics, loop.history)
+        settings = {key: value for key, value in asdict(arguments).items() if key != "output_dir"}
+        save_classifier(output_dir, result, name, settings, train)
     accelerator.wait_for_everyone()
     return FinetuningResult(model, extractor, output_dir, metrics, loop.history)
 
@@ -171,28 +173,30 @@ def checkpoint_name(checkpoint: str | Path | DareEegConfig) -> str:
 
 
 def save_classifier(
-    output_dir: Path,
-    model: DareEegForSequenceClassification,
-    extractor: DareEegFeatureExtractor,
-    checkpoint: str,
-    arguments: FinetuningArguments,
-    metrics: dict,
-    history: list[dict],
-    train: LabelledWindows,
+    output_dir: Path, result: FinetuningResult, checkpoint: str, settings: dict, train: LabelledWindows
 ) -> None:
-    """Write a complete checkpoint folder: config, safetensors, preprocessor config, finetuning.json, metrics.jsonl."""
+    """Write a complete checkpoint folder: config, safetensors, preprocessor config, finetuning.json, metrics.jsonl.
+
+    Args:
+        output_dir: made where it is missing.
+        result: the classifier and what its training showed.
+        checkpoint: what to call the starting point; see `checkpoint_name`.
+        settings: of the training, by name.
+        train: what it was trained on.
+    """
     output_dir.mkdir(parents=True, exist_ok=True)
     (output_dir / "test_results.json").unlink(missing_ok=True)  # of an earlier classifier
-    model.save_pretrained(output_dir)
-    extractor.save_pretrained(output_dir)
+    result.model.save_pretrained(output_dir)
+    result.feature_extractor.save_pretrained(output_dir)
     facts = {
         "checkpoint": checkpoint,
-        "arguments": {k: v for k, v in asdict(arguments).items() if k != "output_dir"},
-        "metrics": metrics,
+        "arguments": settings,
+        "metrics": result.metrics,
         "recorded_sampling_rate": train.sampling_rate,
         "training_subjects": sorted(set(train.subjects.tolist())),
         "subject_source": train.subject_source,
         "training_windows": len(train),
     }
     write_text(output_dir / "finetuning.json", json.dumps(facts, indent=2, default=str) + "\n")
-    write_text(output_dir / METRICS_FILE, lines_of(history))
+    if result.history:
+        write_text(output_dir / METRICS_FILE, lines_of(result.history))

@@ -9,6 +9,10 @@ from pathlib import Path
 from dare_eeg_hf.command_line import refuse_unknown_fields
 
 MODES = ("probe", "linear", "full", "lora")
+STATISTICS = "statistics"
+TRAINING_MODES = (STATISTICS, "probe", "full", "lora")
+"""What `train_classifier` offers: a logistic regression on mean and spread of the frozen encoder's features, and modes
+of fine-tuning."""
 
 
 @refuse_unknown_fields

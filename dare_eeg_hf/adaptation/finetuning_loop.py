@@ -206,9 +206,12 @@ class TrainingLoop:
 def batched_logits(module: ClassifierWithLoss, inputs: dict[str, torch.Tensor], device) -> torch.Tensor:
     """Logits (W, K) on the CPU, in float32, computed in batches."""
     count = len(next(iter(inputs.values())))
+    stride, patch_size = module.model.config.statistics_stride, module.model.config.patch_size
+    # Overlap multiplies the patches of a window: a batch holds as many of them as one of plain windows.
+    size = PREDICTION_BATCH if stride is None else max(1, PREDICTION_BATCH * stride // patch_size)
     pieces = []
-    for start in range(0, count, PREDICTION_BATCH):
-        batch = {name: values[start : start + PREDICTION_BATCH].to(device) for name, values in inputs.items()}
+    for start in range(0, count, size):
+        batch = {name: values[start : start + size].to(device) for name, values in inputs.items()}
         pieces.append(module.logits(batch).float().cpu())
     return torch.cat(pieces)
 

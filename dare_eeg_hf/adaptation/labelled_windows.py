@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
@@ -26,6 +26,7 @@ from dare_eeg_hf.corpora.people import (
 
 if TYPE_CHECKING:
     from dare_eeg_hf.corpora.corpus import EegCorpus, RecordingFile
+    from dare_eeg_hf.corpora.windows import Windows
 
 PER_WINDOW = ("signals", "labels", "subjects", "sessions", "recordings", "onsets", "parts")
 DESCRIPTION = ("sampling_rate", "unit", "normalized", "subject_source")
@@ -284,7 +285,12 @@ class LabelledWindows:
 
     @classmethod
     def from_corpus(
-        cls, corpus: EegCorpus, recordings: Iterable[RecordingFile], *, normalized: bool = True
+        cls,
+        corpus: EegCorpus,
+        recordings: Iterable[RecordingFile],
+        *,
+        normalized: bool = True,
+        watch: Callable[[Windows, dict], None] | None = None,
     ) -> LabelledWindows:
         """What a build would write of these recordings, in memory and in float32: labelled windows only.
 
@@ -292,6 +298,7 @@ class LabelledWindows:
             corpus: declares how they are read, normalised, cut and labelled.
             recordings: of the corpus (`corpus.recordings(folder)`).
             normalized: whether the corpus brings them to the signal contract.
+            watch: is shown what `corpus.windows` gives, such as what was left out and why.
 
         Raises:
             ValueError: no window has a label.
@@ -299,7 +306,9 @@ class LabelledWindows:
         found = []
         names = list(corpus.label_names)
         for recording in recordings:
-            for windows, _ in corpus.windows(recording):
+            for windows, report in corpus.windows(recording):
+                if watch is not None:
+                    watch(windows, report)
                 if not windows.labels:
                     continue
                 of_each = {"subjects": recording.subject, "sessions": recording.session, "recordings": recording.name}

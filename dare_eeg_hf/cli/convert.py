@@ -2,19 +2,16 @@
 
 import argparse
 
-from dare_eeg_hf.hub import convert
+from dare_eeg_hf.hub.command_arguments import add_conversion_arguments as add_arguments
+
+__all__ = ["DESCRIPTION", "EXAMPLES", "add_arguments", "run"]
 
 DESCRIPTION = "Convert a Lightning .ckpt of the reference implementation to safetensors; no code in it is run."
 EXAMPLES = "  dare-eeg convert reference.ckpt converted/ --config reference.json"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command."""
-    parser.add_argument("checkpoint", help="the reference's .ckpt file")
-    parser.add_argument("output_folder", help="folder to write the checkpoint to")
-    parser.add_argument("--config", required=True, help="JSON with sizes, head count and channel names")
-
-
 def run(options: argparse.Namespace) -> int:
-    """Convert, and report what was used and ignored; returns the exit status."""
-    return convert.main([options.checkpoint, options.output_folder, "--config", options.config])
+    """Convert; returns the exit status."""
+    from dare_eeg_hf.hub import convert
+
+    return convert.run(options)

@@ -1,11 +1,15 @@
 """Going through the recordings that a command was given, files and folders, without stopping at broken ones."""
 
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
 
 from dare_eeg_hf.cli.failures import EXIT_BAD_INPUT, bad_input, one_sentence
-from dare_eeg_hf.recordings.recordings import find_recordings
 
 
 def recordings_given(given: Sequence[Path], results: Path | None, tables: bool) -> list[tuple[Path, Path]]:
@@ -20,6 +24,8 @@ def recordings_given(given: Sequence[Path], results: Path | None, tables: bool) 
         FileNotFoundError: If something given is not there.
         ValueError: If a folder holds no recording, or two recordings would get the same result.
     """
+    from dare_eeg_hf.recordings.recordings import find_recordings
+
     found: list[tuple[Path, Path]] = []
     for path in given:
         if not path.exists():
@@ -52,20 +58,43 @@ def _refuse_equal_results(found: Sequence[tuple[Path, Path]], results: Path) -> 
             )
 
 
-def for_each_recording(found: Sequence[tuple[Path, Path]], process: Callable[[Path, Path], None]) -> int:
-    """Process recordings; a broken one does not stop the others.
+@contextmanager
+def _warnings_about(path: Path) -> Iterator[None]:
+    """Put the file's name before every warning that does not hold it."""
+    show = warnings.showwarning
+
+    def show_with_name(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        named = message if str(path) in str(message) else f"{path}: {message}"
+        show(named, category, *place, **more)
+
+    warnings.showwarning = show_with_name
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
+
+
+def for_each_recording(
+    found: Sequence[tuple[Path, Path]],
+    process: Callable[[Path, Path], None],
+    on_failure: Callable[[Path, str], None] | None = None,
+) -> int:
+    """Process recordings, on a terminal with a progress bar; a broken one does not stop the others.
 
     Args:
         found: What `recordings_given` returned.
         process: Called with each recording's path and its path relative to what was given.
+        on_failure: Called with the path of a recording that failed, and why.
 
     Returns:
         The exit status: 1 if a recording failed.
     """
     failed = 0
-    for path, relative in found:
+    # None: no bar where the error stream is not a terminal.
+    for path, relative in tqdm(found, unit="file", disable=None if len(found) > 1 else True, dynamic_ncols=True):
         try:
-            process(path, relative)
+            with _warnings_about(path):
+                process(path, relative)
             sys.stdout.flush()
         except BrokenPipeError:
             raise
@@ -73,6 +102,8 @@ def for_each_recording(found: Sequence[tuple[Path, Path]], process: Callable[[Pa
             failed += 1
             message = one_sentence(error)
             print(f"error: {message}" if str(path) in message else f"error: {path}: {message}", file=sys.stderr)
+            if on_failure is not None:
+                on_failure(path, message)
     if failed and len(found) > 1:
         print(f"{failed} of {len(found)} recordings failed", file=sys.stderr)
     return EXIT_BAD_INPUT if failed else 0

@@ -4,15 +4,15 @@ import argparse
 import json
 import warnings
 from pathlib import Path
-from typing import Any
-
-import mne
+from typing import TYPE_CHECKING, Any
 
 from dare_eeg_hf.atomic_files import replacing
 from dare_eeg_hf.cli.each_recording import for_each_recording, recordings_given
 from dare_eeg_hf.cli.failures import bad_input, one_sentence
 from dare_eeg_hf.cli.reading_arguments import add_reading_arguments, reading_options
-from dare_eeg_hf.recordings.recordings import load_recording, read_raw, save_recording
+
+if TYPE_CHECKING:
+    import mne
 
 DESCRIPTION = (
     "Read recordings of any format, normalise them as for a model (electrode names, bad channels, filters, average\n"
@@ -59,6 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Report on every recording; returns the exit status."""
+    from dare_eeg_hf.recordings.recordings import load_recording, save_recording
+
     folder = options.figures or options.output or options.plot
     recordings = recordings_given(options.recordings, folder, tables=options.sidecar is not None)
     for name in ("plot", "output"):
@@ -91,13 +93,15 @@ def run(options: argparse.Namespace) -> int:
     return status
 
 
-def _as_recorded(path: Path, reading: dict[str, Any]) -> mne.io.BaseRaw:
+def _as_recorded(path: Path, reading: dict[str, Any]) -> "mne.io.BaseRaw":
+    from dare_eeg_hf.recordings.recordings import read_raw
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # warnings are in the report
         return read_raw(path, reading.get("sidecar"), **reading.get("reader_options", {}))
 
 
-def _plot(path: Path, reading: dict[str, Any], normalised: mne.io.BaseRaw, target: Path) -> None:
+def _plot(path: Path, reading: dict[str, Any], normalised: "mne.io.BaseRaw", target: Path) -> None:
     """Draw traces, spectra and amplitudes over the head, before and after, as one figure."""
     from dare_eeg_hf.recordings.overview import plot_recording
 
@@ -107,7 +111,7 @@ def _plot(path: Path, reading: dict[str, Any], normalised: mne.io.BaseRaw, targe
         figure.savefig(temporary, format=target.suffix[1:])
 
 
-def _draw(path: Path, reading: dict[str, Any], normalised: mne.io.BaseRaw, target: Path) -> None:
+def _draw(path: Path, reading: dict[str, Any], normalised: "mne.io.BaseRaw", target: Path) -> None:
     """Draw the first ten seconds and the spectrum before and after."""
     from dare_eeg_hf.visualization import plot_spectrum, plot_traces
 

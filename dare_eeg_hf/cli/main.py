@@ -1,7 +1,8 @@
-"""The command `dare-eeg`: look at recordings, label and encode them, convert, publish and benchmark models.
+"""The command `dare-eeg`: look at recordings, label and encode them, make models, measure and share them.
 
 Each command is a file of this folder, a thin layer over the function that does the work. What is wrong with an input
 becomes one sentence on the error stream and exit status 1, what is wrong with the command line exit status 2.
+Help loads neither PyTorch nor MNE: a command imports what it needs when it is run.
 """
 
 import argparse
@@ -11,6 +12,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from dare_eeg_hf import __version__
+from dare_eeg_hf.argument_names import suggest
 from dare_eeg_hf.cli.failures import EXIT_BAD_INPUT, bad_input, one_sentence
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.output_pipe import print_while_read
@@ -21,14 +24,35 @@ COMMANDS = {
     "inspect": "what is in a recording, and what would be done to it",
     "predict": "label a recording window by window",
     "embed": "encode a recording as features",
+    "evaluate": "tell how well your labels can be told apart, in people the model never saw",
+    "train": "make a classifier from your own labelled recordings",
+    "live": "label a stream while it comes",
+    "prepare": "turn recordings, or a known corpus, into a data set of windows",
+    "pretrain": "pre-train a model on recordings or prepared windows",
+    "report": "one page about a pre-training run",
+    "compare": "lay several pre-training runs, or evaluations, side by side",
+    "benchmark": "compare models and baselines on labelled recordings",
     "convert": "turn a checkpoint of the reference implementation into one for Transformers",
+    "export": "write a checkpoint for ONNX Runtime or torch.export",
     "publish": "put a checkpoint, a data set or the Space on the Hub",
 }
-"""Each is a module here with a `DESCRIPTION`, `EXAMPLES`, `add_arguments(parser)` and `run(options)`."""
+"""Each is a module here with a `DESCRIPTION`, `EXAMPLES`, `add_arguments(parser)` and `run(options)`; where options
+depend on others, `add_arguments_for(words, parser)` gets the words of the command line, too."""
+
+GROUPS = {
+    "look at recordings": ("inspect",),
+    "use a model": ("predict", "embed", "live"),
+    "learn from labels of your own": ("evaluate", "train"),
+    "make a model": ("prepare", "pretrain", "report", "compare", "benchmark"),
+    "share a model": ("convert", "export", "publish"),
+}
+"""What people want, and the commands for it."""
+
+LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "mne", "scikit-learn", "numpy")
 
 
 class Command(CommandParser):
-    """The parser of one command; what the command needs is imported when it is run."""
+    """The parser of one command, which knows its arguments once it is used."""
 
     def __init__(self, *, module: str, **options: Any) -> None:
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
@@ -40,22 +64,65 @@ class Command(CommandParser):
             command = importlib.import_module(f"dare_eeg_hf.cli.{self.module}")
             self.description, self.epilog = command.DESCRIPTION, f"examples:\n{command.EXAMPLES}"
             self.set_defaults(run=command.run)
-            command.add_arguments(self)
+            if hasattr(command, "add_arguments_for"):
+                command.add_arguments_for(args, self)
+            else:
+                command.add_arguments(self)
         return super().parse_known_args(args, namespace)
+
+
+class Version(argparse.Action):
+    """Print the versions of this package and of the libraries that results depend on."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, **options)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        """Print, and end the program."""
+        from importlib.metadata import PackageNotFoundError, version
+
+        print(f"dare-eeg {__version__}")
+        print(f"python {sys.version.split()[0]}")
+        for name in LIBRARIES:
+            try:
+                print(f"{name} {version(name)}")
+            except PackageNotFoundError:
+                print(f"{name} is not installed")
+        parser.exit()
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     parser = CommandParser(
         prog="dare-eeg",
-        description="DARE-EEG for Hugging Face: from EEG files to features and predictions.",
+        usage="dare-eeg [-h] [--version] COMMAND ...",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=f"DARE-EEG for Hugging Face: from EEG files to features, predictions and models.\n\n{overview()}",
         epilog="`dare-eeg COMMAND --help` explains a command with examples. Results are for research, not diagnoses.",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Command)
-    for name, summary in COMMANDS.items():
-        commands.add_parser(name, help=summary, module=name)
-    commands.add_parser("benchmark", help="compare models and baselines on labelled recordings", module="")
+    parser.add_argument("--version", action=Version, help="show the versions of this package and of what it uses")
+    commands = parser.add_subparsers(
+        dest="command",
+        required=True,
+        metavar="COMMAND",
+        prog="dare-eeg",
+        parser_class=Command,
+        help=argparse.SUPPRESS,  # the overview has them
+    )
+    for name in COMMANDS:
+        commands.add_parser(name, module=name)
     return parser
+
+
+def overview() -> str:
+    """Return the commands by what people want, each with its summary."""
+    width = max(map(len, COMMANDS)) + 2
+    groups = {title: [name for name in names if name in COMMANDS] for title, names in GROUPS.items()}
+    return "\n\n".join(
+        "\n".join([f"{title}:", *(f"  {name:<{width}}{COMMANDS[name]}" for name in names)])
+        for title, names in groups.items()
+        if names
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,18 +134,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except bad_input() as error:
+    except Exception as error:
+        if not isinstance(error, bad_input()):
+            raise
         print(f"error: {one_sentence(error)}", file=sys.stderr)
         return EXIT_BAD_INPUT
 
 
 def _run(arguments: list[str]) -> int:
-    if arguments[:1] == ["benchmark"]:
-        # The benchmark has its own command line, --help included.
-        from dare_eeg_hf.evaluation import benchmark
-
-        return benchmark.main(arguments[1:], prog="dare-eeg benchmark")
-    options = build_parser().parse_args(arguments)
+    parser = build_parser()
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
+        parser.error(f"there is no command {suggest(arguments[0], COMMANDS)}; `dare-eeg --help` lists them")
+    options = parser.parse_args(arguments)
     return options.run(options)
 
 

@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers.utils import logging as transformers_logging
-
-from dare_eeg_hf.checkpoints import find_checkpoint, load_pipeline
 from dare_eeg_hf.cli.provenance import Maker, is_made
 from dare_eeg_hf.cli.reading_arguments import add_reading_arguments
 
@@ -20,9 +17,6 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overlap", type=float, default=0.0, help="share of a window the next one repeats (default: 0)"
     )
-    parser.add_argument(
-        "--drop-partial", action="store_true", help="leave out windows in which the recording ends, which are padded"
-    )
     parser.add_argument("--batch-size", type=int, help="windows per pass (default: 1 on a CPU, 16 elsewhere)")
     parser.add_argument("--device", help="cpu, cuda, mps, ... (default: a GPU if there is one)")
     parser.add_argument("--revision", help="version of a model on the Hub: a tag, branch or commit")
@@ -32,6 +26,10 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 def load_model(options: argparse.Namespace, task: str):
     """The pipeline of the model that was named, on the device and of the revision asked for."""
+    from transformers.utils import logging as transformers_logging
+
+    from dare_eeg_hf.checkpoints import load_pipeline
+
     chosen = {key: getattr(options, key) for key in ("device", "revision") if getattr(options, key) is not None}
     transformers_logging.disable_progress_bar()  # of the loading of weights; the bar over windows stays
     try:
@@ -40,8 +38,15 @@ def load_model(options: argparse.Namespace, task: str):
         transformers_logging.enable_progress_bar()
 
 
+def name_of_model(model: str) -> str:
+    """The name for titles: the last part of a folder's path, or the whole id of a model on the Hub."""
+    return Path(model).resolve().name if Path(model).exists() else model
+
+
 def maker_of(options: argparse.Namespace, settings: dict[str, Any]) -> Maker:
     """What makes the results; of a sidecar what it says, wherever it lies."""
+    from dare_eeg_hf.checkpoints import find_checkpoint
+
     if "sidecar" in settings:
         settings = {**settings, "sidecar": Path(settings["sidecar"]).read_text(encoding="utf-8")}
     return Maker.of(find_checkpoint(options.model), options.revision, settings)

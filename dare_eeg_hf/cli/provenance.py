@@ -7,11 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dare_eeg_hf.atomic_files import write_json
-from dare_eeg_hf.checkpoints import digest_of_weights
 from dare_eeg_hf.file_digest import file_digest
-from dare_eeg_hf.recordings.bids import find_side_file
-from dare_eeg_hf.recordings.formats import detect_format, main_file
-from dare_eeg_hf.recordings.tables import TABLE_FORMATS, find_sidecar
 
 REPORT_SUFFIX = ".report.json"
 
@@ -38,6 +34,7 @@ class Maker:
     def of(cls, checkpoint: str, revision: str | None, settings: Mapping[str, Any]) -> "Maker":
         """Describe a checkpoint (a folder or an id on the Hub) with settings that JSON can hold."""
         from dare_eeg_hf import __version__
+        from dare_eeg_hf.checkpoints import digest_of_weights
 
         # As JSON gives them back: tuples become lists.
         plain = json.loads(json.dumps(dict(settings), default=str))
@@ -62,6 +59,10 @@ def describe_recording(path: Path) -> dict[str, Any]:
 
 def recording_files(path: Path) -> list[Path]:
     """Return the files that a recording is read from: itself, its companions, and what describes it."""
+    from dare_eeg_hf.recordings.bids import find_side_file
+    from dare_eeg_hf.recordings.formats import detect_format, main_file
+    from dare_eeg_hf.recordings.tables import TABLE_FORMATS, find_sidecar
+
     if path.is_dir():
         return sorted(file for file in path.rglob("*") if file.is_file())
     main = main_file(path)
@@ -79,7 +80,7 @@ def _as_pattern(name: str) -> str:
     return "".join(f"[{letter}]" if letter in "[]*?" else letter for letter in name)
 
 
-def write_result_report(result: Path, maker: Maker, recording: Path, report: Any) -> Path:
+def write_result_report(result: Path, maker: Maker, recording: Path, report: Any, **found: Any) -> Path:
     """Write what made a result, and what one should know about it, before the result itself is written.
 
     An earlier result is removed first, so that a result never lies beside the report of another.
@@ -88,12 +89,22 @@ def write_result_report(result: Path, maker: Maker, recording: Path, report: Any
         result: The result's file.
         maker, recording: What makes it, and from what.
         report: An `AnswerReport`.
+        found: What else is to be kept.
     """
     result.unlink(missing_ok=True)
     path = report_path(result)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"made_by": asdict(maker), "made_from": describe_recording(recording), **asdict(report)})
+    write_json(path, {"made_by": asdict(maker), "made_from": describe_recording(recording), **asdict(report), **found})
     return path
+
+
+def read_result_report(result: Path) -> dict[str, Any]:
+    """Return what `write_result_report` wrote beside a result, or nothing where it is missing or damaged."""
+    try:
+        report = json.loads(report_path(result).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return report if isinstance(report, dict) else {}
 
 
 def is_made(result: Path, maker: Maker, recording: Path) -> bool:

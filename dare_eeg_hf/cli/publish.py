@@ -1,7 +1,8 @@
 """`dare-eeg publish`: put a checkpoint, a data set or the Space on the Hub."""
 
-from dare_eeg_hf.hub.publishing import configure_parser as add_arguments
-from dare_eeg_hf.hub.publishing import run
+import argparse
+
+from dare_eeg_hf.hub.command_arguments import add_publishing_arguments as add_arguments
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "add_arguments", "run"]
 
@@ -10,3 +11,10 @@ EXAMPLES = (
     "  dare-eeg publish runs/base my-org/dare-eeg-base --dry-run\n"
     "  dare-eeg publish runs/base my-org/dare-eeg-base --tag v1"
 )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Publish what the folder holds; returns the exit status."""
+    from dare_eeg_hf.hub import publishing
+
+    return publishing.run(options)

@@ -8,15 +8,13 @@ from typing import Any
 from dare_eeg_hf.inputs_dare_eeg import ReadingOptions
 
 
-def add_reading_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:
-    """Add the options of `ReadingOptions`.
+def add_naming_arguments(parser: argparse.ArgumentParser, several: bool = False) -> argparse._ArgumentGroup:
+    """Add what is not about files: `--unit`, `--rename`, `--montage`, `--mains`; returns their group.
 
     Args:
-        parser: Of a command that reads recordings.
-        several: Whether `--rename` and `--reader-option` take several values at once; without it they are repeated,
-            so that file names can follow them.
+        parser: of a command that takes signals.
+        several: see `add_reading_arguments`.
     """
-    repeated: dict[str, Any] = {"action": "extend", "nargs": "+"} if several else {"action": "append"}
     group = parser.add_argument_group("what only you can know about a recording")
     group.add_argument("--unit", help="unit the numbers really have, where a file is wrong about it: V, mV, uV or nV")
     group.add_argument(
@@ -24,7 +22,7 @@ def add_reading_arguments(parser: argparse.ArgumentParser, several: bool = False
         type=_names,
         metavar="OLD=NEW",
         help="a channel's electrode, as E36=C3, or a JSON file of such names; may be repeated",
-        **repeated,
+        **_repeated(several),
     )
     group.add_argument(
         "--montage", metavar="NAME", help="cap of numbered channels, as GSN-HydroCel-64_1.0 or biosemi64"
@@ -38,6 +36,18 @@ def add_reading_arguments(parser: argparse.ArgumentParser, several: bool = False
         metavar="HZ",
         help="mains frequency to take out: 50, 60, auto or none (default: as in the model's contract, mostly auto)",
     )
+    return group
+
+
+def add_reading_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """Add the options of `ReadingOptions`.
+
+    Args:
+        parser: Of a command that reads recordings.
+        several: Whether `--rename` and `--reader-option` take several values at once; without it they are repeated,
+            so that file names can follow them.
+    """
+    group = add_naming_arguments(parser, several)
     group.add_argument(
         "--reader-option",
         "--reader",
@@ -45,9 +55,27 @@ def add_reading_arguments(parser: argparse.ArgumentParser, several: bool = False
         type=_option,
         metavar="NAME=VALUE",
         help="for MNE's reader, as data_format=int32; may be repeated",
-        **repeated,
+        **_repeated(several),
     )
     group.add_argument("--sidecar", metavar="JSON", help="names, rate and unit of CSV, MAT or NPZ files")
+
+
+def _repeated(several: bool) -> dict[str, Any]:
+    return {"action": "extend", "nargs": "+"} if several else {"action": "append"}
+
+
+def naming_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what was given for `add_naming_arguments`, as arguments of `ReadingOptions`.
+
+    Raises:
+        InputError: See `ReadingOptions`.
+    """
+    given = {"unit": options.unit, "rename": _joined(options.rename), "montage": options.montage}
+    given = {name: value for name, value in given.items() if value is not None}
+    if "line_frequency" in options:
+        given["line_frequency"] = options.line_frequency
+    ReadingOptions(**given)
+    return given
 
 
 def reading_options(options: argparse.Namespace) -> dict[str, Any]:
@@ -56,16 +84,8 @@ def reading_options(options: argparse.Namespace) -> dict[str, Any]:
     Raises:
         InputError: See `ReadingOptions`.
     """
-    given: dict[str, Any] = {
-        "unit": options.unit,
-        "rename": _joined(options.rename),
-        "montage": options.montage,
-        "reader_options": _joined(options.reader_options),
-        "sidecar": options.sidecar,
-    }
-    given = {name: value for name, value in given.items() if value is not None}
-    if "line_frequency" in options:
-        given["line_frequency"] = options.line_frequency
+    given: dict[str, Any] = {"reader_options": _joined(options.reader_options), "sidecar": options.sidecar}
+    given = naming_options(options) | {name: value for name, value in given.items() if value is not None}
     ReadingOptions(**given)
     return given
 

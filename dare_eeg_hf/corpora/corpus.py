@@ -27,6 +27,15 @@ from dare_eeg_hf.recordings.recordings import Recording, normalize_raw, read_raw
 from dare_eeg_hf.remedies_dare_eeg import PYTHON
 from dare_eeg_hf.signal_dare_eeg import MICROVOLTS
 
+WHOLE_MONTAGE = {
+    "bad_channels": (),
+    "interpolate": ("bad",),
+    "line_frequency": "contract",
+    "rejection": Rejection(None, None, None),
+}
+"""How recordings are cut to compare models on them: each keeps the montage of its corpus, no channel is judged, those
+marked bad are interpolated, and every window that holds signal is kept."""
+
 COMPANIONS = (".fdt", ".vmrk", ".eeg", ".json", ".mat", ".rec")
 
 

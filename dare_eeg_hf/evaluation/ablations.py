@@ -30,7 +30,7 @@ from dare_eeg_hf.command_line import layer_settings
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.configuration_dare_eeg import PRESETS
 from dare_eeg_hf.evaluation.benchmark import Cell, evaluate_cell, prepare_tasks, windows_file
-from dare_eeg_hf.evaluation.contestants import ENCODER_MODES
+from dare_eeg_hf.evaluation.contestant_names import ENCODER_MODES
 from dare_eeg_hf.evaluation.tables import markdown_table, mean_text
 from dare_eeg_hf.evaluation.tasks import TASKS
 from dare_eeg_hf.pretraining.arguments import PretrainingArguments

@@ -1,7 +1,7 @@
 """The baseline models: chance, band power, Riemannian geometry, and EEGNet trained from scratch.
 
 Chance and EEGNet are scikit-learn classifiers of arrays (windows, channels, samples); the other two are transformers
-of such arrays to features, which `feature_classifier` reads.
+of such arrays to features, which `adaptation.feature_classifier` reads.
 EEGNet is our own torch code, written from the description in Lawhern et al., "EEGNet: a compact convolutional neural
 network for EEG-based brain-computer interfaces", Journal of Neural Engineering 15 (2018), 056013; it is not the
 authors' program.
@@ -17,10 +17,7 @@ from scipy.fft import next_fast_len
 from scipy.signal import resample_poly, welch
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.dummy import DummyClassifier
-from sklearn.linear_model import LogisticRegressionCV
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
@@ -28,7 +25,6 @@ from dare_eeg_hf.evaluation.metrics import classification_metrics
 
 FREQUENCY_BANDS = {"delta": (1, 4), "theta": (4, 8), "alpha": (8, 13), "beta": (13, 30), "gamma": (30, 45)}
 BATCH_SIZE = 256
-REGULARIZATION = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 
 class BandPower(TransformerMixin, BaseEstimator):
@@ -69,46 +65,6 @@ def chance() -> DummyClassifier:
     return DummyClassifier(strategy="prior")
 
 
-def logistic_regression(groups: np.ndarray | None = None) -> LogisticRegressionCV:
-    """Logistic regression with balanced class weights whose regularisation is chosen inside the training data.
-
-    Args:
-        groups: (W,) subject of each training window; four folds of whole subjects then choose the strength by
-            balanced accuracy. Without them (or with one subject) the folds are four runs of consecutive windows
-            of each class.
-    """
-    several = groups is not None and len(np.unique(groups)) > 1
-    splitter = StratifiedGroupKFold(min(4, len(np.unique(groups)))) if several else StratifiedKFold(4)
-    return LogisticRegressionCV(
-        Cs=REGULARIZATION,
-        cv=_GroupedFolds(splitter, groups if several else None),
-        scoring="balanced_accuracy",
-        class_weight="balanced",
-        max_iter=2000,
-        l1_ratios=(0,),
-        use_legacy_attributes=False,
-    )
-
-
-class _GroupedFolds:
-    """A splitter that knows the groups: `LogisticRegressionCV` cannot be handed them inside a pipeline."""
-
-    def __init__(self, splitter, groups: np.ndarray | None):
-        self.splitter = splitter
-        self.groups = groups
-
-    def split(self, X, y=None, groups=None):  # noqa: ARG002
-        return self.splitter.split(X, y, self.groups)
-
-    def get_n_splits(self, X=None, y=None, groups=None) -> int:  # noqa: ARG002
-        return self.splitter.get_n_splits()
-
-
-def feature_classifier(groups: np.ndarray | None = None) -> Pipeline:
-    """Standardised features (W, F), then `logistic_regression`."""
-    return make_pipeline(StandardScaler(), logistic_regression(groups))
-
-
 def tangent_space() -> Pipeline:
     """Covariance matrices (oracle approximating shrinkage) in the tangent space at their Riemannian mean.
 
@@ -124,15 +80,6 @@ def tangent_space() -> Pipeline:
     except ImportError as error:
         raise ImportError("this baseline needs pyriemann: pip install 'dare-eeg-hf[benchmark]'") from error
     return make_pipeline(Covariances("oas"), TangentSpace("riemann"))
-
-
-def center_by_subject(features: np.ndarray, subjects: np.ndarray) -> np.ndarray:
-    """Features (W, F) less their mean over those of these windows that are of the same subject (W,)."""
-    centered = np.empty_like(features)
-    for subject in np.unique(subjects):
-        own = subjects == subject
-        centered[own] = features[own] - features[own].mean(axis=0)
-    return centered
 
 
 def filter_in_time(signals: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:

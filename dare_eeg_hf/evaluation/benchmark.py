@@ -4,6 +4,8 @@
         --tasks mental-arithmetic eyes-eegmmidb --modes probe full \\
         --models chance band-power riemann eegnet random:nano runs/pretrained \\
         --seeds 0 1 2 --workers 2
+    python -m dare_eeg_hf.evaluation.benchmark --data windows/my_study --output runs/mine --modes pooled \\
+        --models chance band-power riemann runs/pretrained
 
 Every cell (task, model, mode, seed) is one JSON file, written whole or not at all. Run the same command again and only
 missing cells are computed; a cell whose data, weights or settings changed is computed again. `table.md` and
@@ -23,40 +25,35 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 from transformers.utils import logging as transformers_logging
 
-from dare_eeg_hf.adaptation.finetuning import FinetuningArguments
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import write_json
 from dare_eeg_hf.checkpoints import digest_of_weights
 from dare_eeg_hf.command_parser import CommandParser
+from dare_eeg_hf.evaluation.benchmark_arguments import add_arguments, finetuning_settings, listed_tasks
 from dare_eeg_hf.evaluation.benchmark_report import write_report
 from dare_eeg_hf.evaluation.contestants import (
     BASELINES,
-    ENCODER_MODES,
     POOLED_MODES,
     adaptation_arguments,
     check_centering,
     check_contestants,
-    fit_contestant,
     is_random,
     resolve_checkpoint,
     short_name,
     with_kept_features,
 )
 from dare_eeg_hf.evaluation.costs import measured_costs
-from dare_eeg_hf.evaluation.metrics import classification_metrics
-from dare_eeg_hf.evaluation.protocols import one_class_subjects, statistics_over_subjects
-from dare_eeg_hf.evaluation.tasks import TASKS
-from dare_eeg_hf.launching import cpu_threads
+from dare_eeg_hf.evaluation.cross_validation import cross_validate, one_thread
+from dare_eeg_hf.evaluation.protocols import Fold
+from dare_eeg_hf.evaluation.tasks import task_named
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,9 @@ class Cell:
     @property
     def file_name(self) -> str:
         """A readable name; what was computed is compared by content, not by name."""
-        return "__".join([self.task, short_name(self.model), self.mode or "fit", f"seed{self.seed}"]) + ".json"
+        return (
+            "__".join([Path(self.task).name, short_name(self.model), self.mode or "fit", f"seed{self.seed}"]) + ".json"
+        )
 
 
 def plan_cells(tasks: Sequence[str], models: Sequence[str], modes: Sequence[str], seeds: Sequence[int]) -> list[Cell]:
@@ -85,9 +84,16 @@ def plan_cells(tasks: Sequence[str], models: Sequence[str], modes: Sequence[str]
     return cells
 
 
-def cell_inputs(cell: Cell, windows: LabelledWindows, settings: dict, checkpoint: str | None) -> dict:
-    """Everything a cell's numbers depend on; stored with them, and compared before they are used again."""
-    folds = TASKS[cell.task].folds(windows)
+def cell_inputs(
+    cell: Cell, windows: LabelledWindows, settings: dict, checkpoint: str | None, folds: Sequence[Fold] | None = None
+) -> dict:
+    """Everything a cell's numbers depend on; stored with them, and compared before they are used again.
+
+    Args:
+        cell, windows, settings, checkpoint: as for `evaluate_cell`.
+        folds: of the windows, if not those of the cell's task.
+    """
+    folds = task_named(cell.task).folds(windows) if folds is None else folds
     described = hashlib.sha256(windows.labels.tobytes() + "".join(windows.subjects).encode())
     for fold in folds:
         for part in (fold.train, fold.validation, fold.test):
@@ -130,48 +136,24 @@ def evaluate_cell(
     check_centering(cell.model, cell.mode, windows)
     if checkpoint is not None:
         windows = with_kept_features(checkpoint, windows, feature_cache, arguments)
-    probabilities = np.full((len(windows), len(windows.label_names)), np.nan)
-    fold_scores, trained = {}, 0
-    for fold in TASKS[cell.task].folds(windows):
-        predict, trained = fit_contestant(cell.model, cell.mode, windows, fold, arguments, checkpoint, cell.seed)
-        probabilities[fold.test] = predict(windows.select(fold.test))
-        scores = classification_metrics(windows.labels[fold.test], probabilities[fold.test])
-        fold_scores[fold.name] = scores["balanced_accuracy"]
-    tested = ~np.isnan(probabilities[:, 0])
-    subjects, labels = windows.subjects[tested], windows.labels[tested]
-    metrics = classification_metrics(labels, probabilities[tested], subjects)
-    return {
-        "metrics": metrics,
-        "subjects": asdict(statistics_over_subjects(metrics["per_subject_balanced_accuracy"])),
-        "folds": fold_scores,
-        "tested_windows": int(tested.sum()),
-        "classes": list(windows.label_names),
-        "one_class_per_subject": len(one_class_subjects(subjects, labels)) == len(np.unique(subjects)),
-        "trainable_parameters": trained,
-    }
+    folds = task_named(cell.task).folds(windows)
+    return cross_validate(cell.model, cell.mode, windows, folds, arguments, checkpoint, cell.seed).scores(windows)
 
 
 def windows_file(output: Path, task: str) -> Path:
     """Where the windows of a task are kept between runs."""
-    return output / "windows" / f"{task}.npz"
+    return output / "windows" / f"{Path(task).name}.npz"
 
 
 def prepare_tasks(tasks: Sequence[str], data_root: Path, output: Path) -> None:
     """Read each task's recordings once, and again if the files or the task have changed."""
     for task in tqdm(tasks, desc="reading tasks", unit="task"):
         file = windows_file(output, task)
-        sources, described = TASKS[task].sources(data_root), file.with_suffix(".json")
+        sources, described = task_named(task).sources(data_root), file.with_suffix(".json")
         known = json.loads(described.read_text(encoding="utf-8")) if described.is_file() and file.is_file() else None
         if known != sources:
-            TASKS[task].load(data_root).save(file)
+            task_named(task).load(data_root).save(file)
             write_json(described, sources)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread for every library: workers would wait for each other, and sums depend on their number."""
-    with cpu_threads(1), threadpool_limits(1):
-        yield
 
 
 def _start_worker() -> None:
@@ -213,7 +195,7 @@ def run_benchmark(
     """Run all cells and write the report.
 
     Args:
-        tasks: names in `TASKS`.
+        tasks: names in `TASKS`, or folders of prepared data sets.
         models: contestants; see `contestants`.
         modes: of fine-tuning, for our models.
         seeds: of everything random.
@@ -227,9 +209,9 @@ def run_benchmark(
         The records of finished cells, and the failures (cell name -> reason).
     """
     for task in tasks:
-        if task not in TASKS:
-            raise ValueError(f"there is no task {task!r}; the tasks are {', '.join(TASKS)}")
-        TASKS[task].find(data_root)
+        task_named(task).find(data_root)
+    if len({windows_file(output, task) for task in tasks}) < len(tasks):
+        raise ValueError("two tasks or data sets would have the same name; rename one of the folders")
     check_contestants(models, seeds)
     if against is not None and against not in models:
         raise ValueError(f"cannot compare with {against}: it is not among the models")
@@ -249,74 +231,51 @@ def run_benchmark(
     return finished, failures
 
 
-def parse_arguments(arguments: Sequence[str] | None, prog: str) -> argparse.Namespace:
-    """The command line; `prog` is how help calls it."""
-    parser = CommandParser(
-        prog=prog,
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="tasks:\n" + "\n".join(f"  {name:28} {task.title}; {task.protocol}" for name, task in TASKS.items()),
+def run(options: argparse.Namespace) -> int:
+    """Run, print the table, and say what failed.
+
+    Returns:
+        The exit status: 1 where a cell failed.
+
+    Raises:
+        ValueError, FileNotFoundError: as for `run_benchmark`; also where no task is named, or its data are not.
+    """
+    if not options.tasks and not options.data:
+        raise ValueError("there is nothing to test on: give --tasks or --data")
+    if options.tasks and options.data_root is None:
+        raise ValueError("--tasks needs --data-root, the folder that holds their corpora")
+    _, failures = run_benchmark(
+        [*options.tasks, *options.data],
+        options.models,
+        options.modes,
+        options.seeds,
+        options.data_root or Path(),
+        options.output,
+        workers=options.workers,
+        settings=finetuning_settings(options),
+        against=options.against,
     )
-    parser.add_argument("--data-root", type=Path, required=True, help="folder that holds the corpora")
-    parser.add_argument("--output", type=Path, required=True, help="folder for cells and tables")
-    parser.add_argument("--tasks", nargs="+", required=True, metavar="TASK", help="see below")
-    parser.add_argument(
-        "--models",
-        nargs="+",
-        default=["chance", "band-power", "riemann"],
-        metavar="MODEL",
-        help=f"{', '.join(BASELINES)}, random:SIZE, or a checkpoint's folder or Hub id (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--modes", nargs="+", choices=ENCODER_MODES, default=["probe"], help="of our models (default: probe)"
-    )
-    parser.add_argument("--against", metavar="MODEL", help="also report how much better than this one the others are")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="default: 0")
-    parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
-    add_finetuning_options(parser)
-    return parser.parse_args(arguments)
-
-
-FINETUNING_OPTIONS = ("epochs", "batch_size", "learning_rate", "patience", "channel_subsets", "amplitude_spread")
-
-
-def add_finetuning_options(parser: argparse.ArgumentParser) -> None:
-    """Add the settings of fine-tuning; `finetuning_settings` collects them."""
-    defaults = FinetuningArguments()
-    group = parser.add_argument_group("fine-tuning of our models, as in examples/finetune.py")
-    for name in FINETUNING_OPTIONS:
-        value = getattr(defaults, name)
-        group.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help="default: %(default)s")
-
-
-def finetuning_settings(options: argparse.Namespace) -> dict:
-    """The fields of `FinetuningArguments` that the command line gives."""
-    return {name: getattr(options, name) for name in FINETUNING_OPTIONS}
-
-
-def main(arguments: Sequence[str] | None = None, prog: str = "python -m dare_eeg_hf.evaluation.benchmark") -> int:
-    """Run, print the table, and say what failed; 1 where a cell did."""
-    options = parse_arguments(arguments, prog)
-    try:
-        _, failures = run_benchmark(
-            options.tasks,
-            options.models,
-            options.modes,
-            options.seeds,
-            options.data_root,
-            options.output,
-            workers=options.workers,
-            settings=finetuning_settings(options),
-            against=options.against,
-        )
-    except (ValueError, FileNotFoundError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     print((options.output / "table.md").read_text(encoding="utf-8"))
     print(f"Written to {options.output}: table.md, results.json, costs.md")
     for name, reason in failures.items():
         print(f"FAILED {name}: {reason}", file=sys.stderr)
     return 1 if failures else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line of `python -m dare_eeg_hf.evaluation.benchmark`; 2 where it cannot be carried out."""
+    parser = CommandParser(
+        prog="python -m dare_eeg_hf.evaluation.benchmark",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"tasks:\n{listed_tasks()}",
+    )
+    add_arguments(parser)
+    try:
+        return run(parser.parse_args(arguments))
+    except (ValueError, FileNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import numpy as np
 
 from dare_eeg_hf.atomic_files import write_json, write_text
 from dare_eeg_hf.evaluation.tables import NAMES, markdown_table, mean_and_spread, mean_text, number_text
-from dare_eeg_hf.evaluation.tasks import TASKS
+from dare_eeg_hf.evaluation.tasks import task_named
 
 METRICS = ("balanced_accuracy", "cohen_kappa", "weighted_f1", "auroc", "auprc")
 
@@ -95,7 +95,7 @@ def differences_table(records: Sequence[dict], against: str) -> list[str]:
             interval = "-" if low is None else f"{100 * low:+.1f} to {100 * high:+.1f}"
             contestant = (NAMES.get(model, model), mode or other_mode or "-")
             counts = f"{found['better']}, {found['worse']}"
-            rows.append((TASKS[task].title, *contestant, f"{100 * found['mean']:+.1f}", interval, counts))
+            rows.append((task_named(task).title, *contestant, f"{100 * found['mean']:+.1f}", interval, counts))
     return [*lines, *markdown_table(header, rows), ""]
 
 
@@ -133,12 +133,13 @@ def results_table(records: Sequence[dict], failures: dict[str, str], against: st
     groups = group_cells(records)
     lines = ["# Benchmark", ""]
     for task in dict.fromkeys(key[0] for key in groups):
+        described = task_named(task)
         rows = {key: summarize(cells) for key, cells in groups.items() if key[0] == task}
         first = next(iter(rows.values()))
         lines += [
-            f"## {TASKS[task].title}",
+            f"## {described.title}",
             "",
-            f"{', '.join(first['classes'])}; windows of {TASKS[task].window_seconds:g} s; {TASKS[task].protocol}; "
+            f"{', '.join(first['classes'])}; windows of {described.window_seconds:g} s; {described.protocol}; "
             f"{first['tested_windows']} windows of {first['subjects']} subjects tested.",
             "",
             *markdown_table(

@@ -28,35 +28,22 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from dare_eeg_hf.adaptation.centering import center_by_subject, refuse_to_center_classes
 from dare_eeg_hf.adaptation.classifier_inputs import can_keep_features
 from dare_eeg_hf.adaptation.classifier_setup import build_classifier
 from dare_eeg_hf.adaptation.encoder_features import attach_features, encoder_fingerprint
+from dare_eeg_hf.adaptation.feature_classifier import feature_classifier
 from dare_eeg_hf.adaptation.feature_statistics import attach_statistics
-from dare_eeg_hf.adaptation.finetuning import MODES, FinetuningArguments, finetune, predict_probabilities
+from dare_eeg_hf.adaptation.finetuning import FinetuningArguments, finetune, predict_probabilities
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import replacing
 from dare_eeg_hf.checkpoints import find_checkpoint
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
-from dare_eeg_hf.evaluation.baselines import (
-    BandPower,
-    EEGNetClassifier,
-    center_by_subject,
-    chance,
-    feature_classifier,
-    tangent_space,
-)
-from dare_eeg_hf.evaluation.protocols import Fold, one_class_subjects
+from dare_eeg_hf.evaluation.baselines import BandPower, EEGNetClassifier, chance, tangent_space
+from dare_eeg_hf.evaluation.contestant_names import BASELINES, CENTERED, DETERMINISTIC, POOLED_MODES
+from dare_eeg_hf.evaluation.protocols import Fold
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
-
-CENTERED = "-centered"
-BASELINES = ("chance", "band-power", "band-power" + CENTERED, "riemann", "riemann" + CENTERED, "eegnet")
-DETERMINISTIC = tuple(name for name in BASELINES if name != "eegnet")
-"""Baselines without randomness: one seed is enough."""
-
-POOLED_MODES = ("pooled", "pooled" + CENTERED)
-ENCODER_MODES = (*MODES, *POOLED_MODES)
-"""How an encoder can be adapted."""
 
 Predictor = Callable[[LabelledWindows], np.ndarray]
 """Windows (W) to probabilities (W, K)."""
@@ -133,12 +120,7 @@ def check_centering(model: str, mode: str, windows: LabelledWindows) -> None:
         ValueError: most subjects have windows of one class only.
     """
     if is_centered(model, mode):
-        subjects, one_class = np.unique(windows.subjects), one_class_subjects(windows.subjects, windows.labels)
-        if 2 * len(one_class) > len(subjects):
-            raise ValueError(
-                f"{len(one_class)} of {len(subjects)} subjects have windows of one class only: centering their "
-                "features would remove the class"
-            )
+        refuse_to_center_classes(windows.subjects, windows.labels)
 
 
 def resolve_checkpoint(model: str, seed: int, folder: Path) -> str:
@@ -170,7 +152,11 @@ def adaptation_arguments(mode: str, seed: int, **settings) -> FinetuningArgument
 
 
 def with_kept_features(
-    checkpoint: str, windows: LabelledWindows, cache: Path, arguments: FinetuningArguments | None
+    checkpoint: str,
+    windows: LabelledWindows,
+    cache: Path,
+    arguments: FinetuningArguments | None,
+    progress: bool = False,
 ) -> LabelledWindows:
     """The windows with what a frozen encoder makes of them, from `cache` where an earlier run left it.
 
@@ -194,11 +180,28 @@ def with_kept_features(
             windows, features=features, feature_mask=mask.bool(), features_of=weights if arguments else None
         )
     attach = attach_features if arguments else attach_statistics
-    windows = attach(model.dare_eeg, extractor, windows)
+    windows = attach(model.dare_eeg, extractor, windows, progress=progress)
     cache.mkdir(parents=True, exist_ok=True)
     with replacing(file) as temporary:
         save_file({"features": windows.features, "mask": windows.feature_mask.to(torch.uint8)}, temporary)
     return windows
+
+
+def with_window_values(model: str, windows: LabelledWindows) -> LabelledWindows:
+    """The windows with what a baseline computes of each alone, band powers or covariances, for all folds to share."""
+    if not model.startswith(("band-power", "riemann")) or not len(windows):
+        return windows
+    mask = torch.ones(len(windows), 1, dtype=torch.bool)
+    return replace(windows, features=torch.from_numpy(_window_values(model, windows)), feature_mask=mask)
+
+
+def _window_values(model: str, windows: LabelledWindows) -> np.ndarray:
+    """Band powers (W, F) or covariances (W, C, C) of windows: those kept with them, or computed now."""
+    if windows.features is not None:
+        return windows.features.numpy()
+    if model.startswith("band-power"):
+        return BandPower(windows.sampling_rate).transform(windows.signals)
+    return tangent_space()[0].transform(windows.signals)
 
 
 def fit_contestant(
@@ -239,9 +242,11 @@ def fit_contestant(
         return (lambda other: classifier.predict_proba(other.signals)), 0
     centered = is_centered(model, mode)
     if model in BASELINES:
-        transform = BandPower(windows.sampling_rate) if model.startswith("band-power") else tangent_space()
-        transform.fit(both.signals)
-        return _fit_on_features(lambda other: transform.transform(other.signals), both, centered)
+        values = partial(_window_values, model)
+        if model.startswith("band-power"):
+            return _fit_on_features(values, both, centered)
+        tangent = tangent_space()[1].fit(values(both))
+        return _fit_on_features(lambda other: tangent.transform(values(other)), both, centered)
     if mode in POOLED_MODES:
         return _fit_on_features(_statistics_of(checkpoint, both), both, centered)
     result = finetune(

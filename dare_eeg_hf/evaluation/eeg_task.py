@@ -12,17 +12,8 @@ import numpy as np
 
 from dare_eeg_hf.adaptation.euclidean_alignment import align_windows
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
-from dare_eeg_hf.corpora.corpus import EegCorpus, RecordingFile
-from dare_eeg_hf.corpora.windows import Rejection
+from dare_eeg_hf.corpora.corpus import WHOLE_MONTAGE, EegCorpus, RecordingFile
 from dare_eeg_hf.evaluation.protocols import Fold
-
-WHOLE_MONTAGE = {
-    "bad_channels": (),
-    "interpolate": ("bad",),
-    "line_frequency": "contract",
-    "rejection": Rejection(None, None, None),
-}
-"""Every recording keeps the montage of its corpus: no channel is judged, unusable ones are interpolated."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +23,7 @@ class EegTask:
     Attributes:
         name: as on the command line.
         title: as in tables.
-        folders: names under the data root, tried in this order.
+        folders: names under the data root, of which the first that is there is read.
         label_names: the classes.
         window_seconds: length of a window.
         protocol: one sentence for the table.
@@ -42,6 +33,7 @@ class EegTask:
         normalized: whether the corpus' windows went through the signal contract.
         align: Euclidean alignment per session (no labels; unlabelled test windows are used).
         leave_out: the part of the corpus that this task must not touch, such as one kept for a final evaluation.
+        every_folder: read all of `folders` that are there: the people of one corpus are shared out over them.
     """
 
     name: str
@@ -56,9 +48,10 @@ class EegTask:
     normalized: bool = True
     align: bool = False
     leave_out: str | None = None
+    every_folder: bool = False
 
     def find(self, data_root: Path | str) -> list[Path]:
-        """The folders of this task's data.
+        """The folders that this task's data are read from.
 
         Raises:
             FileNotFoundError: naming the folders that were looked for, and how to make them.
@@ -70,13 +63,16 @@ class EegTask:
                 f"task {self.name} needs one of the folders {', '.join(self.folders)} in {data_root}; {distributed}"
                 f"make it with the corpus's script in dataset_scripts/ (--output {Path(data_root) / self.folders[0]})"
             )
-        return found
+        return found if self.every_folder else found[:1]
 
     def sources(self, data_root: Path | str) -> dict:
         """What the windows are made from: how they are cut, and name, size and time of change of every file."""
-        folder = self.find(data_root)[0]
-        files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
-        seen = [[str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+        seen = [
+            [str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns]
+            for folder in self.find(data_root)
+            for file in sorted(folder.rglob("*"))
+            if file.is_file()
+        ]
         digest = hashlib.sha256(json.dumps(seen).encode()).hexdigest()
         cut = None if self.corpus is None else self.declared().fingerprint()
         return {"classes": list(self.label_names), "window_seconds": self.window_seconds, "cut": cut, "files": digest}
@@ -88,8 +84,11 @@ class EegTask:
             FileNotFoundError: the data are not there.
             ValueError: a prepared data set has windows of another length or other classes.
         """
-        folder = self.find(data_root)[0]
-        windows = self.read_prepared(folder) if any(folder.rglob("*.parquet")) else self.read(folder)
+        found = [
+            self.read_prepared(folder) if any(folder.rglob("*.parquet")) else self.read(folder)
+            for folder in self.find(data_root)
+        ]
+        windows = LabelledWindows.concatenate(found) if len(found) > 1 else found[0]
         windows = windows.select(windows.parts != self.leave_out) if self.leave_out else windows
         return align_windows(windows) if self.align else windows
 

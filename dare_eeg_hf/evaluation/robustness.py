@@ -25,15 +25,14 @@ from dare_eeg_hf.atomic_files import write_json, write_text
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.evaluation.benchmark import (
     Cell,
-    add_finetuning_options,
     cell_inputs,
-    finetuning_settings,
     prepare_tasks,
     windows_file,
 )
+from dare_eeg_hf.evaluation.benchmark_arguments import add_finetuning_options, finetuning_settings
+from dare_eeg_hf.evaluation.contestant_names import ENCODER_MODES
 from dare_eeg_hf.evaluation.contestants import (
     BASELINES,
-    ENCODER_MODES,
     adaptation_arguments,
     check_centering,
     check_contestants,

@@ -193,6 +193,8 @@ def results_of_benchmark(results: Path, folder: Path) -> list[dict]:
         raise ValueError(f"Nothing in {results} was measured with the weights in {folder}: run the benchmark on them.")
     rows = []
     for (task, _, mode), cells in group_cells(own).items():
+        if task not in TASKS:  # data of one's own, which no reader of the card could look up
+            continue
         summary = summarize(cells)
         for metric in ("balanced_accuracy", "cohen_kappa", "auroc"):
             value, spread = summary[metric]

@@ -8,6 +8,7 @@ the checkpoint does not say: the head count above all. The output is a complete 
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
@@ -20,6 +21,7 @@ import torch
 from dare_eeg_hf.argument_names import UnknownNameError, refuse_misspelt_names
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
+from dare_eeg_hf.hub.command_arguments import add_conversion_arguments
 from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining
 
 _ENCODER_PARTS = [
@@ -233,23 +235,8 @@ def convert_checkpoint(
     return model, report
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Command line; see the module's docstring."""
-    parser = CommandParser(
-        prog="python -m dare_eeg_hf.hub.convert",
-        description="Convert a checkpoint of the reference implementation of DARE-EEG (Lightning .ckpt) to a folder "
-        "that AutoModel.from_pretrained loads. Every entry is reported as used or ignored; a checkpoint that leaves "
-        "a weight unset is refused.",
-    )
-    parser.add_argument("checkpoint", help="the reference's .ckpt file; read without running code in it")
-    parser.add_argument("output_folder", help="folder to write config.json, model.safetensors and the rest to")
-    parser.add_argument(
-        "--config",
-        required=True,
-        help="JSON with embed_dim, embed_num, depth (three numbers), num_heads and channel_names; further fields: "
-        "mlp_ratio, patch_size, time_samples, norm_eps, interpolate_factor, temperature, loss_weights",
-    )
-    options = parser.parse_args(arguments)
+def run(options: argparse.Namespace) -> int:
+    """Convert, and report what was used and ignored; returns the exit status."""
     try:
         model, report = convert_checkpoint(options.checkpoint, options.output_folder, options.config)
     except ValueError as error:
@@ -258,6 +245,18 @@ def main(arguments: list[str] | None = None) -> int:
     print(report)
     print(f"{model.num_parameters():,} parameters saved to {options.output_folder}")
     return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; see the module's docstring."""
+    parser = CommandParser(
+        prog="python -m dare_eeg_hf.hub.convert",
+        description="Convert a checkpoint of the reference implementation of DARE-EEG (Lightning .ckpt) to a folder "
+        "that AutoModel.from_pretrained loads. Every entry is reported as used or ignored; a checkpoint that leaves "
+        "a weight unset is refused.",
+    )
+    add_conversion_arguments(parser)
+    return run(parser.parse_args(arguments))
 
 
 if __name__ == "__main__":

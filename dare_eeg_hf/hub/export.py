@@ -8,6 +8,7 @@ and `pooler_output`. The file says what it needs: its metadata holds the signal 
 written under its name, its output is compared with the model's on windows of other sizes than it was traced with.
 """
 
+import argparse
 import json
 import logging
 import os
@@ -31,6 +32,7 @@ from transformers.utils.logging import disable_progress_bar
 import dare_eeg_hf  # noqa: F401  (registers the model)
 from dare_eeg_hf.checkpoints import find_checkpoint
 from dare_eeg_hf.command_parser import CommandParser
+from dare_eeg_hf.hub.command_arguments import add_export_arguments
 
 INPUT_NAMES = ("input_values", "channel_ids", "channel_mask", "patch_mask")
 TOLERANCE = 1e-4
@@ -142,8 +144,12 @@ def dynamic_shapes(model: PreTrainedModel) -> dict[str, dict[int, object]]:
 def export_program(model: PreTrainedModel) -> torch.export.ExportedProgram:
     """Trace the model with torch.export."""
     inputs = example_inputs(model, batch=3, channels=5, patches=4)
+    # Of the sizes that torch cannot compare with certainty, it is to ask when the program runs, not to rule them out.
+    deferred = {"prefer_deferred_runtime_asserts_over_guards": True}
     with torch.no_grad():
-        return torch.export.export(ExportedForward(model).eval(), inputs, dynamic_shapes=dynamic_shapes(model))
+        return torch.export.export(
+            ExportedForward(model).eval(), inputs, dynamic_shapes=dynamic_shapes(model), **deferred
+        )
 
 
 def contract_metadata(checkpoint: str | Path, model: PreTrainedModel) -> dict[str, str]:
@@ -245,12 +251,10 @@ def _run_module(module: nn.Module) -> Callable[[tuple[torch.Tensor, ...]], list[
 
 def _write_onnx(model: PreTrainedModel, metadata: dict[str, str], path: Path) -> None:
     """Translate a model to ONNX, weights inside the file."""
-    module = ExportedForward(model).eval()
     onnx_program = torch.onnx.export(
-        module,
-        example_inputs(model, batch=3, channels=5, patches=4),
+        export_program(model),
         input_names=list(INPUT_NAMES),
-        output_names=list(module.output_names),
+        output_names=list(ExportedForward(model).output_names),
         dynamic_shapes=dynamic_shapes(model),
         opset_version=OPSET,
         dynamo=True,
@@ -260,16 +264,8 @@ def _write_onnx(model: PreTrainedModel, metadata: dict[str, str], path: Path) ->
     onnx_program.save(path, external_data=False)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
-    parser = CommandParser(
-        prog="python -m dare_eeg_hf.hub.export",
-        description="Export a checkpoint to ONNX (.onnx) or torch.export (.pt2), checked against the model.",
-        epilog="Example: python -m dare_eeg_hf.hub.export runs/eyes model.onnx",
-    )
-    parser.add_argument("checkpoint", help="folder of a checkpoint, or its id on the Hub")
-    parser.add_argument("output", help="file to write, ending in .onnx or .pt2")
-    options = parser.parse_args(arguments)
+def run(options: argparse.Namespace) -> int:
+    """Export, and report how far the file is from the model; returns the exit status."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     disable_progress_bar()
     try:
@@ -279,6 +275,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     print(f"{options.output}: largest difference from the model {difference:.1e} of its largest output")
     return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    parser = CommandParser(
+        prog="python -m dare_eeg_hf.hub.export",
+        description="Export a checkpoint to ONNX (.onnx) or torch.export (.pt2), checked against the model.",
+        epilog="Example: python -m dare_eeg_hf.hub.export runs/eyes model.onnx",
+    )
+    add_export_arguments(parser)
+    return run(parser.parse_args(arguments))
 
 
 if __name__ == "__main__":

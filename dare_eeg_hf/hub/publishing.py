@@ -21,6 +21,7 @@ from transformers.dynamic_module_utils import get_relative_import_files
 
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.hub.cards import CURVE_NAME, FACTS_NAME, draw_training_curve, is_generated, render_model_card
+from dare_eeg_hf.hub.command_arguments import add_publishing_arguments
 from dare_eeg_hf.hub.transfer import PublishingError, explained, upload
 from dare_eeg_hf.leaks import find_leaks
 from dare_eeg_hf.metrics_log import FILE_NAME as METRICS_FILE
@@ -307,16 +308,6 @@ def _readable(size: int) -> str:
     return f"{size:.1f} GB"
 
 
-def configure_parser(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of the command; `dare-eeg publish` has the same."""
-    parser.add_argument("folder", type=Path, help="a checkpoint folder, one of Parquet files, or a Space's")
-    parser.add_argument("repo_id", help="owner/name on the Hub; created when it does not exist")
-    parser.add_argument("--tag", help="version name, e.g. v1; people then load it with revision='v1'")
-    parser.add_argument("--model", help="for a Space: Hub id of the classifier that it serves")
-    parser.add_argument("--public", action="store_true", help="make it visible to everyone (default: only to you)")
-    parser.add_argument("--dry-run", action="store_true", help="list the files and their sizes; upload nothing")
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Publish what the folder holds; returns the exit status."""
     options = {"tag": arguments.tag, "private": not arguments.public, "dry_run": arguments.dry_run}
@@ -342,7 +333,7 @@ def main(argv: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="The token is that of `hf auth login` or of the variable HF_TOKEN; it needs write access.",
     )
-    configure_parser(parser)
+    add_publishing_arguments(parser)
     return run(parser.parse_args(argv))
 
 

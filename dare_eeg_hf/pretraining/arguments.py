@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dare_eeg_hf.command_line import refuse_unknown_fields
-from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
 
 
 @refuse_unknown_fields
@@ -100,6 +99,8 @@ class PretrainingArguments:
     corpora: list[dict[str, object]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        from dare_eeg_hf.configuration_dare_eeg import DareEegConfig  # slow to load, and help needs the fields alone
+
         self.output_dir = Path(self.output_dir)
         DareEegConfig.refuse_names_without_field(self.config)
         positive = ("epochs", "max_steps", "batch_size", "accumulation_steps", "log_every", "validate_every")

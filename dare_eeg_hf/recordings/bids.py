@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 import mne
-import pandas as pd
 
 from dare_eeg_hf.recordings.event_checks import guess_of_onsets
 from dare_eeg_hf.recordings.side_tables import is_missing, listed_lines, read_side_table, read_text_leniently, warn
@@ -114,6 +113,8 @@ def _apply_events(raw: mne.io.BaseRaw, path: Path) -> None:
     An event is named by its `trial_type` or, where that is missing, by its `value`. Rows that give no event are
     named, and so are events outside the recording, which would otherwise be moved to its ends.
     """
+    import pandas as pd
+
     table = read_side_table(path, ("onset",))
     onset = pd.to_numeric(table["onset"], errors="coerce")
     if "duration" not in table:

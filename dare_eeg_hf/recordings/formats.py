@@ -9,9 +9,10 @@ import mne
 from dare_eeg_hf.recordings.errors import RecordingError
 from dare_eeg_hf.recordings.tables import TABLE_FORMATS
 from dare_eeg_hf.recordings.text import decode_file
+from dare_eeg_hf.recordings.xdf import read_xdf
 
 FORMATS: dict[str, tuple[tuple[str, ...], Callable]] = {
-    # format: (extensions of the file to open, MNE's reader)
+    # format: (extensions of the file to open, reader)
     "EDF": ((".edf", ".rec"), mne.io.read_raw_edf),
     "BDF": ((".bdf",), mne.io.read_raw_bdf),
     "GDF": ((".gdf",), mne.io.read_raw_gdf),
@@ -23,6 +24,7 @@ FORMATS: dict[str, tuple[tuple[str, ...], Callable]] = {
     "EGI MFF": ((".mff",), mne.io.read_raw_egi),
     "Nihon Kohden": ((".eeg",), mne.io.read_raw_nihon),
     "Persyst": ((".lay",), mne.io.read_raw_persyst),
+    "XDF": ((".xdf", ".xdfz", ".xdf.gz"), read_xdf),
 }
 
 # First bytes of a file (after white space and in lower case for text) -> format, or what it is instead of a recording.
@@ -35,6 +37,7 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\x00\x00\x00\x64\x00\x00\x00\x1f", "FIF"),
     (b"EEG-", "Nihon Kohden"),
     (b"QI-", "Nihon Kohden"),
+    (b"XDF:", "XDF"),
 )
 _TEXT_SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"brain vision data exchange header", "BrainVision"),

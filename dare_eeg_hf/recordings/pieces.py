@@ -9,9 +9,10 @@ import numpy as np
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.lost_samples_dare_eeg import common_loss, find_lost_samples
 from dare_eeg_hf.recordings.normalization import Recording, normalize_raw
+from dare_eeg_hf.recordings.report import RecordingReport
 
 SURVEY_SECONDS = 300.0
-"""Recordings up to this length are normalised whole; of longer ones, this much is looked at before the first piece."""
+"""Of recordings longer than this, so much is looked at before the first piece; of shorter ones, all."""
 
 SURVEY_STRETCHES = 10
 
@@ -19,13 +20,17 @@ SURVEY_STRETCHES = 10
 class PiecewiseNormalizer:
     """Gives stretches of a Raw as `normalize_raw` would leave them, without ever holding the recording in memory.
 
-    Which channels are bad and what the mains frequency is are found once, in ten stretches spread over the recording,
-    so that every piece has the same channels. Filters see no more than the piece: ask for a margin of some seconds.
+    Which channels are bad and what the mains frequency is are found once, in ten stretches spread over the recording
+    or in all of a short one, so that every piece has the same channels. Filters see no more than the piece: ask for a
+    margin of some seconds.
 
     Args:
         raw: Any MNE Raw; its samples may still lie on the disk.
         feature_extractor: Holds the signal contract.
         options: As for `normalize_raw`, for every piece.
+
+    Attributes:
+        report: The `RecordingReport` that decided; None before.
 
     Raises:
         RecordingError: As `normalize_raw`.
@@ -36,24 +41,29 @@ class PiecewiseNormalizer:
         self.feature_extractor = feature_extractor
         self.rate = float(raw.info["sfreq"])
         self.file = str(raw.filenames[0]) if raw.filenames and raw.filenames[0] else None
-        self.decisions: dict[str, Any] = options
+        self.decisions: dict[str, Any] = dict(options)
+        self.report: RecordingReport | None = None
         if raw.n_times > SURVEY_SECONDS * self.rate:
-            report = self._normalize(self._survey()).report
-            self.decisions = options | {
-                "bad_channels": report.bad,
-                "line_frequency": report.line_frequency,
-                "verify": False,
-            }
+            self._decide(self._survey())
 
     def __call__(self, start: int, stop: int) -> mne.io.BaseRaw:
         """Return the normalised samples [start, stop) of the recording, counted at its own rate."""
+        if self.report is None and stop - start < self.raw.n_times:
+            self._decide(self._cut([(0, self.raw.n_times)]))
         return self._normalize(self._cut([(start, stop)])).raw
+
+    def _decide(self, part: mne.io.BaseRaw) -> None:
+        """Find bad channels and mains in a part of the recording, for all of its pieces."""
+        report = self._normalize(part).report
+        self.decisions |= {"bad_channels": report.bad, "line_frequency": report.line_frequency, "verify": False}
 
     def _normalize(self, piece: mne.io.BaseRaw) -> Recording:
         with warnings.catch_warnings():
             # Its times would count from the beginning of the piece; the caller knows where that is.
             warnings.filterwarnings("ignore", "no signal from")
-            return normalize_raw(piece, self.feature_extractor, file=self.file, **self.decisions)
+            recording = normalize_raw(piece, self.feature_extractor, file=self.file, **self.decisions)
+        self.report = self.report or recording.report
+        return recording
 
     def _survey(self) -> mne.io.BaseRaw:
         """Ten stretches spread over the recording, moved on until at least half of what they hold is signal."""

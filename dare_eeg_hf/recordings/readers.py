@@ -22,6 +22,7 @@ from dare_eeg_hf.recordings.persyst import read_persyst
 from dare_eeg_hf.recordings.tables import TABLE_FORMATS, read_table
 from dare_eeg_hf.recordings.text import decode_text
 from dare_eeg_hf.recordings.timeline import boundaries
+from dare_eeg_hf.recordings.xdf import read_xdf
 from dare_eeg_hf.remedies_dare_eeg import Remedy
 
 
@@ -114,6 +115,7 @@ def _read_with_mne(path: Path, name: str, options: dict) -> mne.io.BaseRaw | mne
         "BrainVision": read_brainvision,
         "Nihon Kohden": _read_nihon,
         "GDF": _read_gdf,
+        "XDF": read_xdf,
     }
     read = readers.get(name, partial(FORMATS[name][1], verbose="WARNING"))
     if path.name.lower().endswith(FORMATS[name][0]):

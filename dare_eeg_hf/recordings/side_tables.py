@@ -6,30 +6,37 @@ import os
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from dare_eeg_hf.recordings.errors import RecordingWarning
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MISSING = ("", "n/a", "na", "nan", "none", "null")
 """What tables write, in upper or lower case, for a missing value."""
 
 
-def read_side_table(path: str | os.PathLike, columns: Sequence[str] = ()) -> pd.DataFrame:
+def read_side_table(path: str | os.PathLike, columns: Sequence[str] = ()) -> "pd.DataFrame":
     """A .tsv or .csv file as texts without blanks around them; the index holds the line of each row in the file.
 
     A file that is not UTF-8 is read as Latin-1, and rows with more fields than the header are left out: both are
     reported as a `RecordingWarning` that names file and lines. Fields that a short row lacks are missing values.
 
     Args:
-        path: tab-separated where it ends in .tsv, comma-separated otherwise.
+        path: separated by tabs, semicolons or commas, whichever its first line has.
         columns: what it must have.
 
     Raises:
-        ValueError: there is no header, it names a column twice, or one is missing.
+        ValueError: it is a workbook, there is no header, it names a column twice, or one is missing.
     """
+    import pandas as pd  # not needed for a recording without a table, and slow to load
+
     text = read_text_leniently(path)
-    reader = csv.reader(io.StringIO(text), delimiter="\t" if str(path).lower().endswith(".tsv") else ",")
+    delimiter = _delimiter(path, text)
+    if text.startswith("sep="):  # what Excel may write above the header
+        text = "\n" + text.partition("\n")[2]
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
     rows = [(reader.line_num, [value.strip() for value in row]) for row in reader]
     rows = [(line, row) for line, row in rows if any(row)]
     if not rows:
@@ -46,9 +53,20 @@ def read_side_table(path: str | os.PathLike, columns: Sequence[str] = ()) -> pd.
     return pd.DataFrame(list(whole.values()), columns=header, index=list(whole), dtype=str)
 
 
+def _delimiter(path: str | os.PathLike, text: str) -> str:
+    """What separates the fields of a table: what its suffix promises, unless the first line has only another."""
+    first = text.lstrip().partition("\n")[0]
+    if first.startswith("sep=") and first.strip() != "sep=":
+        return first.strip()[4]
+    promised = "\t" if str(path).lower().endswith(".tsv") else ","
+    return next((each for each in (promised, "\t", ";", ",") if each in first), promised)
+
+
 def read_text_leniently(path: str | os.PathLike) -> str:
     """The text of a file: UTF-8 or, with a warning that names the first line concerned, Latin-1."""
     content = Path(path).read_bytes()
+    if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise ValueError(f"{path} is a workbook of a spreadsheet, not a table of text: save it there as CSV")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16")
     try:
@@ -59,7 +77,7 @@ def read_text_leniently(path: str | os.PathLike) -> str:
         return content.decode("latin-1")
 
 
-def is_missing(values: pd.Series) -> pd.Series:
+def is_missing(values: "pd.Series") -> "pd.Series":
     """Which texts stand for no value."""
     return values.str.strip().str.lower().isin(MISSING)
 

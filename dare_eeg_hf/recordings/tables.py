@@ -33,17 +33,19 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mne
 import numpy as np
-import pandas as pd
 
 from dare_eeg_hf.recordings.errors import RecordingError, RecordingWarning
 from dare_eeg_hf.recordings.text import decode_file
 from dare_eeg_hf.recordings.timeline import boundaries
 from dare_eeg_hf.remedies_dare_eeg import Remedy
 from dare_eeg_hf.signal_dare_eeg import MICROVOLTS, canonical_unit
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TABLE_FORMATS: dict[str, tuple[str, ...]] = {
     "CSV": (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz"),
@@ -135,6 +137,8 @@ def _to_raw(signal: np.ndarray, names: list[str], sidecar: dict[str, Any]) -> mn
 
 
 def _read_text(path: Path, sidecar: dict[str, Any]) -> mne.io.RawArray:
+    import pandas as pd
+
     header = sidecar.get("header", _has_header(path))
     delimiter = sidecar.get("delimiter") or _guess_delimiter(path)
     read = partial(
@@ -157,6 +161,8 @@ def _read_text(path: Path, sidecar: dict[str, Any]) -> mne.io.RawArray:
 
 
 def _read_arff(path: Path, sidecar: dict[str, Any]) -> mne.io.RawArray:
+    import pandas as pd
+
     # scipy has an ARFF reader, but it is a hundred times slower than pandas on the data part.
     names, skipped = [], 0
     with path.open(encoding="utf-8", errors="replace") as file:
@@ -172,7 +178,9 @@ def _read_arff(path: Path, sidecar: dict[str, Any]) -> mne.io.RawArray:
     return _columns_to_raw(path, frame, sidecar)
 
 
-def _columns_to_raw(path: Path, frame: pd.DataFrame, sidecar: dict[str, Any]) -> mne.io.RawArray:
+def _columns_to_raw(path: Path, frame: "pd.DataFrame", sidecar: dict[str, Any]) -> mne.io.RawArray:
+    import pandas as pd
+
     columns = dict(sidecar.get("columns") or {})
     names = list(sidecar.get("channel_names") or columns)
     if not names:
@@ -314,6 +322,8 @@ def _load_arrays(path: Path) -> dict[str, Any]:
 def _read_uci_trial(path: Path) -> mne.io.RawArray:
     """One trial of the UCI EEG Database: lines `trial channel sample microvolts` under a header that gives rate, unit
     and condition."""
+    import pandas as pd
+
     header = [line[1:].strip() for line in _first_lines(path, 5) if line.startswith("#")]
     frame = pd.read_csv(path, sep=" ", comment="#", header=None, names=["trial", "channel", "sample", "value"])
     names = frame["channel"].unique().tolist()

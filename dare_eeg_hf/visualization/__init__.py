@@ -4,7 +4,10 @@ Colours are the eight of Okabe and Ito, which people with any colour vision tell
 Every function returns a Figure; keep it with `figure.savefig("name.png", dpi=150)`.
 """
 
+from dare_eeg_hf.visualization.confusion import plot_confusion
 from dare_eeg_hf.visualization.curves import Curve, Panel, plot_curves, plot_invariance, plot_loss_curves
+from dare_eeg_hf.visualization.embedding_map import plot_embedding_map, project_to_plane
+from dare_eeg_hf.visualization.people import plot_people
 from dare_eeg_hf.visualization.predictions import plot_classification, plot_predictions
 from dare_eeg_hf.visualization.scalp import plot_scalp_map
 from dare_eeg_hf.visualization.signals import plot_reconstruction, plot_spectrum, plot_traces
@@ -15,13 +18,17 @@ __all__ = [
     "Curve",
     "Panel",
     "plot_classification",
+    "plot_confusion",
     "plot_curves",
+    "plot_embedding_map",
     "plot_invariance",
     "plot_loss_curves",
+    "plot_people",
     "plot_predictions",
     "plot_reconstruction",
     "plot_scalp_map",
     "plot_spectrum",
     "plot_traces",
     "png_of",
+    "project_to_plane",
 ]

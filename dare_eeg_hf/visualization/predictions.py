@@ -24,22 +24,22 @@ def _draw_label_strip(axes: Axes, edges: list[tuple[float, float]], classes: Seq
     axes.spines["left"].set_visible(False)
 
 
-def _draw_gaps(axes: Axes, edges: list[tuple[float, float]]) -> None:
-    """Hatch the windows without an answer, neighbours as one block, and say so once."""
+def _draw_gaps(axes: Axes, edges: list[tuple[float, float]], label: str = "no signal") -> None:
+    """Hatch the windows without an answer, neighbours as one block, with a label for a legend."""
     joined: list[list[float]] = []
     for left, right in edges:
         if joined and np.isclose(joined[-1][1], left):
             joined[-1][1] = right
         else:
             joined.append([left, right])
-    for left, right in joined:
-        axes.axvspan(left, right, facecolor="#EEEEEE", edgecolor="#B0B0B0", hatch="///", linewidth=0, zorder=0)
-    if joined:
-        left, right = max(joined, key=lambda block: block[1] - block[0])
-        axes.text((left + right) / 2, 0.5, "no signal", transform=axes.get_xaxis_transform(), ha="center", va="center")
+    style = {"facecolor": "#EEEEEE", "edgecolor": "#B0B0B0", "hatch": "///", "linewidth": 0, "zorder": 0}
+    for index, (left, right) in enumerate(joined):
+        axes.axvspan(left, right, label="_" * (index > 0) + label, **style)
 
 
-def plot_classification(predictions: Sequence[Mapping[str, Any]], truth: Sequence[str] | None = None) -> Figure:
+def plot_classification(
+    predictions: Sequence[Mapping[str, Any]], truth: Sequence[str] | None = None, title: str = ""
+) -> Figure:
     """Draw what the classification pipeline returned: `plot_predictions` with gaps and padded windows marked.
 
     Raises:
@@ -57,6 +57,7 @@ def plot_classification(predictions: Sequence[Mapping[str, Any]], truth: Sequenc
         truth,
         [window["duration"] for window in predictions],
         [window["partial"] for window in predictions],
+        title,
     )
 
 
@@ -68,6 +69,7 @@ def plot_predictions(
     truth: Sequence[str] | None = None,
     window_seconds: float | Sequence[float] = 4.0,
     partial: Sequence[bool] | None = None,
+    title: str = "",
 ) -> Figure:
     """Draw the class probabilities over time, the winning class and, where it is known, the true one.
 
@@ -78,6 +80,7 @@ def plot_predictions(
         truth: W true class names; a name that is not among `labels` (or "") is left blank.
         window_seconds: Length of all windows, or of each; overlapping ones are drawn up to the start of the next.
         partial: Which windows are padded; they are marked by a dotted line at their end.
+        title: Such as the names of the file and the model.
     """
     order = np.argsort(onsets)
     starts = np.asarray(onsets, dtype=float)[order]
@@ -100,6 +103,8 @@ def plot_predictions(
         places = {label: index for index, label in enumerate(labels)}
         strips.append(("True", np.array([places.get(name, -1) for name in truth])[order]))
     figure = Figure(figsize=(9, body + 0.8 + 0.3 * len(strips)), layout="constrained")
+    if title:
+        figure.suptitle(title.replace("$", r"\$"), x=0.01, ha="left", fontsize=10)
     panels = figure.subplots(
         1 + len(strips), 1, sharex=True, squeeze=False, height_ratios=[body] + [0.22] * len(strips)
     ).ravel()
@@ -115,7 +120,6 @@ def plot_predictions(
         panels[0].set_ylim(-0.02, 1.02)
         panels[0].set_ylabel("Probability")
         panels[0].grid(axis="y", alpha=0.25, linewidth=0.6)
-        figure.legend(loc="outside upper right", ncols=min(len(names), 4))
     else:
         for (left, right), column in zip(edges, probabilities, strict=True):
             rows = np.arange(len(labels) + 1) - 0.5
@@ -133,6 +137,8 @@ def plot_predictions(
         panels[0].invert_yaxis()
         figure.colorbar(image, ax=panels[0], label="Probability (dot: highest)")
     _draw_gaps(panels[0], [edge for edge, is_answered in zip(edges, answered, strict=True) if not is_answered])
+    if panels[0].get_legend_handles_labels()[1]:
+        figure.legend(loc="outside upper right", ncols=4)
     for (_, right), is_partial in zip(edges, [] if partial is None else np.asarray(partial)[order], strict=False):
         if is_partial:
             panels[0].axvline(right, color=MUTED, linestyle=":", linewidth=1.5)

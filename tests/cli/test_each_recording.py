@@ -15,7 +15,8 @@ def test_a_broken_recording_does_not_stop_the_others(eyes_classifier, eyes_recor
     assert "broken.edf" in errors
     assert "1 of 2 recordings failed" in errors
     assert "Traceback" not in errors
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["good.csv", "good.csv.report.json"]
+    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert written == ["good.csv", "good.csv.report.json", "summary.csv"]
 
 
 @pytest.mark.parametrize("second", ["b/rec.edf", "a/rec.bdf"], ids=["another folder", "another format"])
@@ -43,5 +44,5 @@ def test_a_folder_keeps_equal_names_apart_and_a_recording_given_twice_is_one(
     given = [str(tmp_path), str(tmp_path / "a" / ".." / "a" / "rec.edf"), str(tmp_path / "a" / "rec.edf")]
     assert main(["predict", str(eyes_classifier), *given, "--output", str(tmp_path / "out")]) == 0
     written = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.csv"))
-    assert written == ["a/rec.csv", "b/rec.csv", "rec.csv"]
+    assert written == ["a/rec.csv", "b/rec.csv", "rec.csv", "summary.csv"]
     assert capsys.readouterr().err.count("skipped") == 1

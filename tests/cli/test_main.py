@@ -1,26 +1,95 @@
 """`dare-eeg` as people type it: help that teaches, and errors as one sentence."""
 
+import importlib
+import re
+import shlex
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
-from dare_eeg_hf.cli.main import main
+import dare_eeg_hf
+from dare_eeg_hf.cli.main import COMMANDS, GROUPS, build_parser, main
+from dare_eeg_hf.evaluation.tasks import TASKS
+
+HEAVY = ("torch", "transformers", "mne", "scipy", "matplotlib", "sklearn", "pandas", "datasets", "huggingface_hub")
 
 
-def test_help_of_every_command_has_examples(capsys):
+def module_of(command):
+    return importlib.import_module(f"dare_eeg_hf.cli.{command}")
+
+
+def test_help_shows_every_command_once_among_those_for_the_same_purpose(capsys):
     with pytest.raises(SystemExit) as exit_information:
         main(["--help"])
     assert exit_information.value.code == 0
     overview = capsys.readouterr().out
-    for command in ("inspect", "predict", "embed", "convert", "publish", "benchmark"):
-        assert command in overview
-        with pytest.raises(SystemExit):
-            main([command, "--help"])
-        help = capsys.readouterr().out
-        assert help.startswith(f"usage: dare-eeg {command} ")
-        if command != "benchmark":  # its help is the evaluation's own
-            assert f"dare-eeg {command} " in help.split("examples:")[1]
+    grouped = [name for names in GROUPS.values() for name in names]
+    for command, summary in COMMANDS.items():
+        assert grouped.count(command) == 1, f"{command} belongs into one of GROUPS"
+        assert len(re.findall(rf"^  {command} +{re.escape(summary)}$", overview, re.MULTILINE)) == 1
+    assert "==SUPPRESS==" not in overview
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_has_examples(command, capsys):
+    with pytest.raises(SystemExit) as exit_information:
+        main([command, "--help"])
+    assert exit_information.value.code == 0
+    help = capsys.readouterr().out
+    assert help.startswith(f"usage: dare-eeg {command} ")
+    assert f"dare-eeg {command} " in help.split("examples:")[1]
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], *([command, "--help"] for command in COMMANDS)])
+def test_help_loads_nothing_that_takes_long(words):
+    """A second of loading before the first line of help is what makes people give up on a command."""
+    code = (
+        "import atexit, sys\n"
+        "from dare_eeg_hf.cli.main import main\n"
+        f"atexit.register(lambda: print(*sorted(sys.modules.keys() & set({HEAVY!r})), file=sys.stderr))\n"
+        f"main({words!r})"
+    )
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout
+    assert process.stderr.split() == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_examples_are_command_lines(command):
+    lines = [line.strip() for line in module_of(command).EXAMPLES.splitlines() if line.startswith("  ")]
+    lines = [line.split("  ")[0].split(" > ")[0] for line in lines if " ..." not in line]
+    commands = [shlex.split(line)[1:] for line in lines if line.startswith("dare-eeg ")]
+    assert commands
+    for words in commands:
+        assert words[0] == command
+        if words[1:] != ["--list-tasks"]:
+            assert callable(build_parser().parse_args(words).run)
+
+
+def test_version_tells_what_results_depend_on(capsys):
+    with pytest.raises(SystemExit) as exit_information:
+        main(["--version"])
+    assert exit_information.value.code == 0
+    versions = dict(line.split() for line in capsys.readouterr().out.splitlines())
+    assert versions["dare-eeg"] == dare_eeg_hf.__version__
+    assert versions["torch"] == version("torch")
+    assert versions["mne"] == version("mne")
+
+
+def test_an_unknown_command_is_answered_with_the_nearest(capsys):
+    with pytest.raises(SystemExit) as exit_information:
+        main(["inspct", "x.edf"])
+    assert exit_information.value.code == 2
+    assert "there is no command inspct (did you mean inspect?)" in capsys.readouterr().err
+
+
+def test_the_benchmark_lists_its_tasks(capsys):
+    with pytest.raises(SystemExit) as exit_information:
+        main(["benchmark", "--list-tasks"])
+    assert exit_information.value.code == 0
+    assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == set(TASKS)
 
 
 @pytest.mark.parametrize(
@@ -31,9 +100,16 @@ def test_help_of_every_command_has_examples(capsys):
         (["predict", "{empty}", "{recording}"], "has no config.json"),
         (["predict", "{model}", "{empty}"], "There is no EEG recording in"),
         (["predict", "{model}", "{recording}", "--overlap", "1"], "overlap must be at least 0 and below 1"),
-        (["predict", "{model}", "{recording}", "--figures"], "need --output"),
+        (["predict", "{model}", "{recording}", "--figures"], "needs --output"),
         (["convert", "{recording}", "{empty}/out", "--config", "{recording}"], "error:"),
         (["publish", "{empty}", "somebody/something", "--dry-run"], "no Parquet file"),
+        (["export", "{empty}", "{empty}/model.onnx"], "has no config.json"),
+        (["report", "{empty}"], "holds no metrics.jsonl"),
+        (["prepare", "nowhere/", "--output", "{empty}/windows"], "nowhere is not a folder"),
+        (["prepare", "{empty}", "--output", "{empty}/windows"], "holds no EEG recordings"),
+        (["prepare", "{empty}", "--corpus", "physionet_mi", "--dry-run"], "holds no file of"),
+        (["pretrain", "--data", "{empty}", "--output", "{empty}/run", "--cpu"], "holds no EEG recordings"),
+        (["benchmark", "--data-root", "{empty}", "--output", "{empty}/b", "--tasks", "sleep"], "no task 'sleep'"),
     ],
 )
 def test_bad_input_is_one_sentence_and_status_one(
@@ -62,6 +138,7 @@ def test_a_bad_command_line_is_status_two(capsys):
         ["dare_eeg_hf.cli.main", "predict", "{model}", "{recording}"],
         ["dare_eeg_hf.cli.main", "inspect", "{recording}", "--json"],
         ["dare_eeg_hf.cli.main", "--help"],
+        ["dare_eeg_hf.cli.main", "prepare", "--help"],
     ],
 )
 def test_a_pipe_that_closes_early_is_no_error(eyes_classifier, eyes_recordings, arguments):

@@ -7,13 +7,12 @@ import pytest
 import torch
 from sklearn.pipeline import make_pipeline
 
+from dare_eeg_hf.adaptation.feature_classifier import feature_classifier
 from dare_eeg_hf.evaluation.baselines import (
     BandPower,
     EEGNet,
     EEGNetClassifier,
-    center_by_subject,
     chance,
-    feature_classifier,
     filter_in_time,
     tangent_space,
 )
@@ -74,17 +73,6 @@ def test_riemann_takes_average_referenced_windows():
     signals, labels = rhythm_windows(40)
     signals -= signals.mean(axis=1, keepdims=True)
     assert make_pipeline(tangent_space(), feature_classifier()).fit(signals, labels).score(signals, labels) > 0.9
-
-
-def test_centering_takes_out_what_is_a_subjects_own():
-    random = np.random.default_rng(0)
-    subjects = np.repeat(["a", "b", "c"], 4)[random.permutation(12)]
-    features = random.normal(size=(12, 5))
-    offsets = {"a": 100.0, "b": -7.0, "c": 0.5}
-    shifted = features + np.array([offsets[subject] for subject in subjects])[:, None]
-    np.testing.assert_allclose(center_by_subject(shifted, subjects), center_by_subject(features, subjects), atol=1e-12)
-    own = subjects == "b"
-    np.testing.assert_allclose(center_by_subject(features, subjects)[own], features[own] - features[own].mean(axis=0))
 
 
 def test_chance_is_one_over_classes():

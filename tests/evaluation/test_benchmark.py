@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
-from dare_eeg_hf.evaluation import benchmark
+from dare_eeg_hf.evaluation import benchmark, cross_validation
 from dare_eeg_hf.evaluation.baselines import FREQUENCY_BANDS
 from dare_eeg_hf.evaluation.benchmark import (
     Cell,
@@ -256,7 +256,7 @@ def test_a_leaking_protocol_is_refused_before_anything_is_trained(finished, monk
     thirds = np.array_split(everything, 3)
     leaking = replace(TASKS[TASK], split=lambda w: check_folds([Fold("leak", *thirds)], w.subjects))
     monkeypatch.setitem(TASKS, TASK, leaking)
-    monkeypatch.setattr(benchmark, "fit_contestant", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(cross_validation, "fit_contestant", lambda *_: pytest.fail("trained"))
     with pytest.raises(LeakageError, match="subject S00"):
         evaluate_cell(Cell(TASK, "band-power", "", 0), windows, QUICK, None, output / "features")
 

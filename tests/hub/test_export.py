@@ -76,6 +76,16 @@ def test_a_classifier_behind_an_adapter_is_exported_with_it(tiny_config, tmp_pat
     assert export_checkpoint(tmp_path / "adapted", tmp_path / "adapted.pt2") < TOLERANCE
 
 
+def test_a_classifier_of_statistics_is_exported(tiny_config, tmp_path):
+    model = DareEegForSequenceClassification(DareEegConfig(**{**tiny_config.to_dict(), "statistics_stride": 16}))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(3)
+    model.save_pretrained(tmp_path / "statistics")
+    DareEegFeatureExtractor(window_size=256).save_pretrained(tmp_path / "statistics")
+    assert export_checkpoint(tmp_path / "statistics", tmp_path / "exported.onnx") < TOLERANCE
+
+
 def test_an_export_that_differs_is_not_written(encoder_checkpoint, tmp_path, monkeypatch):
     run_module = export._run_module
     monkeypatch.setattr(

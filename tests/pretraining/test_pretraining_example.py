@@ -1,10 +1,11 @@
-"""The example script takes recordings and settings to a trained model."""
+"""`dare-eeg pretrain`, and the example script, take recordings and settings to a trained model."""
 
 import json
 
 import pytest
 
 from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor
+from dare_eeg_hf.cli.main import main
 from dare_eeg_hf.corpora.loading import load_windows
 from dare_eeg_hf.montage import CHANNEL_VOCABULARY
 from dare_eeg_hf.recordings.simulation import simulate_recordings
@@ -46,14 +47,14 @@ def test_example_offers_the_whole_vocabulary_where_the_montage_has_none_of_the_c
     assert montage == list(CHANNEL_VOCABULARY)
 
 
-def test_recordings_are_cut_as_the_model_wants_them(recordings, tmp_path, tiny_config, example):
+def test_the_command_cuts_recordings_as_the_model_wants_them(recordings, tmp_path, tiny_config):
     channels = [name for name in reversed(CHANNEL_VOCABULARY) if name != "CZ"]
     sizes = {**tiny_config, "patch_size": 32, "sampling_rate": 128, "window_size": 512}
     fields = [f"{name}={value}" for name, value in sizes.items()]
     fields.append(f"channel_names=[{', '.join(channels)}]")
     command = ["--data", str(recordings), "--output", str(tmp_path / "run"), "--set", *fields]
     command += ["--epochs", "1", "--batch-size", "4", "--validation-fraction", "0.3", "--trackers", "--cpu"]
-    assert example.main(command) == 0
+    assert main(["pretrain", *command]) == 0
     extractor = DareEegFeatureExtractor.from_pretrained(tmp_path / "run")
     contract = (extractor.sampling_rate, extractor.patch_size, extractor.window_size, extractor.channel_names)
     assert contract == (128, 32, 512, channels)

@@ -2,11 +2,14 @@
 
 Layout      EEGs_Guinea-Bissau/signal-1.csv.gz ... and metadata_guineabissau.csv (columns subject.id, Group,
             Eyes.condition). 14 electrodes, 128 Hz, microvolts with an offset near 4000 and slow drifts; five minutes.
-            After three minutes closed eyes open, or open eyes close; no marker says when exactly.
+            After three minutes closed eyes open, or open eyes close (13 people); no marker says when exactly.
+            signal-1.edf ..., made from the csv files, are read as well. The table lies with the signals, above them,
+            or in a folder beside them, so that people may be shared out over guinea-bissau-epilepsy/ and
+            guinea-bissau-epilepsy-more/: --source is one of these, or the folder that holds both.
 Labels      Control, Epilepsy: the group of the subject. This is a data set for methods, not for diagnosis.
 Splits      none.
 Access      open at https://zenodo.org/records/1252141; CC BY 4.0 as far as is known (not checked here).
-Tried on    the real recordings of 22 subjects.
+Tried on    the real recordings of 72 subjects: 22 with good contact (csv.gz), 50 others, noisier (EDF).
 """
 
 import math
@@ -34,17 +37,19 @@ class GuineaBissau(EegCorpus):
     )
     homepage = "https://zenodo.org/records/1252141"
     access = "Open at https://zenodo.org/records/1252141."
-    name_pattern = r"(?:^|/)signal-(?P<subject>\d+)\.csv(?:\.gz)?$"
+    name_pattern = r"(?:^|/)signal-(?P<subject>\d+)\.(?:csv(?:\.gz)?|edf)$"
     sidecar = {"sampling_rate": 128, "unit": "uV", "channel_names": ELECTRODES}
     electrode_names = ELECTRODES
     sampling_rate = 128
     line_frequency = 50
     label_names = ("Control", "Epilepsy")
-    tried_on = "the real recordings of 22 subjects"
+    tried_on = "the real recordings of 72 subjects"
 
     def companions(self, recording):
-        """The table in the folder above the signals, or next to them."""
-        found = [path for folder in recording.path.parents[1::-1] for path in sorted(folder.glob("metadata*.csv"))]
+        """The table in the folder above the signals, next to them, or in a folder beside theirs."""
+        beside, above = recording.path.parents[:2]
+        places = ((above, "metadata*.csv"), (beside, "metadata*.csv"), (above, "*/metadata_guineabissau.csv"))
+        found = [path for folder, name in places for path in sorted(folder.glob(name))]
         return found[:1]
 
     def label(self, recording):

@@ -22,14 +22,14 @@ import gradio as gr
 import mne
 
 from dare_eeg_hf.caps_dare_eeg import known_caps
+from dare_eeg_hf.channel_importance import importance_of_channels, plot_importance
 from dare_eeg_hf.checkpoints import load_pipeline
 from dare_eeg_hf.hub.handler import RequestError, file_suffix
-from dare_eeg_hf.montage import CHANNEL_VOCABULARY, normalize_channel_name
 from dare_eeg_hf.predictions import save_annotations, save_predictions
 from dare_eeg_hf.recordings.recordings import RecordingReport, normalize_raw, read_raw
 from dare_eeg_hf.recordings.simulation import simulate_recordings
 from dare_eeg_hf.remedies_dare_eeg import PAGE, message_on
-from dare_eeg_hf.visualization import plot_classification, plot_scalp_map, plot_traces
+from dare_eeg_hf.visualization import plot_classification, plot_traces
 
 MAX_MEGABYTES = int(os.environ.get("DARE_EEG_MAX_MEGABYTES", 100))
 MAX_MINUTES = float(os.environ.get("DARE_EEG_MAX_MINUTES", 60))
@@ -185,14 +185,7 @@ class Analysis:
         return plot_classification(predictions)
 
     def _draw_importance(self, recording: mne.io.BaseRaw, predictions: list[dict[str, Any]], known: dict[str, str]):
-        if "scores" not in predictions[0] or not any(each["usable"] and not each["partial"] for each in predictions):
-            return None
-        importance = self.classify.channel_importance(recording, **known)
-        on_scalp = {normalize_channel_name(name): value for name, value in importance.items()}
-        on_scalp = {name: value for name, value in on_scalp.items() if name in CHANNEL_VOCABULARY}
-        if len(on_scalp) < 2:
-            return None  # without its only channel a recording holds nothing to compare with
-        return plot_scalp_map(on_scalp, title="What leaving a channel out takes away", unit="fall in probability")
+        return plot_importance(importance_of_channels(self.classify, recording, predictions, progress=False, **known))
 
     def _save(self, predictions: list[dict[str, Any]]) -> list[str]:
         """Write the files to download; those of analyses an hour or more ago are deleted, as the page says."""

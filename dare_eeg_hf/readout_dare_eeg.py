@@ -1,0 +1,96 @@
+"""A readout of whole windows: mean and spread over time of the encoder's features, and a linear map of both.
+
+The encoder sees a quarter of a second at a time, without its place in the window: its features change with the phase
+of a rhythm as much as with its strength. Averaging over overlapping patches, not only over adjacent ones, takes the
+phase out; how much the features vary around the mean tells the rest. Windows of any length have the same statistics,
+so that a classifier that reads them takes any number of time patches.
+
+Shapes: B windows, C channels, T samples, N adjacent and M overlapping time patches of P samples, F features of each.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+SMALLEST_DEVIATION = 1e-8
+
+
+def overlapping_patches(input_values: torch.Tensor, patch_size: int, stride: int) -> torch.Tensor:
+    """Windows `(B, C, T)` as their overlapping patches, one after the other: `(B, C, M * P)`.
+
+    Patch m begins at sample `m * stride`; the encoder, which looks at each patch by itself, takes them as a window.
+    """
+    return input_values.unfold(-1, patch_size, stride).flatten(2)
+
+
+def overlapping_mask(patch_mask: torch.Tensor, patch_size: int, stride: int) -> torch.Tensor:
+    """Which overlapping patches `(B, M)` reach into no padding, of the mask `(B, N)` of the adjacent ones."""
+    last = (patch_mask.shape[-1] - 1) * patch_size
+    starts = torch.arange(0, last + 1, stride, device=patch_mask.device)
+    return patch_mask[:, starts // patch_size] & patch_mask[:, (starts + patch_size - 1) // patch_size]
+
+
+def mean_and_spread(features: torch.Tensor, patch_mask: torch.Tensor | None = None) -> torch.Tensor:
+    """Mean over time, and logarithm of the standard deviation over time, of features `(B, M, F)`: `(B, 2 * F)`.
+
+    Patches where `patch_mask (B, M)` is False do not count. Windows of a single patch have no spread: that half is
+    the same for all of them.
+    """
+    if patch_mask is None:
+        patch_mask = features.new_ones(features.shape[:2])
+    features, weights = features.float(), patch_mask[..., None].float()
+    total = weights.sum(1).clamp(min=1)
+    mean = (features * weights).sum(1) / total
+    variance = ((features - mean[:, None]).square() * weights).sum(1) / total
+    return torch.cat((mean, 0.5 * variance.clamp(min=SMALLEST_DEVIATION**2).log()), dim=1)
+
+
+class FeatureStandardization(nn.Module):
+    """Shifts and scales each feature to zero mean and unit variance over the windows it was fitted to.
+
+    A fixed map rather than batch normalisation: an encoder's features may vary by a thousandth of their mean, which
+    running averages reach only after hundreds of steps.
+    """
+
+    def __init__(self, num_features: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(num_features))
+        self.register_buffer("scale", torch.ones(num_features))
+
+    @torch.no_grad()
+    def fit(self, features: torch.Tensor) -> None:
+        """Take mean and scale from features `(..., num_features)`; features that never vary are only shifted."""
+        features = features.flatten(0, -2).double()
+        deviation = features.std(0, correction=0)
+        self.mean.copy_(features.mean(0))
+        self.scale.copy_(torch.where(deviation > 0, 1 / deviation, 1.0))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Map `(..., num_features)` to the same shape."""
+        return torch.addcmul(-self.mean * self.scale, features, self.scale)
+
+
+class DareEegStatisticsProbe(nn.Module):
+    """A linear map of standardised statistics: what a logistic regression on them is, as part of a checkpoint."""
+
+    def __init__(self, num_features: int, num_labels: int, patch_size: int, stride: int):
+        super().__init__()
+        self.patch_size, self.stride = patch_size, stride
+        self.standardization = FeatureStandardization(2 * num_features)
+        self.linear = nn.Linear(2 * num_features, num_labels)
+
+    def fit_standardization(self, features: torch.Tensor, patch_mask: torch.Tensor | None = None) -> None:
+        """Fit the standardisation to encoder output of training windows; shapes as for `forward`."""
+        self.standardization.fit(self._statistics(features, patch_mask))
+
+    def forward(self, features: torch.Tensor, patch_mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Map features `(B, M, F)` of overlapping patches, and the mask `(B, N)` of adjacent ones, to logits."""
+        # Subtracted before it is scaled: features that vary by a thousandth of their mean keep all their digits.
+        centred = self._statistics(features, patch_mask) - self.standardization.mean
+        return self.linear((centred * self.standardization.scale).to(self.linear.weight.dtype))
+
+    def _statistics(self, features: torch.Tensor, patch_mask: torch.Tensor | None) -> torch.Tensor:
+        if patch_mask is not None:
+            patch_mask = overlapping_mask(patch_mask, self.patch_size, self.stride)
+        return mean_and_spread(features, patch_mask)
