@@ -12,15 +12,10 @@ from unittest import mock
 ROOT = Path(__file__).resolve().parents[2]
 
 SCRIPTS = {
-    "examples/pretrain.py": "Pre-training",
     "examples/finetune.py": "Fine-tuning",
-    "dataset_scripts/recordings.py": "From any folder or BIDS root to a data set",
 }
 MODULES = {
-    "dare_eeg_hf.pretraining.report": "A run as one HTML page",
     "dare_eeg_hf.pretraining.estimate": "What pre-training will cost",
-    "dare_eeg_hf.hub.export": "Export to ONNX",
-    "dare_eeg_hf.evaluation.benchmark": "Tasks x models x seeds",
     "dare_eeg_hf.evaluation.robustness": "Damaged recordings",
     "dare_eeg_hf.evaluation.ablations": "Ablations",
     "dare_eeg_hf.evaluation.compare_invariance": "Mask invariance",
