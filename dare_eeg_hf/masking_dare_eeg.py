@@ -111,6 +111,26 @@ def draw_masks(
             return masks
 
 
+def draw_share(mask: torch.Tensor, share: float, generator: torch.Generator | None = None) -> torch.Tensor:
+    """Draw which of the marked patches stay marked: in each window `share` of their number, but at least one.
+
+    Every subset of that size is equally likely, so that a mean over what is drawn estimates the mean over all marked
+    patches without bias.
+
+    Args:
+        mask: Boolean grid `(1 or B, N, C)`.
+        share: Above 0, at most 1.
+        generator: Source of randomness, on the CPU.
+
+    Returns:
+        A grid of the same shape.
+    """
+    marked = mask.flatten(1)
+    scores = torch.rand(marked.shape, generator=generator).masked_fill(~marked, 2.0)
+    wanted = (marked.sum(-1, keepdim=True) * share).round().clamp(min=1)
+    return (marked & (_ranks(scores) < wanted)).view_as(mask)
+
+
 def select_visible(mask: torch.Tensor, num_channels: int) -> PatchSelection:
     """Gather a context mask's visible patches by time patch, padding where counts differ.
 

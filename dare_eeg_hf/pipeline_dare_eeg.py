@@ -25,7 +25,7 @@ from transformers.utils import logging
 from .argument_names import suggest
 from .coverage_dare_eeg import ElectrodeCoverage, Features, Predictions
 from .inputs_dare_eeg import DESCRIPTION, ReadingOptions, as_array, is_nested_numbers, several_recordings
-from .readout_dare_eeg import mean_and_spread, overlapping_mask, overlapping_patches
+from .readout_dare_eeg import window_statistics
 from .signal_reports_dare_eeg import EegWarning
 from .sources_dare_eeg import open_sources
 from .windows_dare_eeg import Window, collate_windows, read_windows, warn_of_losses, window_starts
@@ -39,9 +39,6 @@ ACCELERATOR_BATCH_SIZE = 16
 
 POOLINGS = ("statistics", "mean", "none")
 """What becomes of the features of a window's time patches; the first is the default."""
-
-STATISTICS_STRIDE = 8
-"""Samples from one overlapping patch to the next."""
 
 
 class EegPipeline(Pipeline):
@@ -355,15 +352,6 @@ class EegFeatureExtractionPipeline(EegPipeline):
         if windows[0].trial is not None:
             result["trial"] = np.array([window.trial for window in windows])
         return Features(result)
-
-
-def window_statistics(encoder: Any, inputs: dict[str, torch.Tensor], stride: int = STATISTICS_STRIDE) -> torch.Tensor:
-    """Mean and logarithm of the spread over time of an encoder's features of overlapping patches: (W, 2*S*D)."""
-    size = encoder.config.patch_size
-    mask = overlapping_mask(inputs["patch_mask"], size, stride)
-    values = overlapping_patches(inputs["input_values"], size, stride)
-    encoded = encoder(**{**inputs, "input_values": values, "patch_mask": mask}, return_dict=True).last_hidden_state
-    return mean_and_spread(encoded.unflatten(1, (mask.shape[1], -1)).flatten(2), mask)
 
 
 # ---- from logits to answers ------------------------------------------------------------------------------

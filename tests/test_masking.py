@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dare_eeg_hf.mask_settings_dare_eeg import MaskSettings
-from dare_eeg_hf.masking_dare_eeg import draw_masks, select_targets, select_visible
+from dare_eeg_hf.masking_dare_eeg import draw_masks, draw_share, select_targets, select_visible
 
 MASKS = MaskSettings()
 
@@ -194,3 +194,27 @@ def test_empty_masks_are_refused():
         select_visible(empty, 3)
     with pytest.raises(ValueError, match="mark at least one"):
         select_targets(empty)
+
+
+def test_a_mean_over_a_drawn_share_estimates_the_mean_over_all_marked_patches():
+    generator = torch.Generator().manual_seed(0)
+    grid = torch.rand(3, 4, 5, generator=generator) < 0.7
+    values = torch.randn(3, 4, 5, generator=generator)
+    draws = torch.stack([draw_share(grid, 0.25, generator) for _ in range(4000)])
+    counts = grid.flatten(1).sum(-1)
+    drawn = (0.25 * counts).round()
+    assert torch.equal(draws.flatten(2).sum(-1), drawn.expand(4000, -1)), "each window keeps its share"
+    assert not (draws & ~grid).any()
+    # A patch is drawn with the same probability as any other: five standard errors of 4,000 draws.
+    expected = (drawn / counts)[:, None, None] * grid
+    assert ((draws.float().mean(0) - expected).abs() < 5 * 0.5 / 4000**0.5).all()
+    means = (draws * values).flatten(2).sum(-1) / drawn
+    assert ((means.mean(0) - (grid * values).flatten(1).sum(-1) / counts).abs() < 5 * means.std(0) / 4000**0.5).all()
+
+
+def test_a_share_leaves_at_least_one_target():
+    grid = torch.zeros(2, 4, 5, dtype=torch.bool)
+    grid[0, 1, 2] = True
+    grid[1] = True
+    assert draw_share(grid, 0.01).flatten(1).sum(-1).tolist() == [1, 1]
+    assert torch.equal(draw_share(grid, 1.0), grid)

@@ -18,15 +18,12 @@ from dare_eeg_hf.adaptation.encoder_features import BATCH_SIZE
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
-from dare_eeg_hf.readout_dare_eeg import mean_and_spread, overlapping_mask, overlapping_patches
-
-STRIDE = 8
-"""Samples from one patch to the next."""
+from dare_eeg_hf.readout_dare_eeg import STATISTICS_STRIDE, window_statistics
 
 
 @torch.no_grad()
 def feature_statistics(
-    encoder: DareEegModel, inputs: dict[str, torch.Tensor], stride: int = STRIDE, progress: bool = False
+    encoder: DareEegModel, inputs: dict[str, torch.Tensor], stride: int = STATISTICS_STRIDE, progress: bool = False
 ) -> np.ndarray:
     """Mean over time, and logarithm of the standard deviation over time, of each of the encoder's features.
 
@@ -45,18 +42,12 @@ def feature_statistics(
     batch_size = max(1, BATCH_SIZE * stride // encoder.config.patch_size)
     starts = range(0, len(inputs["input_values"]), batch_size)
     pieces = [
-        _statistics({name: values[start : start + batch_size] for name, values in inputs.items()}, encoder, stride)
+        window_statistics(
+            encoder, {name: values[start : start + batch_size] for name, values in inputs.items()}, stride
+        ).cpu()
         for start in tqdm(starts, desc="features", disable=not progress)
     ]
     return torch.cat(pieces).numpy()
-
-
-def _statistics(batch: dict[str, torch.Tensor], encoder: DareEegModel, stride: int) -> torch.Tensor:
-    size = encoder.config.patch_size
-    mask = overlapping_mask(batch["patch_mask"], size, stride)
-    values = overlapping_patches(batch["input_values"], size, stride)
-    encoded = encoder(**{**batch, "input_values": values, "patch_mask": mask}, return_dict=True).last_hidden_state
-    return mean_and_spread(encoded.unflatten(1, (mask.shape[1], -1)).flatten(2), mask).cpu()
 
 
 def attach_statistics(

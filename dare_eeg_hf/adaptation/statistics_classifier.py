@@ -16,11 +16,11 @@ from sklearn.pipeline import Pipeline
 from dare_eeg_hf.adaptation.classifier_inputs import check_windows
 from dare_eeg_hf.adaptation.classifier_setup import build_classifier, prepare_inputs
 from dare_eeg_hf.adaptation.feature_classifier import feature_classifier
-from dare_eeg_hf.adaptation.feature_statistics import STRIDE, feature_statistics
+from dare_eeg_hf.adaptation.feature_statistics import feature_statistics
 from dare_eeg_hf.adaptation.finetuning import FinetuningResult
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
-from dare_eeg_hf.readout_dare_eeg import DareEegStatisticsProbe
+from dare_eeg_hf.readout_dare_eeg import STATISTICS_STRIDE, DareEegStatisticsProbe
 
 FEWEST_WINDOWS = 2
 """Of each class where there is one person: the strength of regularisation is chosen on parts of the windows."""
@@ -49,8 +49,10 @@ def fit_statistics_classifier(
     started = time.perf_counter()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model, extractor = build_classifier(checkpoint, windows, spatial_projection=False, statistics_stride=STRIDE)
-    statistics = feature_statistics(model.dare_eeg, prepare_inputs(extractor, windows), STRIDE, progress)
+        model, extractor = build_classifier(
+            checkpoint, windows, spatial_projection=False, statistics_stride=STATISTICS_STRIDE
+        )
+    statistics = feature_statistics(model.dare_eeg, prepare_inputs(extractor, windows), STATISTICS_STRIDE, progress)
     classifier = feature_classifier(windows.subjects).fit(statistics, windows.labels)
     copy_into_probe(classifier, model.probe)
     metrics = {

@@ -19,7 +19,7 @@ EXAMPLES = (
     "  dare-eeg benchmark --data-root data --output runs/benchmark --tasks mental-arithmetic eyes-eegmmidb\n"
     "  dare-eeg benchmark --data-root data --output runs/benchmark --tasks eyes-eegmmidb --modes probe full "
     "--models chance band-power riemann eegnet random:nano runs/pretrained --seeds 0 1 2 --workers 2\n"
-    "  dare-eeg benchmark --data windows/my_study --output runs/mine --modes pooled --models chance riemann runs/base\n"
+    "  dare-eeg benchmark --data windows/mine --output runs/mine --modes pooled --models chance riemann runs/base\n"
     "  dare-eeg benchmark --list-tasks"
 )
 

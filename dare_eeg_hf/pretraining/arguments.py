@@ -26,6 +26,9 @@ class PretrainingArguments:
         crop_patches: train on crops of this many patches, cut at a random sample of each window, instead of on whole
             windows. The encoder looks at one patch at a time, so short pieces teach it too, many times faster and
             never twice at the same place; the predictor, which works over time, learns from whole windows only.
+        reconstructed_share: train on reconstructing only this share of the target patches, another random one in each
+            step; 1 takes all of them, as published. Views, the other losses and validation stay as they are. A
+            quarter makes steps on whole windows nearly twice as fast or more.
         amplitude_spread: jitter of the amplitude, as the standard deviation of the logarithm of each window's factor.
         learning_rate: maximum of the OneCycle schedule, for 216 windows per step (72 on each of three GPUs).
         learning_rate_scaling: how to adapt it to another number of windows per step: none, sqrt or linear.
@@ -68,6 +71,7 @@ class PretrainingArguments:
     batch_size: int = 72
     accumulation_steps: int = 1
     crop_patches: int | None = None
+    reconstructed_share: float = 1.0
     amplitude_spread: float = 0.0
     learning_rate: float = 5e-4
     learning_rate_scaling: str = "none"
@@ -108,6 +112,8 @@ class PretrainingArguments:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}")
+        if not 0 < self.reconstructed_share <= 1:
+            raise ValueError(f"reconstructed_share must be above 0 and at most 1, not {self.reconstructed_share}")
         if self.amplitude_spread < 0:
             raise ValueError(f"amplitude_spread must not be negative, but it is {self.amplitude_spread}")
         if self.patch_initializer_range is not None and self.patch_initializer_range <= 0:

@@ -138,7 +138,9 @@ def advance(run: PretrainingRun, batches: list[dict[str, torch.Tensor]]) -> None
             world_size=run.processes.world_size,
             **place,
         )
-        masks = step_masks(config, batch, purpose="training", **place)
+        masks = step_masks(
+            config, batch, purpose="training", reconstructed_share=arguments.reconstructed_share, **place
+        )
         inputs.append({**batch, **vars(masks), "gather_negatives": arguments.gather_negatives})
     result = take_step(
         run.model,

@@ -28,6 +28,7 @@ SAME_WHEN_RESUMED = (
     "batch_size",
     "accumulation_steps",
     "crop_patches",
+    "reconstructed_share",
     "amplitude_spread",
     "learning_rate",
     "learning_rate_scaling",

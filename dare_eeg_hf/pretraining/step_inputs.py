@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
 from dare_eeg_hf.corpora.loading import training_dataloader
-from dare_eeg_hf.masking_dare_eeg import PretrainingMasks, draw_masks
+from dare_eeg_hf.masking_dare_eeg import PretrainingMasks, draw_masks, draw_share
 from dare_eeg_hf.randomness import generator_for
 
 # Windows that draw from one generator: few enough to split a batch anywhere, enough to draw quickly.
@@ -126,6 +126,7 @@ def step_masks(
     step: int,
     micro_batch: int = 0,
     rank: int = 0,
+    reconstructed_share: float = 1.0,
 ) -> PretrainingMasks:
     """Masks of one process's batch in one step.
 
@@ -141,34 +142,33 @@ def step_masks(
         step: the optimiser step (training) or the batch's number (validation).
         micro_batch: which of the accumulated batches of the step.
         rank: the process.
+        reconstructed_share: which share of the target patches is left as targets, drawn after the masks: what is
+            visible in either view does not depend on it.
     """
     batch_size, num_channels, num_samples = batch["input_values"].shape
     num_patches = num_samples // config.patch_size
     settings = config.mask_settings
     parts = (seed, purpose, step, micro_batch)
+
+    def draw(*place: int | str, **windows) -> PretrainingMasks:
+        generator = generator_for(*parts, *place)
+        masks = draw_masks(settings, num_patches, num_channels, generator=generator, **windows)
+        if reconstructed_share < 1:
+            masks.target_mask = draw_share(masks.target_mask, reconstructed_share, generator)
+        return masks
+
     padding = {name: batch.get(name) for name in ("channel_mask", "patch_mask")}
     if any(mask is not None and not bool(mask.all()) for mask in padding.values()):
-        generator = generator_for(*parts, "rank", rank)
-        return draw_masks(settings, num_patches, num_channels, batch_size=batch_size, generator=generator, **padding)
+        return draw("rank", rank, batch_size=batch_size, **padding)
     if settings.scope == "batch":
-        return draw_masks(settings, num_patches, num_channels, generator=generator_for(*parts))
-
+        return draw()
     first, last = rank * batch_size, (rank + 1) * batch_size
     blocks = range(first // WINDOWS_PER_DRAW, -(-last // WINDOWS_PER_DRAW))
-    draws = [
-        draw_masks(
-            settings,
-            num_patches,
-            num_channels,
-            batch_size=WINDOWS_PER_DRAW,
-            generator=generator_for(*parts, "windows", block),
-        )
-        for block in blocks
-    ]
+    draws = [draw("windows", block, batch_size=WINDOWS_PER_DRAW) for block in blocks]
     start = first - blocks.start * WINDOWS_PER_DRAW
     return PretrainingMasks(
         *(
-            torch.cat([getattr(draw, name) for draw in draws])[start : start + batch_size]
+            torch.cat([getattr(block, name) for block in draws])[start : start + batch_size]
             for name in ("context_mask", "second_context_mask", "target_mask")
         )
     )

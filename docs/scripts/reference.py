@@ -14,6 +14,7 @@ FIRST = {  # a room without a line here has its modules in order of name
     "adaptation": "estimator finetuning finetuning_arguments labelled_windows encoder_features",
     "evaluation": "benchmark tasks eeg_task protocols metrics baselines",
     "hub": "publishing cards convert export handler",
+    "live": "live_classifier lab_streaming chunks causal_filter",
     "visualization": "predictions signals scalp curves style",
 }
 """Room -> the modules that most readers look for; the others follow by name."""

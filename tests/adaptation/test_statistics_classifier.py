@@ -11,6 +11,7 @@ from dare_eeg_hf.adaptation.feature_statistics import feature_statistics
 from dare_eeg_hf.adaptation.finetuning import finetune, predict_probabilities
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.adaptation.statistics_classifier import fit_statistics_classifier
+from dare_eeg_hf.readout_dare_eeg import STATISTICS_STRIDE
 from tests.adaptation.conftest import CHANNELS, easy_windows, quick
 
 
@@ -36,7 +37,7 @@ def test_probabilities_are_those_of_scikit_learn(tiny_encoder, tmp_path, monkeyp
 
     result.model.save_pretrained(tmp_path)
     loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path)
-    assert loaded.config.statistics_stride == 8
+    assert loaded.config.statistics_stride == STATISTICS_STRIDE
     with torch.no_grad():
         logits = loaded(**prepare_inputs(result.feature_extractor, test)).logits
     np.testing.assert_allclose(logits.softmax(-1), expected, atol=1e-5)

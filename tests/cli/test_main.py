@@ -61,9 +61,8 @@ def test_examples_are_command_lines(command):
     lines = [line.strip() for line in module_of(command).EXAMPLES.splitlines() if line.startswith("  ")]
     lines = [line.split("  ")[0].split(" > ")[0] for line in lines if " ..." not in line]
     commands = [shlex.split(line)[1:] for line in lines if line.startswith("dare-eeg ")]
-    assert commands
+    assert command in {words[0] for words in commands}  # others may lead up to it
     for words in commands:
-        assert words[0] == command
         if words[1:] != ["--list-tasks"]:
             assert callable(build_parser().parse_args(words).run)
 
@@ -109,7 +108,7 @@ def test_the_benchmark_lists_its_tasks(capsys):
         (["prepare", "{empty}", "--output", "{empty}/windows"], "holds no EEG recordings"),
         (["prepare", "{empty}", "--corpus", "physionet_mi", "--dry-run"], "holds no file of"),
         (["pretrain", "--data", "{empty}", "--output", "{empty}/run", "--cpu"], "holds no EEG recordings"),
-        (["benchmark", "--data-root", "{empty}", "--output", "{empty}/b", "--tasks", "sleep"], "no task 'sleep'"),
+        (["benchmark", "--data-root", "{empty}", "--output", "{empty}/b", "--tasks", "sleep"], "no task sleep"),
     ],
 )
 def test_bad_input_is_one_sentence_and_status_one(

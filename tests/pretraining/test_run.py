@@ -115,8 +115,9 @@ def test_a_stated_number_of_threads_repeats_a_run_whatever_torch_would_choose(ar
         {"mixture_weights": [0.7, 0.3], "log_every": 5},
         {"scope": "sample"},
         {"crop_patches": 3, "amplitude_spread": 0.2},
+        {"reconstructed_share": 0.25},
     ],
-    ids=["plain", "accumulation", "workers", "mixture", "mask per window", "augmentation"],
+    ids=["plain", "accumulation", "workers", "mixture", "mask per window", "augmentation", "share of targets"],
 )
 @pytest.mark.parametrize("stop_after", [5, 6], ids=["mid-epoch", "epoch's end"])
 def test_resumed_run_equals_the_uninterrupted_one(arguments, windows, tmp_path, tiny_config, changes, stop_after):
@@ -166,9 +167,11 @@ def test_killed_run_resumes_bit_for_bit(arguments, windows_folder, training_proc
         assert json.loads((tmp_path / "whole" / f"result-{rank}.json").read_text())["world_size"] == processes
 
 
-@pytest.mark.parametrize(("scope", "accumulation"), [("batch", 2), ("sample", 1)])
+@pytest.mark.parametrize(
+    ("scope", "accumulation", "share"), [("batch", 2, 1.0), ("batch", 1, 0.3), ("sample", 1, 0.3)]
+)
 def test_two_processes_take_the_same_steps_as_one_with_twice_the_batch(
-    arguments, windows_folder, training_process, tmp_path, tiny_config, scope, accumulation
+    arguments, windows_folder, training_process, tmp_path, tiny_config, scope, accumulation, share
 ):
     """Negatives are gathered with gradient, masks belong to windows: ten steps agree within rounding.
 
@@ -179,7 +182,7 @@ def test_two_processes_take_the_same_steps_as_one_with_twice_the_batch(
     data = {"train": [windows_folder(32)], "validation": windows_folder(8, seed=1), "dtype": "float64"}
     config = tiny_config | {"masking": tiny_config["masking"] | {"scope": scope}}
     steps = {"max_steps": 10, "validate_every": 10, "checkpoint_every": 10}
-    common = arguments(**steps, config=config, accumulation_steps=accumulation)
+    common = arguments(**steps, config=config, accumulation_steps=accumulation, reconstructed_share=share)
     one = training_process({**common, "batch_size": 8, "output_dir": tmp_path / "one"}, **data)
     two = training_process({**common, "batch_size": 4, "output_dir": tmp_path / "two"}, **data, processes=2)
     assert one.succeeded, one.output

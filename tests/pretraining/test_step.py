@@ -201,3 +201,17 @@ def test_a_run_is_such_steps_and_nothing_else(common_arguments, windows):
         take_step(model, {**batch, **vars(masks)}, optimizer, momentum=momentum)
     weights = DareEegForPreTraining.from_pretrained(trained).state_dict()
     assert [name for name, value in model.state_dict().items() if not torch.equal(value, weights[name])] == []
+
+
+def test_a_share_of_the_targets_changes_the_reconstruction_alone(common_arguments):
+    model = starting_model(PretrainingArguments(**common_arguments, max_steps=1)).eval()
+    batch = {"input_values": torch.randn(3, 6, 128), "channel_ids": torch.arange(6)}
+    place = {"seed": 0, "purpose": "training", "step": 0}
+    whole, part = (
+        model(**batch, **vars(step_masks(model.config, batch, **place, reconstructed_share=share)))
+        for share in (1.0, 0.3)
+    )
+    assert part.reconstruction.shape[1] == round(0.3 * whole.reconstruction.shape[1])
+    assert part.loss_reconstruction != whole.loss_reconstruction
+    for name in ("loss_anchor", "loss_mask_alignment", "loss_activation", "first_view_embedding"):
+        assert torch.equal(part[name], whole[name]), name

@@ -85,11 +85,12 @@ def test_only_channels_of_the_pretraining_montage_reach_the_model():
         model_inputs(batch(["AF7", "AF8"], config), config)
 
 
+@pytest.mark.parametrize("reconstructed_share", [1.0, 0.25])
 @pytest.mark.parametrize("scope", ["batch", "sample"])
 @pytest.mark.parametrize("shares", [(12, 12), (6,) * 4, (1,) * 24], ids=["two", "four", "twenty-four"])
-def test_a_windows_mask_does_not_depend_on_how_windows_are_shared(scope, shares):
+def test_a_windows_mask_does_not_depend_on_how_windows_are_shared(scope, shares, reconstructed_share):
     config = DareEegConfig.from_preset("nano", masking={"scope": scope})
-    where = {"seed": 1, "purpose": "training", "step": 7}
+    where = {"seed": 1, "purpose": "training", "step": 7, "reconstructed_share": reconstructed_share}
 
     def masks(count, rank):
         return step_masks(config, {"input_values": torch.zeros(count, 20, 1024)}, rank=rank, **where)
@@ -116,3 +117,25 @@ def test_a_window_that_a_stream_holds_too_late_to_be_looked_at_is_named_by_its_c
     }
     with pytest.raises(ValueError, match=r"channels AF7, AF8 has none in .*pretraining_channel_names=all"):
         model_inputs(batch, config)
+
+
+@pytest.mark.parametrize("masked", [(), [(1, 2), (1, 3)]], ids=["whole", "padded"])
+@pytest.mark.parametrize("scope", ["batch", "sample"])
+def test_a_share_of_the_targets_leaves_views_as_they_are_and_is_drawn_anew_in_each_step(scope, masked):
+    config = DareEegConfig.from_preset("nano", masking={"scope": scope})
+    inputs = model_inputs(batch(["FZ", "C3", "CZ", "C4", "PZ", "OZ"], config, masked), config)
+
+    def masks(step, **share):
+        return step_masks(config, inputs, seed=1, purpose="training", step=step, **share)
+
+    chosen = []
+    for step in range(4):
+        whole, part = masks(step), masks(step, reconstructed_share=0.25)
+        assert torch.equal(part.context_mask, whole.context_mask)
+        assert torch.equal(part.second_context_mask, whole.second_context_mask)
+        assert not (part.target_mask & ~whole.target_mask).any()
+        counts = whole.target_mask.flatten(1).sum(-1)
+        assert torch.equal(part.target_mask.flatten(1).sum(-1), (0.25 * counts).round().clamp(min=1).long())
+        assert torch.equal(part.target_mask, masks(step, reconstructed_share=0.25).target_mask)
+        chosen.append(part.target_mask)
+    assert len(torch.unique(torch.stack([grid[0] for grid in chosen]), dim=0)) == 4
