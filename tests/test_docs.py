@@ -35,6 +35,15 @@ def test_every_page_is_there(site):
     assert (site / "figures" / "timeline.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_what_pages_load_is_there(site):
+    loads = re.compile(r'<(?:script|link|img)\b[^>]*?(?:src|href)="([^"#?]+)"')
+    missing = []
+    for page in set(site.rglob("*.html")) - {site / "404.html"}:  # that one is for servers
+        names = loads.findall(page.read_text(encoding="utf-8"))
+        missing += [f"{page.name}: {name}" for name in names if not (page.parent / name).exists()]
+    assert not missing
+
+
 def test_pages_ask_nothing_of_a_server(site):
     fetched = re.compile(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
     found = {path.name: fetched.findall(path.read_text(encoding="utf-8")) for path in site.rglob("*.html")}

@@ -12,15 +12,10 @@ from unittest import mock
 ROOT = Path(__file__).resolve().parents[2]
 
 SCRIPTS = {
-    "examples/pretrain.py": "Pre-training",
     "examples/finetune.py": "Fine-tuning",
-    "dataset_scripts/recordings.py": "From any folder or BIDS root to a data set",
 }
 MODULES = {
-    "dare_eeg_hf.pretraining.report": "A run as one HTML page",
     "dare_eeg_hf.pretraining.estimate": "What pre-training will cost",
-    "dare_eeg_hf.hub.export": "Export to ONNX",
-    "dare_eeg_hf.evaluation.benchmark": "Tasks x models x seeds",
     "dare_eeg_hf.evaluation.robustness": "Damaged recordings",
     "dare_eeg_hf.evaluation.ablations": "Ablations",
     "dare_eeg_hf.evaluation.compare_invariance": "Mask invariance",
@@ -62,7 +57,7 @@ def _section(command: str, about: str, text: str, level: str = "##") -> str:
 def _help(run: Callable[[], object], program: str = "dare-eeg") -> str:
     """What a program prints when it is asked for help, in lines of a width that fits the page."""
     printed = io.StringIO()
-    plain = {"COLUMNS": "96", "NO_COLOR": "1"}
+    plain = {"COLUMNS": "92", "NO_COLOR": "1"}
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, plain))
         stack.enter_context(mock.patch.object(sys, "argv", [program, "--help"]))

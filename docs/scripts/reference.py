@@ -7,7 +7,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[2] / "dare_eeg_hf"
 
 TRAVELLING = "configuration_dare_eeg modeling_dare_eeg feature_extraction_dare_eeg pipeline_dare_eeg masking_dare_eeg"
-FIRST = {
+FIRST = {  # a room without a line here has its modules in order of name
     "recordings": "recordings report readers normalization tables bids simulation",
     "corpora": "corpus build loading windows people collator",
     "pretraining": "arguments run step data report estimate invariance",
@@ -32,9 +32,10 @@ def pages() -> Iterator[tuple[str, str]]:
         "reference/beside.md",
         _page("Beside the rooms", "Small files that several rooms need.", "dare_eeg_hf", beside),
     )
-    for room, first in FIRST.items():
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")} - {"cli"}  # which has a page of its own
+    for room in sorted(rooms):
         about = _docstring(PACKAGE / room / "__init__.py")
-        names = [*first.split(), *_modules(PACKAGE / room)]
+        names = [*FIRST.get(room, "").split(), *_modules(PACKAGE / room)]
         yield f"reference/{room}.md", _page(room, about, f"dare_eeg_hf.{room}", names)
 
 

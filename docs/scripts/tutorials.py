@@ -39,7 +39,7 @@ BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 PROGRESS_BAR = re.compile(r"\r?[^\r\n]*(?:\d%\||\[\d\d:\d\d)[^\r\n]*\n?|\r *")
-DECIMAL = re.compile(r"\d+\.\d+(?:e[+-]?\d+)?")
+DECIMAL = re.compile(r"\d+\.\d+(?:e[+-]?\d+)?|\d+(?= uV)")  # 16 uV may be 15.9 uV elsewhere
 DOTS = "..."
 
 
