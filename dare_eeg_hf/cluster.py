@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from dare_eeg_hf.launching import cpu_threads
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -61,6 +59,8 @@ def over_cluster(function: Callable[[Item], Result], items: Sequence[Item], addr
 
 def _with_one_thread(function: Callable[[Item], Result], item: Item) -> Result:
     """One thread, as in a build with several processes on one machine: sums depend on their number."""
+    from dare_eeg_hf.launching import cpu_threads
+
     with cpu_threads(1):
         return function(item)
 

@@ -12,16 +12,19 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 pytest.importorskip("distributed", reason="needs Dask (the extra `cluster`)")
 
+from dare_eeg_hf.cli.main import main
 from dare_eeg_hf.cluster import check_cluster, over_cluster
 from dare_eeg_hf.corpora.build import build
 from dare_eeg_hf.recordings.simulation import simulate_recordings
 from tests.corpora.simulated_corpus import MONTAGE
 from tests.corpora.slow_corpus import Slow
 from tests.corpora.test_build import digests
+from tests.test_shipped_models import NANO
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -67,6 +70,21 @@ def test_results_come_as_they_are_ready_and_errors_arrive(cluster):
     assert sorted(over_cluster(operator.neg, range(20), address)) == list(range(-19, 1))
     with pytest.raises(ZeroDivisionError):
         list(over_cluster(_reciprocal, [1, 0], address))
+
+
+def test_features_of_a_cluster_are_those_of_one_process(cluster, tmp_path, capsys):
+    address, _ = cluster
+    recordings = tmp_path / "recordings"
+    simulate_recordings(recordings, subjects=2, montage=MONTAGE, seconds=9)
+    (recordings / "S003.edf").write_bytes(b"0       " + bytes(248))  # no recording
+    for name, more in (("one", []), ("cluster", ["--cluster", address])):
+        output = tmp_path / name
+        words = ["embed", str(NANO), str(recordings), "--output", str(output), "--table", str(output / "all.parquet")]
+        assert main([*words, *more]) == 1
+        assert "S003.edf" in capsys.readouterr().err
+    one, other = (pd.read_parquet(tmp_path / name / "all.parquet") for name in ("one", "cluster"))
+    pd.testing.assert_frame_equal(one, other, check_exact=False, rtol=1e-5, atol=1e-6)
+    assert len(one) == 8
 
 
 def test_a_build_survives_the_death_of_a_worker(cluster, tmp_path):  # the last one to need the cluster
