@@ -173,7 +173,8 @@ def _choose(path: Path, streams: Sequence[Stream], wanted: str | int | None) -> 
         if len(found) == 1 and found[0] not in numeric:
             found, fault = [], f"the stream {found[0]} holds no signal"
     else:
-        found = [stream for stream in numeric if stream.kind.upper() == "EEG" and len(stream.stamps)]
+        eeg = [stream for stream in numeric if stream.kind.upper() == "EEG"]
+        found = [stream for stream in eeg if len(stream.stamps)] or eeg  # one without samples is said to have none
         fault = f"has {len(found) or 'no'} stream{'s' * (len(found) > 1)} of type EEG"
     if len(found) == 1:
         return found[0]
