@@ -7,11 +7,13 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import mne
 import numpy as np
 
+from dare_eeg_hf.recordings.bci2000 import read_bci2000
 from dare_eeg_hf.recordings.bids import apply_bids_sidecars
 from dare_eeg_hf.recordings.brainvision import read_brainvision
 from dare_eeg_hf.recordings.edf import correct_header_texts, correct_units, gdf_dimensions, inspect_edf, plain_header
@@ -106,6 +108,9 @@ def _one_kind_of_error(path: Path, name: str) -> Iterator[None]:
 def _read_with_mne(path: Path, name: str, options: dict) -> mne.io.BaseRaw | mne.BaseEpochs:
     if name not in FORMATS:
         return mne.io.read_raw(path, verbose="WARNING", **options)
+    needed = FORMATS[name].needs
+    if needed and find_spec(needed) is None:
+        raise RecordingError(f"{path}: {name} recordings need the package {needed}: pip install {needed}")
     if name in ("EDF", "BDF"):
         return _read_edf(path, name, options)
     readers = {
@@ -116,9 +121,11 @@ def _read_with_mne(path: Path, name: str, options: dict) -> mne.io.BaseRaw | mne
         "Nihon Kohden": _read_nihon,
         "GDF": _read_gdf,
         "XDF": read_xdf,
+        "BCI2000": read_bci2000,
+        "Nicolet": partial(mne.io.read_raw_nicolet, ch_type="eeg", verbose="WARNING"),
     }
-    read = readers.get(name, partial(FORMATS[name][1], verbose="WARNING"))
-    if path.name.lower().endswith(FORMATS[name][0]):
+    read = readers.get(name, partial(FORMATS[name].read, verbose="WARNING"))
+    if path.is_dir() or path.name.lower().endswith(FORMATS[name].extensions):
         content = read(path, **options)
     else:
         content = _read_renamed(path, name, read, options)
@@ -136,10 +143,10 @@ def _read_edf(path: Path, name: str, options: dict) -> mne.io.BaseRaw:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"(Omitted|Limited) \d+ annotation")
         content = plain_header(path)
-        if content is not None or not path.name.lower().endswith(FORMATS[name][0]):
-            raw = _read_renamed(path, name, FORMATS[name][1], {"verbose": "WARNING", **given}, content)
+        if content is not None or not path.name.lower().endswith(FORMATS[name].extensions):
+            raw = _read_renamed(path, name, FORMATS[name].read, {"verbose": "WARNING", **given}, content)
         else:
-            raw = FORMATS[name][1](path, verbose="WARNING", **given)
+            raw = FORMATS[name].read(path, verbose="WARNING", **given)
     correct_header_texts(raw, header)
     set_edf_annotations(raw, path, header, encoding)
     return raw
@@ -150,7 +157,7 @@ def _read_renamed(
 ) -> mne.io.BaseRaw | mne.BaseEpochs:
     """MNE insists on the right extension and on certain texts: open a file through a link with that extension, or
     through a copy with another header."""
-    extensions = FORMATS[name][0]
+    extensions = FORMATS[name].extensions
     if not path.name.lower().endswith(extensions):
         warnings.warn(
             f"{path.name} is a {name} file by its content, whatever its extension", RecordingWarning, stacklevel=4

@@ -17,7 +17,7 @@ import mne
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.recordings.bids import is_bids_root
 from dare_eeg_hf.recordings.errors import RecordingError, RecordingWarning
-from dare_eeg_hf.recordings.formats import FORMATS, detect_format, main_file
+from dare_eeg_hf.recordings.formats import detect_format, is_named_like_a_recording, main_file, recording_folder
 from dare_eeg_hf.recordings.normalization import Recording, normalize_raw
 from dare_eeg_hf.recordings.readers import read_raw
 from dare_eeg_hf.recordings.report import RecordingReport
@@ -76,11 +76,10 @@ def find_recordings(root: str | os.PathLike, tables: bool = False) -> list[Path]
         RecordingError: the path does not exist or cannot be read.
     """
     root = Path(root)
-    if not root.is_dir() or root.suffix.lower() == ".mff":
+    if not root.is_dir() or recording_folder(root):
         detect_format(root)
         return [root]
     bids = is_bids_root(root)
-    known = tuple(extension for extensions, _ in FORMATS.values() for extension in extensions)
     table = tuple(extension for extensions in TABLE_FORMATS.values() for extension in extensions)
     found, seen = [], set()
     for folder, folders, files in os.walk(root, followlinks=True):
@@ -89,13 +88,13 @@ def find_recordings(root: str | os.PathLike, tables: bool = False) -> list[Path]
             folders.clear()
             continue
         seen.add(real)
-        recordings = [name for name in folders if name.lower().endswith(".mff")]
+        recordings = [name for name in folders if recording_folder(Path(folder) / name)]
         folders[:] = sorted(name for name in folders if name not in recordings and not name.startswith("."))
         if bids and Path(folder) == root:
             folders[:] = [name for name in folders if name.startswith("sub-")]
         for name in sorted(files):
             path, lowered = Path(folder) / name, name.lower()
-            if lowered.endswith(known) or (lowered.endswith(table) and (tables or _is_described(path))):
+            if is_named_like_a_recording(path) or (lowered.endswith(table) and (tables or _is_described(path))):
                 recordings.append(name)
         for name in recordings:
             path = Path(folder) / name

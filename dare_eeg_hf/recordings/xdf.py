@@ -85,7 +85,7 @@ def read_xdf(path: Path, stream: str | int | None = None, preload: bool = True) 
         preload: the signal is always held in memory.
 
     Raises:
-        RecordingError: no EEG stream, or several, an empty one, one of texts, or pyxdf is not installed.
+        RecordingError: no EEG stream, or several, an empty one, or one of texts.
     """
     header, streams = _load(path)
     chosen = _choose(path, streams, stream)
@@ -110,10 +110,8 @@ def read_xdf(path: Path, stream: str | int | None = None, preload: bool = True) 
 
 def _load(path: Path) -> tuple[Mapping, list[Stream]]:
     """The file's header and its streams, with the clocks of all of them brought together."""
-    try:
-        import pyxdf
-    except ImportError as error:
-        raise RecordingError(f"{path}: XDF files need pyxdf: pip install 'dare-eeg-hf[xdf]'") from error
+    import pyxdf
+
     with _quiet("pyxdf"):
         # Jitter is smoothed here afterwards: pyxdf bridges every gap of less than a second.
         found, header = pyxdf.load_xdf(path, synchronize_clocks=True, dejitter_timestamps=False, verbose=False)
@@ -175,7 +173,8 @@ def _choose(path: Path, streams: Sequence[Stream], wanted: str | int | None) -> 
         if len(found) == 1 and found[0] not in numeric:
             found, fault = [], f"the stream {found[0]} holds no signal"
     else:
-        found = [stream for stream in numeric if stream.kind.upper() == "EEG" and len(stream.stamps)]
+        eeg = [stream for stream in numeric if stream.kind.upper() == "EEG"]
+        found = [stream for stream in eeg if len(stream.stamps)] or eeg  # one without samples is said to have none
         fault = f"has {len(found) or 'no'} stream{'s' * (len(found) > 1)} of type EEG"
     if len(found) == 1:
         return found[0]
