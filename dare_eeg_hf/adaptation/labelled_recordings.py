@@ -176,8 +176,8 @@ def _refuse_unlike_montages(accounts: Sequence[ReadRecording]) -> None:
         if not common & set(account.channels):
             raise ValueError(
                 f"no electrode is in all recordings: {accounts[0].name} has {listed(accounts[0].channels)}, "
-                f"{account.name} has {listed(account.channels)}; name the electrodes alike with --rename, or leave files "
-                "of one kind out of the table"
+                f"{account.name} has {listed(account.channels)}; name the electrodes alike with --rename, or leave "
+                "files of one kind out of the table"
             )
         common &= set(account.channels)
 
