@@ -112,6 +112,7 @@ def read_labelled_recordings(
         parts += [] if windows is None else [windows]
         accounts.append(account)
     _refuse_empty_classes(corpus, accounts)
+    _refuse_unlike_montages([account for account in accounts if account.labels])
     read = LabelledRecordings(LabelledWindows.concatenate(parts), accounts, corpus.remarks(files))
     if kept is not None:
         read.windows.save(kept / "windows.npz")
@@ -165,6 +166,19 @@ def _refuse_empty_classes(corpus: EegCorpus, accounts: Sequence[ReadRecording]) 
         [f"{len(failed)} recordings could not be read, such as {failed[0].name}: {failed[0].error}"] if failed else []
     )
     raise ValueError(f"no window has the label {' or '.join(empty)}; {'; '.join(held)}")
+
+
+def _refuse_unlike_montages(accounts: Sequence[ReadRecording]) -> None:
+    """An error where no electrode is in all files, with two files that show it."""
+    common = set(accounts[0].channels)
+    for account in accounts:
+        if not common & set(account.channels):
+            raise ValueError(
+                f"no electrode is in all recordings: {accounts[0].name} has {listed(accounts[0].channels)}, "
+                f"{account.name} has {listed(account.channels)}; name the electrodes alike with --rename, or leave "
+                "files of one kind out of the table"
+            )
+        common &= set(account.channels)
 
 
 def _state(file: RecordingFile) -> list:

@@ -189,7 +189,8 @@ def _find_columns(path: Path, there: Sequence[str], given: Mapping[str, str | No
     if "label" not in found:
         raise LabelError(_no_column(path, "label", there, found), _other_column("label"))
     if "file" not in found and "person" not in found:
-        raise LabelError(_no_column(path, "file", there, found), _other_column("file"))
+        remedies = _other_column("file"), _other_column("person")  # a table of people needs no files
+        raise LabelError(_no_column(path, "file", there, found), *remedies)
     if "duration" in found and "onset" not in found:
         del found["duration"]  # of the whole recording, perhaps
     return found

@@ -120,7 +120,7 @@ class Evaluation:
         labels = dict(zip(self.windows.label_names, np.bincount(self.windows.labels).tolist(), strict=True))
         return {
             "title": self.title,
-            "model": self.model,
+            "model": short_name(self.model),
             "windows": {"count": len(self.windows), "seconds": self.window_seconds, "labels": labels},
             "electrodes": list(self.windows.channel_names),
             "people": {

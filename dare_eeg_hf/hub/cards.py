@@ -177,10 +177,10 @@ def _test_results(folder: Path) -> list[dict]:
 def results_of_benchmark(results: Path, folder: Path) -> list[dict]:
     """Rows for the card's evaluation table from a benchmark's results.json.
 
-    Only what was measured with the weights of this folder is taken: the benchmark keeps their digest.
+    Only what was measured with the weights of this folder on tasks of the benchmark is taken.
 
     Raises:
-        ValueError: nothing in the file was measured with these weights.
+        ValueError: nothing in the file was measured with these weights on such a task.
     """
     from dare_eeg_hf.checkpoints import digest_of_weights
     from dare_eeg_hf.evaluation.benchmark_report import group_cells, summarize
@@ -188,13 +188,12 @@ def results_of_benchmark(results: Path, folder: Path) -> list[dict]:
 
     digest = digest_of_weights(folder)
     records = json.loads(results.read_text(encoding="utf-8"))
-    own = [record for record in records if record["inputs"]["weights"] == digest]
+    # On data of one's own the benchmark runs too, but no reader of a card could look them up.
+    own = [record for record in records if record["inputs"]["weights"] == digest and record["inputs"]["task"] in TASKS]
     if not own:
         raise ValueError(f"Nothing in {results} was measured with the weights in {folder}: run the benchmark on them.")
     rows = []
     for (task, _, mode), cells in group_cells(own).items():
-        if task not in TASKS:  # data of one's own, which no reader of the card could look up
-            continue
         summary = summarize(cells)
         for metric in ("balanced_accuracy", "cohen_kappa", "auroc"):
             value, spread = summary[metric]

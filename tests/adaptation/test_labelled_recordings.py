@@ -58,3 +58,15 @@ def test_a_class_without_a_window_is_an_error_that_says_what_there_is(folder):
         read_labelled_recordings(LabelledFolder(annotations={"T0": "T0", "S2": "sleep"}), folder)
     with pytest.raises(ValueError, match=r"no window has the label closed or open; left out: 'recording shorter than"):
         read_labelled_recordings(corpus_of(folder, window_seconds=20.0), folder)
+
+
+def test_recordings_without_a_common_electrode_are_named(tmp_path):
+    options = {"sampling_rate": 128, "seconds": 10}
+    simulate_recordings(tmp_path / "r", subjects=1, montage=["C3", "C4"], **options)
+    simulate_recordings(tmp_path / "r", subjects=1, montage=["O1", "O2"], prefix="X", **options)
+    rows = [f"{who}R{run:02d},{label}" for who in ("S001", "X001") for run, label in ((1, "open"), (2, "closed"))]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label", *rows]))
+    with pytest.raises(
+        ValueError, match=r"S001/S001R01\.edf has C3, C4, X001/X001R01\.edf has O1, O2; name the electro"
+    ):
+        read_labelled_recordings(corpus_of(tmp_path / "r"), tmp_path / "r")

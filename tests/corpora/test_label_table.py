@@ -105,6 +105,9 @@ def test_a_remedy_is_an_option_on_the_command_line(table):
     with pytest.raises(LabelError) as caught:
         table("file,stage", "a,x")
     assert caught.value.on(COMMAND_LINE).endswith(": give --label-column COLUMN")
+    with pytest.raises(LabelError) as caught:
+        table("subject.id,group", "1,x")
+    assert caught.value.on(COMMAND_LINE).endswith("give --file-column COLUMN, or give --person-column COLUMN")
 
 
 def test_a_workbook_and_a_file_that_is_not_there(tmp_path):

@@ -104,3 +104,28 @@ def test_changed_labels_change_the_fingerprint(folder, tmp_path):
         return corpus.fingerprint()
 
     assert fingerprint(*"abab") == fingerprint(*"abab") != fingerprint(*"abba")
+
+
+def test_a_bids_root_with_its_participants_or_its_events(folder, tmp_path):
+    rows = ["participant_id\tage\tgroup"]
+    for number, group in enumerate(["patient", "control", "patient", "control"]):
+        who = f"sub-{number:02d}"
+        (tmp_path / who / "eeg").mkdir(parents=True)
+        shutil.copy(folder / f"rec{number}.edf", tmp_path / who / "eeg" / f"{who}_task-rest_eeg.edf")
+        (tmp_path / who / "eeg" / f"{who}_task-rest_events.tsv").write_text(
+            "onset\tduration\ttrial_type\n0\t4\tleft\n6\t4\tright\n"
+        )
+        rows.append(f"{who}\t{20 + number}\t{group}")
+    (tmp_path / "dataset_description.json").write_text('{"Name": "mine", "BIDSVersion": "1.8.0"}')
+    (tmp_path / "participants.tsv").write_text("\n".join(rows))
+
+    corpus = LabelledFolder(read_label_table(tmp_path / "participants.tsv"))
+    found = corpus.recordings(tmp_path)
+    assert [(each.subject, corpus.label(each)) for each in found[:2]] == [("sub-00", "patient"), ("sub-01", "control")]
+    assert corpus.people_of_labels(found) == {"control": {"sub-01", "sub-03"}, "patient": {"sub-00", "sub-02"}}
+    assert corpus.remarks(found)[0] == "people are identified by the BIDS entity sub-"
+
+    corpus = LabelledFolder(annotations={"left": "left", "right": "right"})
+    windows = LabelledWindows.from_corpus(corpus, corpus.recordings(tmp_path))
+    assert windows.onsets.tolist() == [0, 6] * 4
+    assert windows.labels.tolist() == [0, 1] * 4

@@ -195,10 +195,10 @@ def test_the_command_takes_only_results_of_these_weights(folder, tmp_path, capsy
         "cohen_kappa": 0.22,
         "auroc": 0.66,
     }
-    record["inputs"]["weights"] = "of another run"
-    results.write_text(json.dumps([record]))
-    assert main([str(folder), "--results", str(results)]) == 1
-    assert "Nothing in" in capsys.readouterr().err
+    for other in ({"weights": "of another run"}, {"task": "windows/of_mine"}):
+        results.write_text(json.dumps([{**record, "inputs": {**record["inputs"], **other}}]))
+        assert main([str(folder), "--results", str(results)]) == 1
+        assert "Nothing in" in capsys.readouterr().err
 
 
 def test_cards_are_deterministic(folder):
