@@ -107,8 +107,12 @@ class DareEegStatisticsProbe(nn.Module):
 
     def forward(self, features: torch.Tensor, patch_mask: torch.Tensor | None = None) -> torch.Tensor:
         """Map features `(B, M, F)` of overlapping patches, and the mask `(B, N)` of adjacent ones, to logits."""
+        return self.classify(self._statistics(features, patch_mask))
+
+    def classify(self, statistics: torch.Tensor) -> torch.Tensor:
+        """Map statistics `(B, 2 * F)` to logits."""
         # Subtracted before it is scaled: features that vary by a thousandth of their mean keep all their digits.
-        centred = self._statistics(features, patch_mask) - self.standardization.mean
+        centred = statistics - self.standardization.mean
         return self.linear((centred * self.standardization.scale).to(self.linear.weight.dtype))
 
     def _statistics(self, features: torch.Tensor, patch_mask: torch.Tensor | None) -> torch.Tensor:

@@ -23,7 +23,7 @@ from dare_eeg_hf.corpora.loading import WindowCollator, load_windows, split_name
 def train(checkpoint: str, data: str, output: str, lora: bool = False, steps: int = 200) -> dict[str, float]:
     """Train, save, and return what was measured on the people held out."""
     rows = load_windows(data, split="+".join(map(str, split_names(data))))
-    if not getattr(rows.features["label"], "names", None):
+    if not getattr(rows.features.get("label"), "names", None):
         raise ValueError(f"the windows in {data} have no labels: prepare them with --labels")
     rows = rows.filter(lambda label: label is not None and label >= 0, input_columns="label")
     tested = set(sorted(set(rows["subject"]))[3::4])

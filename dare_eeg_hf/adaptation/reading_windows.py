@@ -140,3 +140,30 @@ def unlabelled_windows(signals: np.ndarray, names: Sequence[str], rate: float, u
     return LabelledWindows.from_arrays(
         signals, labels, channel_names=names, sampling_rate=rate, unit=unit, label_names=["none", "other"]
     )
+
+
+def check_center(center: str | None) -> None:
+    """Refuse a kind of centering that there is not.
+
+    Raises:
+        ValueError: with what there is.
+    """
+    if center not in (None, "person"):
+        raise ValueError(f"center must be 'person' or None, got {center!r}")
+
+
+def people_of(groups: Sequence | None, count: int) -> np.ndarray:
+    """(W,) texts: who each of `count` windows is of.
+
+    Raises:
+        ValueError: it is not told, or of another number of windows.
+    """
+    if groups is None:
+        raise ValueError(
+            "center='person' needs groups: who each window is of. Pass groups=..., and in pipelines "
+            "enable_metadata_routing and set_transform_request(groups=True)"
+        )
+    people = np.asarray(list(groups)).astype(str)
+    if people.shape != (count,):
+        raise ValueError(f"groups has {len(people)} entries for {count} windows")
+    return people

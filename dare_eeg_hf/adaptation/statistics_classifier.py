@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from sklearn.pipeline import Pipeline
 
+from dare_eeg_hf.adaptation.centering import center_by_subject, refuse_to_center_classes
 from dare_eeg_hf.adaptation.classifier_inputs import check_windows
 from dare_eeg_hf.adaptation.classifier_setup import build_classifier, prepare_inputs
 from dare_eeg_hf.adaptation.feature_classifier import feature_classifier
@@ -20,6 +21,8 @@ from dare_eeg_hf.adaptation.feature_statistics import feature_statistics
 from dare_eeg_hf.adaptation.finetuning import FinetuningResult
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
+from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
+from dare_eeg_hf.modeling_dare_eeg import DareEegForSequenceClassification
 from dare_eeg_hf.readout_dare_eeg import STATISTICS_STRIDE, DareEegStatisticsProbe
 
 FEWEST_WINDOWS = 2
@@ -27,7 +30,12 @@ FEWEST_WINDOWS = 2
 
 
 def fit_statistics_classifier(
-    checkpoint: str | Path | DareEegConfig, windows: LabelledWindows, *, seed: int = 0, progress: bool = False
+    checkpoint: str | Path | DareEegConfig,
+    windows: LabelledWindows,
+    *,
+    seed: int = 0,
+    center: bool = False,
+    progress: bool = False,
 ) -> FinetuningResult:
     """Fit the classifier on all of these windows.
 
@@ -35,6 +43,7 @@ def fit_statistics_classifier(
         checkpoint: folder or Hub id whose encoder is taken, or a configuration for a random encoder.
         windows: what to learn from; which are of one person decides how regularisation is chosen.
         seed: of a random encoder's weights.
+        center: subtract each person's mean from the statistics; the classifier is then for `predict_centered` alone.
         progress: show a progress bar.
 
     Returns:
@@ -42,10 +51,13 @@ def fit_statistics_classifier(
         were no epochs.
 
     Raises:
-        ValueError: one class only, a class without windows or of one person only, no electrode that the encoder knows.
+        ValueError: one class only, a class without windows or of one person only, no electrode that the encoder knows,
+            or centering would take out the classes.
     """
     check_windows(windows, None)
     check_people_of_classes(windows)
+    if center:
+        refuse_to_center_classes(windows.subjects, windows.labels)
     started = time.perf_counter()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -53,6 +65,8 @@ def fit_statistics_classifier(
             checkpoint, windows, spatial_projection=False, statistics_stride=STATISTICS_STRIDE
         )
     statistics = feature_statistics(model.dare_eeg, prepare_inputs(extractor, windows), STATISTICS_STRIDE, progress)
+    if center:
+        statistics = center_by_subject(statistics, windows.subjects)
     classifier = feature_classifier(windows.subjects).fit(statistics, windows.labels)
     copy_into_probe(classifier, model.probe)
     metrics = {
@@ -63,6 +77,17 @@ def fit_statistics_classifier(
         "seconds": round(time.perf_counter() - started, 3),
     }
     return FinetuningResult(model.eval(), extractor, None, metrics)
+
+
+@torch.no_grad()
+def predict_centered(
+    model: DareEegForSequenceClassification, extractor: DareEegFeatureExtractor, windows: LabelledWindows
+) -> np.ndarray:
+    """Class probabilities (W, K) by a classifier of centred statistics; see `centering` for what has to hold."""
+    stride = model.config.statistics_stride
+    statistics = feature_statistics(model.dare_eeg, prepare_inputs(extractor, windows), stride)
+    logits = model.probe.classify(torch.from_numpy(center_by_subject(statistics, windows.subjects)))
+    return logits.double().softmax(-1).numpy()
 
 
 def check_people_of_classes(windows: LabelledWindows) -> None:

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_score
@@ -12,7 +13,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from transformers import AutoModelForSequenceClassification
 
+from dare_eeg_hf.adaptation.centering import center_by_subject
 from dare_eeg_hf.adaptation.estimator import DareEegClassifier, DareEegFeatures
+from dare_eeg_hf.adaptation.feature_classifier import feature_classifier
+from dare_eeg_hf.signal_reports_dare_eeg import EegWarning
 from tests.adaptation.conftest import CONFIG, classifier, easy, epochs_of
 from tests.adaptation.conftest import MOTOR_CHANNELS as CHANNELS
 
@@ -124,3 +128,96 @@ def test_mistakes_are_named(mistake, message):
     X, y = easy(8)
     with pytest.raises(ValueError, match=message):
         mistake(classifier(epochs=1), X, y)
+
+
+# -- statistics, and centering by person
+
+PEOPLE = np.repeat(["Ada", "Alan", "Grace", "Mary"], 10)
+
+
+def shifted(seed=0):
+    """Easy windows with something of each person's own: the strength of a rhythm in the last channel."""
+    X, y = easy(seed=seed)
+    rhythm = np.sin(2 * np.pi * 12 * np.arange(128) / 128)
+    for person, strength in zip(dict.fromkeys(PEOPLE), (0, 15, 30, 45), strict=True):
+        X[person == PEOPLE, 3] += strength * rhythm
+    return X, y
+
+
+def statistics(**changes):
+    settings = {"mode": "statistics", "channel_names": CHANNELS, "spatial_projection": None, "random_state": 0}
+    return classifier(**(settings | changes))
+
+
+def test_the_statistics_classifier_is_a_logistic_regression_on_the_features():
+    X, y = easy()
+    fitted = statistics().fit(X, y, groups=PEOPLE)
+    assert fitted.score(*easy(seed=1)) > 0.9
+    features = DareEegFeatures(CONFIG, channel_names=CHANNELS, sampling_rate=128.0, unit="uV", random_state=0).fit(X)
+    pipeline = feature_classifier(PEOPLE).fit(features.transform(X), y)
+    np.testing.assert_allclose(fitted.predict_proba(X), pipeline.predict_proba(features.transform(X)), atol=1e-5)
+    assert fitted.result_.history == []
+    np.testing.assert_array_equal(fitted.classes_, ["left", "right"])
+
+
+def test_features_are_centered_by_person():
+    X, y = shifted()
+    features = DareEegFeatures(CONFIG, channel_names=CHANNELS, sampling_rate=128.0, unit="uV", random_state=0)
+    plain, centered = features.fit_transform(X), clone(features).set_params(center="person").fit(X, y)
+    found = centered.transform(X, PEOPLE)
+    np.testing.assert_allclose(found, center_by_subject(plain, PEOPLE), atol=1e-6)
+    np.testing.assert_array_equal(clone(centered).fit_transform(X, y, groups=PEOPLE), found)
+    X[3] = 0.0  # of Ada, without signal: the mean is that of the others
+    with pytest.warns(EegWarning, match="1 of 40 windows hold no usable signal"):
+        damaged = centered.transform(X, PEOPLE)
+    assert np.isnan(damaged[3]).all()
+    np.testing.assert_allclose(np.delete(damaged, 3, axis=0)[:9].mean(axis=0), 0, atol=1e-5)
+
+
+def test_centered_features_in_a_pipeline_with_metadata_routing():
+    X, y = shifted()
+    features = DareEegFeatures(
+        CONFIG, channel_names=CHANNELS, sampling_rate=128.0, unit="uV", random_state=0, center="person"
+    )
+    with config_context(enable_metadata_routing=True):
+        pipeline = make_pipeline(features.set_transform_request(groups=True), StandardScaler(), LogisticRegression())
+        scores = cross_val_score(pipeline, X, y, params={"groups": PEOPLE}, cv=GroupKFold(4))
+        assert scores.min() > 0.8
+        predicted = pipeline.fit(X, y, groups=PEOPLE).predict(X, groups=PEOPLE)
+    assert (predicted == y).mean() > 0.9
+
+
+def test_the_classifier_centers_by_person():
+    X, y = shifted()
+    fitted = statistics(center="person").fit(X, y, groups=PEOPLE)
+    unseen, truth = shifted(seed=1)
+    strangers = np.char.add("other ", PEOPLE)
+    assert fitted.score(unseen, truth, groups=strangers) > 0.9
+    alone = fitted.predict_proba(unseen[:10], groups=strangers[:10])
+    together = fitted.predict_proba(unseen, groups=strangers)
+    np.testing.assert_allclose(alone, together[:10], atol=1e-5, err_msg="people do not change each other's answers")
+    with pytest.raises(ValueError, match="cannot be saved: a pipeline is not told who is recorded"):
+        fitted.save_pretrained("nowhere")
+
+
+def test_centering_without_people_or_without_their_mixture_is_refused():
+    X, y = easy()
+    centered = statistics(center="person")
+    with pytest.raises(ValueError, match="needs groups: who each window is of"):
+        centered.fit(X, y)
+    with pytest.raises(ValueError, match="4 of 4 subjects have windows of one class only"):
+        centered.fit(X, np.where(np.isin(PEOPLE, ["Ada", "Alan"]), "old", "young"), groups=PEOPLE)
+    centered.fit(X, y, groups=PEOPLE)
+    with pytest.raises(ValueError, match="needs groups: who each window is of"):
+        centered.predict(X)
+    with pytest.raises(ValueError, match="groups has 3 entries for 40 windows"):
+        centered.predict(X, groups=["a", "b", "c"])
+    with pytest.raises(ValueError, match="center='person' needs mode='statistics'; mode 'probe' is not centered"):
+        classifier(center="person").fit(X, y, groups=PEOPLE)
+    with pytest.raises(ValueError, match="center must be 'person' or None, got 'session'"):
+        statistics(center="session").fit(X, y)
+    with pytest.raises(ValueError, match="has neither early_stopping nor euclidean_alignment"):
+        statistics(early_stopping=True).fit(X, y)
+    features = DareEegFeatures(CONFIG, channel_names=CHANNELS, sampling_rate=128.0, center="person").fit(X)
+    with pytest.raises(ValueError, match="needs groups: who each window is of"):
+        features.transform(X)

@@ -8,8 +8,14 @@ import torch
 from huggingface_hub import HfApi
 from transformers.dynamic_module_utils import get_imports
 
-from dare_eeg_hf import DareEegForPreTraining, DareEegForSequenceClassification, DareEegModel
-from dare_eeg_hf.hub.publishing import PACKAGE_FOLDER, publish_model, remote_code
+from dare_eeg_hf import (
+    DareEegConfig,
+    DareEegFeatureExtractor,
+    DareEegForPreTraining,
+    DareEegForSequenceClassification,
+    DareEegModel,
+)
+from dare_eeg_hf.hub.publishing import PACKAGE_FOLDER, collect_model, publish_model, remote_code
 from dare_eeg_hf.hub.transfer import DownloadError, download_checkpoint
 
 BACKBONE, CLASSIFIER = "org/backbone", "org/classifier"
@@ -264,3 +270,31 @@ def test_the_travelling_files_import_only_what_everybody_has():
     for name in remote_code():
         third_party = set(get_imports(PACKAGE_FOLDER / name))
         assert not third_party & {"mne", "scipy", "pandas", "matplotlib", "datasets", "dare_eeg_hf"}, name
+
+
+def test_a_classifier_of_statistics_loads_without_the_package(run_python, tmp_path):
+    """From a folder as it would be published; LoRA's default targets travel with it."""
+    torch.manual_seed(0)
+    config = DareEegConfig.from_preset("nano", statistics_stride=16, window_size=256)
+    model = DareEegForSequenceClassification(config).eval()
+    model.save_pretrained(tmp_path / "trained")
+    DareEegFeatureExtractor(window_size=256).save_pretrained(tmp_path / "trained")
+    (tmp_path / "published").mkdir()
+    for name, content in collect_model(tmp_path / "trained", "org/statistics").items():
+        target = tmp_path / "published" / name
+        target.write_bytes(content if isinstance(content, bytes) else content.read_bytes())
+    values = 0.02 * torch.randn(2, 3, 640, generator=torch.Generator().manual_seed(0))
+    torch.save({"input_values": values, "channel_ids": torch.arange(3)}, tmp_path / "inputs.pt")
+    code = """
+import torch
+from transformers import AutoModelForSequenceClassification
+model = AutoModelForSequenceClassification.from_pretrained("published", trust_remote_code=True).eval()
+assert type(model).__module__.startswith("transformers_modules"), type(model).__module__
+with torch.no_grad():
+    torch.save(model(**torch.load("inputs.pt")).logits, "logits.pt")
+"""
+    process = run_python(code, package=False)
+    assert process.returncode == 0, process.stderr
+    with torch.no_grad():
+        expected = model(values, torch.arange(3)).logits
+    torch.testing.assert_close(torch.load(tmp_path / "logits.pt"), expected)
