@@ -72,8 +72,7 @@ def read_traces(
     """
     if not windows:
         return []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they were issued when the recording was labelled
+    with warnings.catch_warnings(record=True):  # they were issued when the recording was labelled
         sources = open_sources(recording, feature_extractor, **reading)
         found = []
         for window in windows:

@@ -61,11 +61,14 @@ def _refuse_equal_results(found: Sequence[tuple[Path, Path]], results: Path) -> 
 
 @contextmanager
 def _warnings_about(path: Path) -> Iterator[None]:
-    """Put the file's name before every warning that does not hold it."""
-    show = warnings.showwarning
+    """Put the file's name before every warning that does not hold it, and show none twice."""
+    show, shown = warnings.showwarning, set()
 
     def show_with_name(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        named = message if str(path) in str(message) else f"{path}: {message}"
+        named = str(message) if str(path) in str(message) else f"{path}: {message}"
+        if named in shown:
+            return
+        shown.add(named)
         with tqdm.external_write_mode(file=sys.stderr):
             show(named, category, *place, **more)
 

@@ -1,6 +1,7 @@
 """What `predict` and `embed` share: their arguments, the model, and results that tell what made them."""
 
 import argparse
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -62,5 +63,10 @@ def is_done(target: Path, beside: Sequence[Path | None], maker: Maker, recording
 
 def tell(path: Path, report: Any) -> None:
     """Say how many of the trained electrodes a recording has, and what makes its results doubtful."""
-    for message in report.warnings or [report.electrodes]:
-        say(f"{'warning: ' if report.warnings else ''}{path}: {message}")
+    from dare_eeg_hf.signal_reports_dare_eeg import EegWarning
+
+    for message in report.warnings:
+        # Not `warn`, which may show a message of the same words about another file only once.
+        warnings.warn_explicit(message, EegWarning, str(path), 0)
+    if not report.warnings:
+        say(f"{path}: {report.electrodes}")

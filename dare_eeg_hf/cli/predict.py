@@ -155,8 +155,7 @@ def _write(
 def _importance(classify: Any, path: Path, predictions: Any, reading: dict[str, Any]) -> dict[str, float]:
     from dare_eeg_hf.channel_importance import importance_of_channels
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they were shown when the recording was labelled
+    with warnings.catch_warnings(record=True):  # they were shown when the recording was labelled
         importance = importance_of_channels(classify, path, predictions, **reading)
     if not importance:
         say(f"{path}: importance takes classes, and a whole usable window of two or more channels; there is none")

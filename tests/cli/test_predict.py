@@ -112,7 +112,9 @@ def test_a_page_and_the_importance_of_electrodes(eyes_classifier, eyes_recording
     assert main(command) == 0
     capsys.readouterr()
     assert main([*command, "--html", "--importance"]) == 0
-    assert "already exists, skipped" not in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "already exists, skipped" not in said
+    assert said.count("bad channels left out: FZ") == 1
 
     page = (tmp_path / "out" / "gap_raw.html").read_text()
     for text in (
