@@ -19,6 +19,7 @@ from dare_eeg_hf.cli.failures import EXIT_BAD_INPUT, bad_input, one_sentence
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.output_pipe import print_while_read
 
+EXIT_BAD_COMMAND = 2
 EXIT_INTERRUPTED = 130
 
 COMMANDS = {
@@ -144,7 +145,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     parser = build_parser()
-    if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
+    if not arguments:
+        parser.print_help(sys.stderr)
+        return EXIT_BAD_COMMAND
+    if not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
         parser.error(f"there is no command {suggest(arguments[0], COMMANDS)}; `dare-eeg --help` lists them")
     options = parser.parse_args(arguments)
     return options.run(options)
@@ -153,7 +157,8 @@ def _run(arguments: list[str]) -> int:
 def _quieten_libraries() -> None:
     """Leave the error stream to what concerns the user's data: no warnings of the libraries and, in files, no bars."""
     if not sys.stderr.isatty():
-        os.environ.setdefault("TQDM_DISABLE", "1")  # they read it when they are loaded, by the command
+        for library in ("HF_HUB", "HF_DATASETS"):  # which read it when a command loads them
+            os.environ.setdefault(f"{library}_DISABLE_PROGRESS_BARS", "1")
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         if category.__module__.partition(".")[0] == "dare_eeg_hf":

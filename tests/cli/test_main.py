@@ -52,6 +52,17 @@ def test_inspection_of_a_recording_loads_what_it_needs(eyes_recordings):
     assert loaded_by(["inspect", str(eyes_recordings[0])]) == ["huggingface_hub", "mne", "scipy", "transformers"]
 
 
+def test_libraries_draw_no_bars_into_a_file():
+    code = (
+        "import contextlib\n"
+        "from dare_eeg_hf.cli.main import main\n"
+        "with contextlib.suppress(SystemExit): main(['benchmark', '--list-tasks'])\n"
+        "import datasets; from transformers.utils import logging\n"
+        "assert datasets.are_progress_bars_disabled() and not logging.is_progress_bar_enabled()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
 def loaded_by(words):
     """Which of the libraries that take long to load a command has loaded."""
     code = (
@@ -133,7 +144,9 @@ def test_bad_input_is_one_sentence_and_status_one(
 
 
 def test_a_bad_command_line_is_status_two(capsys):
-    for arguments in ([], ["predict"], ["inspect", "x.edf", "--nonsense"], ["unknown"]):
+    assert main([]) == 2
+    assert "look at recordings:" in capsys.readouterr().err
+    for arguments in (["predict"], ["inspect", "x.edf", "--nonsense"], ["unknown"]):
         with pytest.raises(SystemExit) as exit_information:
             main(arguments)
         assert exit_information.value.code == 2
