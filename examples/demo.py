@@ -65,10 +65,10 @@ TEN_TWENTY = "Fp1 Fp2 F7 F3 Fz F4 F8 T3 C3 Cz C4 T4 T5 P3 Pz P4 T6 O1 O2".split(
 """Montage of the simulated recordings with labels: the 10-20 system under its old names."""
 PRETRAINED, RANDOM, SHIPPED_NAME = "pre-trained here", "random weights", "dare-eeg-nano"
 SIMULATED = (
-    "Simulated recordings: current dipoles in a spherical head, with rhythms, blinks, muscles and noise like real ones, "
-    "but no brain. They show that the mechanics of the method work; what it is worth on EEG, only EEG can tell "
-    "(picture 5). Pre-training: 12 people, 32 electrodes at 256 Hz, no labels. Labels and tests: others, 19 electrodes "
-    "at 200 Hz. "
+    "Simulated recordings: current dipoles in a spherical head, with rhythms, blinks, muscles and noise like real "
+    "ones, but no brain. They show that the mechanics of the method work; what it is worth on EEG, only EEG can tell "
+    "(picture 5). Pre-training: 12 people, 32 electrodes at 256 Hz, no labels. Labels and tests: others, 19 "
+    "electrodes at 200 Hz. "
 )
 LOST = {"all electrodes": 0.0, "half of them lost": 0.5, "three quarters lost": 0.75}
 
@@ -315,9 +315,9 @@ def write_page(folds: Sequence[Fold], measured: Sequence[Measured], real: bool, 
     errors = over_people(measured)["errors"]
     page.figure(draw_window(one), "A window, its reconstruction and its interpolation")
     page.paragraph(
-        "A window of a person never seen, the median one by its error. A flat line has an error of 1, spherical splines "
-        f"through the visible electrodes {errors[INTERPOLATION].mean():.2f}, the model {errors[PRETRAINED].mean():.2f}, "
-        "mean over people. The model predicts the shape of a patch; its mean and its size, which the objective takes "
+        "A window of a person never seen, the median one by its error. A flat line has an error of 1, spherical "
+        f"splines through the visible electrodes {errors[INTERPOLATION].mean():.2f}, the model "
+        f"{errors[PRETRAINED].mean():.2f}, mean over people. The model predicts the shape of a patch; its mean and its size, which the objective takes "
         "off, are the true ones in the picture, for both methods."
     )
     page.heading("3. Two views of a window land in the same place")
