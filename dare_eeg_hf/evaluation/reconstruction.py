@@ -22,6 +22,8 @@ from dare_eeg_hf.recordings.head_model import HEAD_RADIUS, electrode_places
 CHANNEL_MEAN = "channel's mean"
 INTERPOLATION = "spherical splines"
 BATCH_SIZE = 32
+NORM_EPSILON = 1e-5
+"""The objective's: it keeps patches of a few microvolts from being blown up."""
 SPLINE_STIFFNESS, SPLINE_TERMS, SPLINE_NOISE = 4, 50, 1e-5
 
 
@@ -31,11 +33,14 @@ class Reconstructions:
 
     Attributes:
         truth: `(B, C, T)`, each patch as the objective normalises it.
+        mean, spread: `(B, C, T)`, what each patch's truth times its spread and plus its mean is in millivolts.
         visible: boolean `(B, N, C)`, True where a patch was shown.
         filled: method to `(B, C, T)`, NaN where nothing was hidden.
     """
 
     truth: np.ndarray
+    mean: np.ndarray
+    spread: np.ndarray
     visible: np.ndarray
     filled: dict[str, np.ndarray]
 
@@ -43,6 +48,10 @@ class Reconstructions:
         """Squared error of a method on the hidden patches of these windows, relative to a flat line's."""
         truth, filled = self.truth[windows], self.filled[method][windows]
         return float(np.nanmean((filled - truth) ** 2) / np.mean(truth[~np.isnan(filled)] ** 2))
+
+    def in_millivolts(self, method: str | None = None) -> np.ndarray:
+        """What a method filled in, or the signal itself: `(B, C, T)`, at the true patches' mean and spread."""
+        return (self.truth if method is None else self.filled[method]) * self.spread + self.mean
 
 
 @torch.no_grad()
@@ -85,8 +94,11 @@ def reconstruct(
     hidden = ~visible
     filled[INTERPOLATION] = splines * (splines[hidden] * truth[hidden]).mean() / splines[hidden].square().mean()
     filled[CHANNEL_MEAN] = torch.zeros_like(truth)
+    spread = (patches.var(-1, unbiased=False, keepdim=True) + NORM_EPSILON).sqrt()
     return Reconstructions(
         _as_windows(truth),
+        _as_windows(patches.mean(-1, keepdim=True).expand_as(patches)),
+        _as_windows(spread.expand_as(patches)),
         visible.numpy(),
         {name: _as_windows(values.masked_fill(visible[..., None], torch.nan)) for name, values in filled.items()},
     )
@@ -94,7 +106,7 @@ def reconstruct(
 
 def _normalised(patches: torch.Tensor) -> torch.Tensor:
     """Each patch `(..., P)` at zero mean and unit variance, as the objective has them."""
-    return torch.nn.functional.layer_norm(patches, patches.shape[-1:], eps=1e-5)
+    return torch.nn.functional.layer_norm(patches, patches.shape[-1:], eps=NORM_EPSILON)
 
 
 def _as_windows(patches: torch.Tensor) -> np.ndarray:

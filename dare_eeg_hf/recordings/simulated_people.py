@@ -49,7 +49,7 @@ def draw_person(*seed: int) -> Person:
     return Person(
         alpha_frequency=float(np.clip(rng.normal(10.2, 0.8), 8.5, 12.0)),
         alpha=about(29, 0.22),
-        alpha_left_by_open_eyes=float(rng.uniform(0.09, 0.2)),
+        alpha_left_by_open_eyes=float(rng.uniform(0.08, 0.16)),
         mu_frequency=float(rng.uniform(9.5, 12.0)),
         mu=about(3.5, 0.5),
         theta=about(3.0, 0.4),

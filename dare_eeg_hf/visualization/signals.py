@@ -172,6 +172,8 @@ def plot_reconstruction(
     channel_names: Sequence[str],
     sampling_rate: float,
     title: str = "",
+    baseline: np.ndarray | None = None,
+    baseline_name: str = "baseline",
 ) -> Figure:
     """Draw a window, the patches the encoder saw, and what the model put into the hidden ones.
 
@@ -182,6 +184,8 @@ def plot_reconstruction(
         channel_names: C names.
         sampling_rate: In Hz.
         title: Such as the model's and the file's names.
+        baseline: (C, T), what another method put there; drawn thinner.
+        baseline_name: its name in the legend.
     """
     window, reconstruction = _check_channels(window, channel_names), _check_channels(reconstruction, channel_names)
     context_mask = np.asarray(context_mask, dtype=bool)
@@ -203,16 +207,18 @@ def plot_reconstruction(
         original = np.clip((window[index] - offsets[index]) / row, -0.9, 0.9) - index
         predicted = np.clip((reconstruction[index] - offsets[index]) / row, -0.9, 0.9) - index
         axes.plot(times, original, color=MUTED, linewidth=0.6, zorder=1)
-        axes.plot(times, predicted, color=OKABE_ITO[1], linewidth=1.0, zorder=2)
+        axes.plot(times, predicted, color=OKABE_ITO[1], linewidth=1.0, zorder=3)
+        if baseline is not None:
+            other = np.clip((baseline[index] - offsets[index]) / row, -0.9, 0.9) - index
+            axes.plot(times, other, color=OKABE_ITO[2], linewidth=0.6, zorder=2)
     _label_rows(axes, channel_names, sampling_rate, samples, 0.0)
-    figure.legend(
-        handles=[
-            Patch(color=VISIBLE_PATCH_COLOR, label="seen by the encoder"),
-            Patch(color=MUTED, label="true signal"),
-            Patch(color=OKABE_ITO[1], label="reconstructed"),
-        ],
-        loc="outside upper right",
-        ncols=3,
-    )
+    handles = [
+        Patch(color=VISIBLE_PATCH_COLOR, label="seen by the encoder"),
+        Patch(color=MUTED, label="true signal"),
+        Patch(color=OKABE_ITO[1], label="reconstructed"),
+    ]
+    if baseline is not None:
+        handles.append(Patch(color=OKABE_ITO[2], label=baseline_name))
+    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
     _set_title(axes, title)
     return figure
