@@ -74,7 +74,7 @@ def _check_folder(folder: Path, weights: bool) -> None:
     if weights and not any(folder.glob("*.safetensors")):
         raise FileNotFoundError(
             f"The folder {folder} describes a model but holds no weights (no .safetensors file): train one with "
-            "examples/pretrain.py, or give a folder that has them."
+            "`dare-eeg pretrain`, or give a folder that has them."
         )
 
 

@@ -17,7 +17,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 logger = logging.getLogger(__name__)
 
 TWO_PROCESSES_ON_CPU = (
-    "ACCELERATE_USE_CPU=1 python -m torch.distributed.run --nproc_per_node 2 examples/pretrain.py ..."
+    "ACCELERATE_USE_CPU=1 python -m torch.distributed.run --nproc_per_node 2 -m dare_eeg_hf.cli.main pretrain ..."
 )
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import repeat
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.activations import ACT2FN
@@ -130,6 +132,62 @@ def eager_attention_forward(
     return torch.matmul(weights, value).transpose(1, 2).contiguous(), weights
 
 
+ROWS_IN_CACHE = 32
+"""Time patches that are encoded at once on a CPU without gradient, so that activations stay in its cache."""
+
+
+def runs_in_cache(tokens: torch.Tensor) -> bool:
+    """Whether to encode `(rows, L, D)` in parts: on the CPU, with nothing kept for a backward pass or traced."""
+    return (
+        tokens.device.type == "cpu"
+        and not torch.is_grad_enabled()
+        and not torch.compiler.is_compiling()
+        and not torch.compiler.is_exporting()
+    )
+
+
+WEIGHTS_IN_CACHE = 2**21
+"""Bytes of attention weights that are computed at once where a CPU computes them as products."""
+
+LONGEST_KEPT_ATTENTION = 256
+"""Tokens of a sequence up to which training keeps those weights; for longer ones they are computed again."""
+
+NARROW_HEAD = 32
+"""Heads of fewer dimensions cost fused attention in float32 more than plain products, as long as these fit a cache."""
+
+
+def suits_products(query: torch.Tensor, key: torch.Tensor, attention_mask: torch.Tensor | None) -> bool:
+    """Whether plain products are faster than torch's fused attention, by a fixed rule: runs have to repeat exactly.
+
+    On CPUs they are while training in half precision, where the fused backward pass is several times slower than that
+    of float32, and for narrow heads in float32 where nothing is kept and the weights fit a cache. In float32 training
+    fused attention was faster at any length and width that was tried.
+    """
+    if query.device.type != "cpu" or attention_mask is not None or torch.compiler.is_compiling():
+        return False
+    if query.dtype in (torch.bfloat16, torch.float16):
+        return torch.is_grad_enabled() and query.requires_grad
+    weights = query.shape[:-1].numel() * key.shape[-2] * query.element_size()
+    return runs_in_cache(query) and query.shape[-1] < NARROW_HEAD and weights <= WEIGHTS_IN_CACHE
+
+
+def attention_by_products(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float) -> torch.Tensor:
+    """Plain attention without mask, a part of the batch at a time, as `(B, L, heads, head_size)`."""
+
+    def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        weights = torch.matmul(query * scaling, key.transpose(2, 3)).softmax(dim=-1)
+        return torch.matmul(weights, value).transpose(1, 2)
+
+    size = query.shape[1:-1].numel() * key.shape[-2] * query.element_size()
+    rows = max(WEIGHTS_IN_CACHE // size, 1)
+    keeps = key.shape[-2] <= LONGEST_KEPT_ATTENTION or not torch.is_grad_enabled()
+    run = attend if keeps else partial(checkpoint, attend, use_reentrant=False, preserve_rng_state=False)
+    if rows >= len(query):
+        return run(query, key, value)
+    parts = zip(query.split(rows), key.split(rows), value.split(rows), strict=True)
+    return torch.cat([run(*part) for part in parts])
+
+
 def attention_implementation(config: DareEegConfig, device: torch.device) -> str:
     """The attention implementation to use: the configured one, except that flex attention needs a GPU."""
     if config._attn_implementation == "flex_attention" and device.type == "cpu":
@@ -173,21 +231,24 @@ class DareEegAttention(nn.Module):
         """Attend from the last `num_outputs` tokens of `(B, L, D)` (from all, where None) to all."""
         batch_size, length, _ = hidden_states.shape
         qkv = self.qkv(hidden_states).view(batch_size, length, 3, self.num_attention_heads, self.head_dim)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        # Taken apart before they are transposed: their gradients are then put together in the order that qkv needs.
+        query, key, value = (part.transpose(1, 2) for part in qkv.unbind(2))
         if rotary is not None:
             query, key = apply_rotary(query, *rotary), apply_rotary(key, *rotary)
         if num_outputs is not None:
             query = query[:, :, length - num_outputs :]
             if attention_mask is not None and attention_mask.dim() == 4 and attention_mask.shape[2] == length:
                 attention_mask = attention_mask[:, :, length - num_outputs :]
+        implementation = attention_implementation(self.config, query.device)
+        if implementation == "sdpa" and suits_products(query, key, attention_mask):
+            context = attention_by_products(query, key, value, self.scaling)
+            return self.proj(context.reshape(batch_size, query.shape[2], -1)), None
         dtype = query.dtype
         if query.device.type == "cpu" and dtype != torch.float32 and self.training:
             # The backward pass of half-precision attention is several times slower on CPUs than that of float32.
             query, key, value = query.float(), key.float(), value.float()
 
-        attention: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
-            attention_implementation(self.config, query.device), eager_attention_forward
-        )
+        attention: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(implementation, eager_attention_forward)
         context, weights = attention(
             self, query, key, value, attention_mask, dropout=0.0, scaling=self.scaling, **kwargs
         )
@@ -400,20 +461,6 @@ class DareEegPreTrainedModel(PreTrainedModel):
         elif isinstance(module, FeatureStandardization):
             init.zeros_(module.mean)
             init.ones_(module.scale)
-
-
-ROWS_IN_CACHE = 32
-"""Time patches that are encoded at once on a CPU without gradient, so that activations stay in its cache."""
-
-
-def runs_in_cache(tokens: torch.Tensor) -> bool:
-    """Whether to encode `(rows, L, D)` in parts: on the CPU, with nothing kept for a backward pass or traced."""
-    return (
-        tokens.device.type == "cpu"
-        and not torch.is_grad_enabled()
-        and not torch.compiler.is_compiling()
-        and not torch.compiler.is_exporting()
-    )
 
 
 class DareEegModel(DareEegPreTrainedModel):

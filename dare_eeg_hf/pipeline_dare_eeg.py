@@ -293,7 +293,7 @@ class EegFeatureExtractionPipeline(EegPipeline):
     Args:
         window_seconds: Length of a window, whole patches; by default the model's own.
         pooling: `"statistics"`, mean and logarithm of the spread over a window's overlapping time patches; `"mean"`
-            over adjacent ones alone, which is about eight times as fast and tells classes apart less well; or `"none"`
+            over adjacent ones alone, which is about four times as fast and tells classes apart less well; or `"none"`
             for one feature vector per patch.
 
     Returns a dictionary: `features`, float32 (W, 2*S*D), first the means and then the spreads; of the mean alone

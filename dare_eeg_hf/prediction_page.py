@@ -25,7 +25,9 @@ NO_DIAGNOSIS = "For research only: this is not a medical device, and nothing her
 NO_ANSWER = "no answer"
 AROUND_SECONDS = 3.0
 """Seconds of signal that are drawn before and after the window whose traces are shown."""
+SMALL_IMPORTANCE = 0.01
 MAX_TRACES = 24
+MAX_GAPS = 40
 TEN_TWENTY = frozenset("FP1 FP2 F7 F3 FZ F4 F8 T7 C3 CZ C4 T8 P7 P3 PZ P4 P8 O1 O2".split())
 MAX_CLASSES_WITH_TRACES = 6
 
@@ -176,7 +178,9 @@ def _add_gaps(page: HtmlPage, predictions: Sequence[Mapping[str, Any]]) -> None:
         gaps = unanswered(predictions)
         rows = [[f"{gap['onset']:g} to {gap['onset'] + gap['duration']:g} s", gap["reason"]] for gap in gaps]
     if rows:
-        page.table(["where", "why"], rows)
+        page.table(["where", "why"], rows[:MAX_GAPS])
+        if len(rows) > MAX_GAPS:
+            page.paragraph(f"And {len(rows) - MAX_GAPS} more: the table of predictions has them all.", "note")
     else:
         page.paragraph("Every window got an answer.")
     padded = [each for each in predictions if each["partial"] and each["usable"]]
@@ -226,6 +230,12 @@ def _add_importance(page: HtmlPage, importance: Mapping[str, float], title: str)
         page.paragraph("It takes a whole usable window of two or more electrodes to tell; there is none.", "note")
         return
     page.figure(figure, "Fall of the winning probability without each electrode, over the head", WHAT_IT_IS)
+    largest = max(map(abs, importance.values()))
+    if largest < SMALL_IMPORTANCE:
+        page.paragraph(
+            f"No electrode matters much by itself: without any one of them the probability changes by at most "
+            f"{largest:.3f}, so make little of the differences between them."
+        )
     ranked = sorted(importance.items(), key=lambda item: -item[1])
     page.folded("All electrodes", [f"{name}: {value:+.3f}" for name, value in ranked])
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import os
 import shutil
 import subprocess
 import sys
@@ -44,6 +45,9 @@ CLASSES = {
     "ssvep_exoskeleton": "SsvepExoskeleton",
     "muse_cueing": "MuseCueing",
 }
+
+LIBRARIES = ("moabb", "eegdash")
+"""Scripts that get corpora through the library of the same name; `tests/corpora` tests what they make."""
 
 
 def corpus_of(name):
@@ -156,7 +160,31 @@ def test_every_script_has_the_same_command_line_and_says_what_one_must_know(name
 
 
 def test_every_script_of_the_folder_is_tested():
-    assert {path.stem for path in SCRIPTS.glob("*.py")} == set(CLASSES)
+    assert {path.stem for path in SCRIPTS.glob("*.py")} == {*CLASSES, *LIBRARIES}
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_a_script_for_a_library_has_help_without_it_and_says_what_is_missing(name, tmp_path):
+    """Run as a file, whose name is that of the library."""
+    script = [sys.executable, SCRIPTS / f"{name}.py"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SCRIPTS.parent), str(without(name, tmp_path))])}
+
+    def run(*arguments):
+        command = [*script, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path)
+
+    assert "Tried on" in run("--help").stdout
+    failed = run("--dataset", "X", "--output", "windows")
+    assert failed.returncode == 2
+    assert failed.stderr.count("\n") == 1
+    assert f"pip install 'dare-eeg-hf[{name}]'" in failed.stderr or "pip install eegdash" in failed.stderr
+
+
+def without(name, folder):
+    """A folder that makes the import of a library fail, whether it is installed or not."""
+    (folder / "absent").mkdir()
+    (folder / "absent" / f"{name}.py").write_text(f"raise ImportError('no {name}')")
+    return folder / "absent"
 
 
 def test_physionet_mi_knows_what_t1_and_t2_mean_in_each_run(tmp_path):

@@ -12,6 +12,7 @@ import torch
 
 from dare_eeg_hf import DareEegFeatureExtractor, DareEegModel
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
+from dare_eeg_hf.checkpoints import load_pipeline
 from dare_eeg_hf.hub.cards import write_model_card
 from dare_eeg_hf.recordings.simulation import simulate_recordings
 
@@ -170,3 +171,41 @@ def test_nobody_is_called_never_seen_where_files_were_taken_for_people(recording
 def test_a_pattern_that_finds_nobody_is_an_error(recordings, tmp_path, run_finetune):
     with pytest.raises(SystemExit, match=r"finds nobody in S001/S001R01\.edf"):
         run_finetune(recordings[0].parents[1], "--subject-pattern", "(nobody)")
+
+
+@pytest.mark.parametrize("lora", [False, True], ids=["head", "LoRA"])
+def test_trainer_learns_from_prepared_windows(recordings, tmp_path, tiny_config, capsys, lora):
+    """With the collator, metrics of people held out, and what is saved in the pipeline."""
+    if lora:
+        pytest.importorskip("peft", reason="peft is in the extra `lora`")
+    torch.manual_seed(0)
+    DareEegModel(tiny_config).save_pretrained(tmp_path / "encoder")
+    labels = ("--labels", "01", "02", "--label-pattern", r"R(\d\d)", "--window-seconds", "2")
+    assert build_windows(recordings[0].parents[1], tmp_path / "windows", *labels) == 0
+    main = runpy.run_path(str(EXAMPLES / "train_with_trainer.py"))["main"]
+    command = ["--checkpoint", tmp_path / "encoder", "--data", tmp_path / "windows", "--output", tmp_path / "trained"]
+    main([*map(str, command), "--steps", "8", *(["--lora"] if lora else [])])
+    said = capsys.readouterr().out
+    assert "balanced accuracy on people held out: " in said
+    trained = load_pipeline(tmp_path / "trained")
+    predictions = trained(recordings[0])
+    assert len(predictions) == 9
+    assert set(predictions[0]["scores"]) == {"01", "02"}
+    before = DareEegModel.from_pretrained(tmp_path / "encoder").state_dict()
+    after = DareEegModel.from_pretrained(tmp_path / "trained").state_dict()
+    changed = {name for name, weight in after.items() if not torch.equal(weight, before[name])}
+    assert all("attention" in name for name in changed)
+    assert bool(changed) == lora
+
+
+def test_trainer_needs_people_to_hold_out_and_labels(recordings, tmp_path):
+    main = runpy.run_path(str(EXAMPLES / "train_with_trainer.py"))["main"]
+    for name, count, labels, message in (
+        ("few", 6, ("--labels", "01", "02", "--label-pattern", r"R(\d\d)"), "fewer than 4 people"),
+        ("unlabelled", 8, (), "have no labels: prepare them with --labels"),
+    ):
+        flat = linked(recordings[:count], tmp_path / name, [path.name for path in recordings[:count]])
+        assert build_windows(flat, tmp_path / f"{name}-windows", *labels) == 0
+        command = ["--checkpoint", "nowhere", "--data", tmp_path / f"{name}-windows", "--output", tmp_path / "new"]
+        with pytest.raises(SystemExit, match=message):
+            main([*map(str, command)])

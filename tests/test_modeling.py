@@ -4,6 +4,7 @@ import logging
 
 import pytest
 import torch
+import torch.nn.functional as F
 from transformers import (
     AutoModel,
     AutoModelForPreTraining,
@@ -11,7 +12,16 @@ from transformers import (
 )
 
 from dare_eeg_hf import DareEegConfig, DareEegForPreTraining, DareEegForSequenceClassification, DareEegModel
-from dare_eeg_hf.modeling_dare_eeg import ProbeDropout, apply_rotary, info_nce, limit_norm, rotary_table
+from dare_eeg_hf.modeling_dare_eeg import (
+    LONGEST_KEPT_ATTENTION,
+    ProbeDropout,
+    apply_rotary,
+    attention_by_products,
+    info_nce,
+    limit_norm,
+    rotary_table,
+    suits_products,
+)
 
 CHANNEL_IDS = torch.tensor([27, 3, 61, 0, 40, 11])
 
@@ -710,3 +720,29 @@ def test_every_parameter_is_initialised():
         assert layer.attention.proj.weight.std() == pytest.approx(0.02 / (2 * depth) ** 0.5, rel=0.03)
         assert not layer.attention.qkv.bias.any()
     assert model.online_encoder.embeddings.channel_embeddings.weight.std() == pytest.approx(0.02, rel=0.05)
+
+
+@pytest.mark.parametrize("length", [5, LONGEST_KEPT_ATTENTION + 1], ids=["kept", "computed again"])
+def test_attention_by_products_is_attention_part_by_part(length, monkeypatch):
+    """Several parts of a batch, values and gradients."""
+    monkeypatch.setattr("dare_eeg_hf.modeling_dare_eeg.WEIGHTS_IN_CACHE", 2 * 2 * length * length * 8)  # two rows
+    torch.manual_seed(0)
+    states = torch.randn(3, 5, length, 2, 8, dtype=torch.float64).requires_grad_()
+    query, key, value = (part.transpose(1, 2) for part in states)
+    wanted = F.scaled_dot_product_attention(query, key, value, scale=0.3).transpose(1, 2)
+    found = attention_by_products(query, key, value, 0.3)
+    torch.testing.assert_close(found, wanted)
+    (gradient,) = torch.autograd.grad(found.square().sum(), states)
+    (wanted_gradient,) = torch.autograd.grad(wanted.square().sum(), states)
+    torch.testing.assert_close(gradient, wanted_gradient)
+
+
+@pytest.mark.parametrize(("gradient", "dtype", "suits"), [(True, torch.bfloat16, True), (True, torch.float32, False)])
+def test_which_attention_a_cpu_computes_is_a_fixed_rule(gradient, dtype, suits):
+    query = torch.randn(4, 2, 10, 16, dtype=dtype, requires_grad=gradient)
+    assert suits_products(query, query, None) == suits
+    assert not suits_products(query, query, torch.ones(4, 1, 10, 10, dtype=torch.bool)), "padding is masked elsewhere"
+    with torch.no_grad():
+        assert suits_products(query.float(), query.float(), None), "narrow heads in a cache"
+        wide = torch.randn(4, 2, 10, 64)
+        assert not suits_products(wide, wide, None)

@@ -15,6 +15,8 @@ from dare_eeg_hf.adaptation.finetuning import predict_probabilities
 from dare_eeg_hf.evaluation.corruptions import remove_channels
 from dare_eeg_hf.evaluation.metrics import classification_metrics
 from dare_eeg_hf.evaluation.tasks import TASKS
+from dare_eeg_hf.montage import PRETRAINING_CHANNELS
+from dare_eeg_hf.recordings.head_model import TEN_TWENTY
 from dare_eeg_hf.recordings.simulation import simulate_recordings
 
 MODEL_CARDS = Path(__file__).resolve().parents[1] / "model_cards"
@@ -45,21 +47,27 @@ def test_the_encoder_loads_with_and_without_its_pretraining_parts():
     assert encoder(**batch).pooler_output.shape == (1, 256)
 
 
-def classifier_scores(windows):
+def probabilities_of(windows):
     model = AutoModelForSequenceClassification.from_pretrained(EYES_CLASSIFIER)
     extractor = AutoFeatureExtractor.from_pretrained(EYES_CLASSIFIER)
-    probabilities = predict_probabilities(model, extractor, windows)
-    return classification_metrics(windows.labels, probabilities)
+    return predict_probabilities(model, extractor, windows)
+
+
+def classifier_scores(windows):
+    return classification_metrics(windows.labels, probabilities_of(windows))
 
 
 def balanced_accuracy(windows):
     return classifier_scores(windows)["balanced_accuracy"]
 
 
-def test_the_classifier_tells_eyes_apart_in_simulated_recordings_of_a_cap_it_never_saw(tmp_path):
-    montage = "Fp1 Fp2 F7 F3 Fz F4 F8 T3 C3 Cz C4 T4 T5 P3 Pz P4 T6 O1 O2".split()
-    simulate_recordings(tmp_path, subjects=4, montage=montage, sampling_rate=200, seed=1)
-    assert balanced_accuracy(TASKS["eyes-eegmmidb"].read(tmp_path)) > 0.75
+@pytest.mark.parametrize(("seed", "montage", "rate"), [(1, TEN_TWENTY, 200), (2, PRETRAINING_CHANNELS, 160)])
+def test_the_classifier_is_right_on_nine_of_ten_simulated_windows_of_each_kind(seed, montage, rate, tmp_path):
+    """Over people and seeds 0.95 to 1 of windows with open and 0.92 to 1 with closed eyes are right."""
+    simulate_recordings(tmp_path, subjects=6, montage=montage, sampling_rate=rate, seed=seed, seconds=40)
+    windows = TASKS["eyes-eegmmidb"].read(tmp_path)
+    right = probabilities_of(windows).argmax(1) == windows.labels
+    assert min(right[windows.labels == kind].mean() for kind in (0, 1)) >= 0.9
 
 
 def test_the_classifier_knows_the_electrodes_it_was_trained_with(tmp_path):

@@ -10,12 +10,12 @@ import hashlib
 from dataclasses import replace
 
 import torch
-from tqdm.auto import tqdm
 
 from dare_eeg_hf.adaptation.classifier_setup import prepare_inputs
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
+from dare_eeg_hf.progress import progress_bar
 
 BATCH_SIZE = 64
 
@@ -40,7 +40,7 @@ def encode_inputs(
     encoder = encoder.to(device).eval()
     starts = range(0, len(inputs["input_values"]), BATCH_SIZE)
     pieces = []
-    for start in tqdm(starts, desc="features", unit="batch", disable=not progress):
+    for start in progress_bar(starts, desc="features", unit="batch", show=progress):
         batch = {name: values[start : start + BATCH_SIZE].to(device) for name, values in inputs.items()}
         pieces.append(encoder(**batch, return_dict=True).last_hidden_state.float().cpu())
     return torch.cat(pieces)

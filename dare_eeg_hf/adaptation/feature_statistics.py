@@ -11,13 +11,13 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from dare_eeg_hf.adaptation.classifier_setup import prepare_inputs
 from dare_eeg_hf.adaptation.encoder_features import BATCH_SIZE
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
+from dare_eeg_hf.progress import progress_bar
 from dare_eeg_hf.readout_dare_eeg import STATISTICS_STRIDE, window_statistics
 
 
@@ -45,7 +45,7 @@ def feature_statistics(
         window_statistics(
             encoder, {name: values[start : start + batch_size] for name, values in inputs.items()}, stride
         ).cpu()
-        for start in tqdm(starts, desc="features", disable=not progress)
+        for start in progress_bar(starts, desc="features", show=progress)
     ]
     return torch.cat(pieces).numpy()
 

@@ -7,12 +7,12 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 from torch.nn import functional as F
-from tqdm.auto import tqdm
 
 from dare_eeg_hf.adaptation.finetuning_arguments import FinetuningArguments
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.modeling_dare_eeg import DareEegForSequenceClassification
 from dare_eeg_hf.optimization import layerwise_parameter_groups, one_cycle
+from dare_eeg_hf.progress import progress_bar
 from dare_eeg_hf.randomness import generator_for
 
 PREDICTION_BATCH = 128
@@ -112,7 +112,8 @@ class TrainingLoop:
     def run(self, progress: bool = True) -> None:
         """Train; stops early where validation no longer improves."""
         since_best = 0
-        bar = tqdm(range(1, self.arguments.epochs + 1), desc=self.arguments.mode, unit="epoch", disable=not progress)
+        epochs = range(1, self.arguments.epochs + 1)
+        bar = progress_bar(epochs, desc=self.arguments.mode, unit="epoch", show=progress)
         for epoch in bar:
             step = epoch * self.steps_per_epoch
             self.history.append({"step": step, "epoch": epoch, "split": "train", "loss": self._train_epoch(epoch)})

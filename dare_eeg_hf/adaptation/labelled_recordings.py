@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tqdm.auto import tqdm
-
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import write_json
 from dare_eeg_hf.corpora.corpus import EegCorpus, RecordingFile
 from dare_eeg_hf.corpora.people import listed
+from dare_eeg_hf.progress import progress_bar
 from dare_eeg_hf.recordings.event_checks import texts_with_counts
 from dare_eeg_hf.remedies_dare_eeg import message_on
 
@@ -108,7 +107,7 @@ def read_labelled_recordings(
     if kept is not None and (found := _load(kept, made_from)) is not None:
         return found
     parts, accounts = [], []
-    for file in tqdm(files, desc="recordings", unit="file", disable=not progress):
+    for file in progress_bar(files, desc="recordings", unit="file", show=progress):
         windows, account = _read(corpus, file)
         parts += [] if windows is None else [windows]
         accounts.append(account)
@@ -137,7 +136,7 @@ def _read(corpus: EegCorpus, file: RecordingFile) -> tuple[LabelledWindows | Non
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            windows = LabelledWindows.from_corpus(corpus, [file], watch=watch)
+            windows = LabelledWindows.from_corpus(corpus, [file], watch=watch, progress=False)
         except Exception as error:  # whatever a damaged file makes a reader raise, the others must still be read
             if account.channels and not labels:
                 account.warnings.append("it has no window with a label")

@@ -23,6 +23,7 @@ from dare_eeg_hf.corpora.people import (
     statement,
     weakest,
 )
+from dare_eeg_hf.progress import progress_bar
 
 if TYPE_CHECKING:
     from dare_eeg_hf.corpora.corpus import EegCorpus, RecordingFile
@@ -291,6 +292,7 @@ class LabelledWindows:
         *,
         normalized: bool = True,
         watch: Callable[[Windows, dict], None] | None = None,
+        progress: bool = True,
     ) -> LabelledWindows:
         """What a build would write of these recordings, in memory and in float32: labelled windows only.
 
@@ -299,13 +301,14 @@ class LabelledWindows:
             recordings: of the corpus (`corpus.recordings(folder)`).
             normalized: whether the corpus brings them to the signal contract.
             watch: is shown what `corpus.windows` gives, such as what was left out and why.
+            progress: show a progress bar.
 
         Raises:
             ValueError: no window has a label.
         """
         found = []
         names = list(corpus.label_names)
-        for recording in recordings:
+        for recording in progress_bar(recordings, desc="recordings", unit="file", leave=False, show=progress):
             for windows, report in corpus.windows(recording):
                 if watch is not None:
                     watch(windows, report)

@@ -48,6 +48,7 @@ def _carry_out(corpus: EegCorpus, options: argparse.Namespace, subjects: list[st
         subjects=subjects,
         num_proc=options.num_proc,
         shard=options.shard,
+        cluster=options.cluster,
     )
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from dare_eeg_hf.cli.failures import EXIT_BAD_INPUT, bad_input, one_sentence
+from dare_eeg_hf.cli.failures import EXIT_BAD_INPUT, bad_input, one_sentence, say
+from dare_eeg_hf.progress import progress_bar
 
 
 def recordings_given(given: Sequence[Path], results: Path | None, tables: bool) -> list[tuple[Path, Path]]:
@@ -65,7 +66,8 @@ def _warnings_about(path: Path) -> Iterator[None]:
 
     def show_with_name(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
         named = message if str(path) in str(message) else f"{path}: {message}"
-        show(named, category, *place, **more)
+        with tqdm.external_write_mode(file=sys.stderr):
+            show(named, category, *place, **more)
 
     warnings.showwarning = show_with_name
     try:
@@ -91,7 +93,7 @@ def for_each_recording(
     """
     failed = 0
     # None: no bar where the error stream is not a terminal.
-    for path, relative in tqdm(found, unit="file", disable=None if len(found) > 1 else True, dynamic_ncols=True):
+    for path, relative in progress_bar(found, unit="file", show=len(found) > 1, dynamic_ncols=True):
         try:
             with _warnings_about(path):
                 process(path, relative)
@@ -101,7 +103,7 @@ def for_each_recording(
         except bad_input() as error:
             failed += 1
             message = one_sentence(error)
-            print(f"error: {message}" if str(path) in message else f"error: {path}: {message}", file=sys.stderr)
+            say(f"error: {message}" if str(path) in message else f"error: {path}: {message}")
             if on_failure is not None:
                 on_failure(path, message)
     if failed and len(found) > 1:

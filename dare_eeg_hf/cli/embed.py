@@ -1,11 +1,11 @@
 """`dare-eeg embed`: encode recordings as features."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from dare_eeg_hf.cli.each_recording import for_each_recording, recordings_given
+from dare_eeg_hf.cli.failures import say
 from dare_eeg_hf.cli.feature_outputs import FeatureOutputs, add_output_arguments
 from dare_eeg_hf.cli.model_results import add_model_arguments, is_done, load_model, maker_of, tell
 from dare_eeg_hf.cli.provenance import write_result_report
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("statistics", "mean", "none"),
         default="statistics",
         help="over the time patches of a window: mean and spread of overlapping ones (default); their mean alone, "
-        "which takes an eighth of the time and tells states apart less well; none, a vector for each patch",
+        "which takes a quarter of the time and tells states apart less well; none, a vector for each patch",
     )
     partial = parser.add_mutually_exclusive_group()
     partial.add_argument(
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
             features = _encode(encode, path, options, settings)
             tell(path, features.report)
             write_result_report(target, maker, path, features.report)
-            print(save_features(features, target), file=sys.stderr)
+            say(str(save_features(features, target)))
         outputs.add(relative.as_posix(), target)
 
     status = for_each_recording(recordings, embed, lambda path, why: outputs.add_failure(path, why))

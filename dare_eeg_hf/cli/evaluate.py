@@ -43,11 +43,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", help="folder of a checkpoint, or its id on the Hub (default: dare-eeg-nano of the repository)"
     )
     testing.add_argument(
-        "--folds", type=_folds, default=8, help="at most; with fewer people one is left out at a time (default: 8)"
+        "--folds",
+        type=_folds,
+        default=8,
+        metavar="N",
+        help="at most, and no more than people who have the rarest label (default: 8)",
     )
     testing.add_argument("--center", choices=("person",), help=CENTER_HELP)
     testing.add_argument(
-        "--seeds", type=int, nargs="+", default=[0], help="of the encoder with random weights (default: 0)"
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[0],
+        metavar="SEED",
+        help="of the encoder with random weights (default: 0)",
     )
     testing.add_argument(
         "--no-importance", action="store_true", help="do not measure what each electrode is worth, which takes longest"

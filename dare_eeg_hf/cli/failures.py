@@ -1,5 +1,9 @@
 """What is wrong with what the user gave, as one sentence of the command line."""
 
+import sys
+
+from tqdm import tqdm
+
 from dare_eeg_hf.remedies_dare_eeg import COMMAND_LINE, message_on
 
 EXIT_BAD_INPUT = 1
@@ -12,6 +16,11 @@ def bad_input() -> tuple[type[Exception], ...]:
     from dare_eeg_hf.hub.transfer import PublishingError
 
     return ValueError, OSError, ImportError, SafetensorError, PublishingError
+
+
+def say(message: str) -> None:
+    """Print a line on the error stream, above the progress bars there may be."""
+    tqdm.write(message, file=sys.stderr)
 
 
 def one_sentence(error: Warning | Exception | str) -> str:

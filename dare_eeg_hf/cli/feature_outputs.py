@@ -39,7 +39,9 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="table with the columns file and label and, where you have them, person, onset and duration (seconds)",
     )
+    group.add_argument("--file-column", metavar="COLUMN", help="of that table (default: file, filename, recording)")
     group.add_argument("--label-column", metavar="COLUMN", help="of that table (default: label, class, group, ...)")
+    group.add_argument("--person-column", metavar="COLUMN", help="of that table (default: person, subject, ...)")
     group.add_argument("--subject-pattern", metavar="REGEX", help="its first group, in a file's path, is the person")
     group.add_argument(
         "--center",
@@ -140,7 +142,8 @@ class FeatureOutputs:
         self.labels: dict[str, Any] = {}
         if self.options.labels is None:
             return
-        table = read_label_table(self.options.labels, label_column=self.options.label_column)
+        columns = {name: getattr(self.options, name) for name in ("file_column", "label_column", "person_column")}
+        table = read_label_table(self.options.labels, **columns)
         pairing = pair_labels(table, self.files, self.people.of, leave_out_unmatched=True)
         self.labels = dict(pairing.rows)
         if "person" in table.columns and not table.of_people:

@@ -37,9 +37,15 @@ def add_label_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on without recordings that have no label and labels that have no recording",
     )
     windows = parser.add_argument_group("windows")
-    windows.add_argument("--window-seconds", type=float, help="length of a window (default: as in pre-training)")
     windows.add_argument(
-        "--overlap", type=float, default=0.0, help="share of a window the next one repeats (default: 0)"
+        "--window-seconds", type=float, metavar="SECONDS", help="length of a window (default: as in pre-training)"
+    )
+    windows.add_argument(
+        "--overlap",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of a window the next one repeats (default: 0)",
     )
     add_reading_arguments(parser, several=True)
 

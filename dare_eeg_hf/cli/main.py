@@ -7,6 +7,7 @@ Help loads neither PyTorch nor MNE: a command imports what it needs when it is r
 
 import argparse
 import importlib
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -150,7 +151,9 @@ def _run(arguments: list[str]) -> int:
 
 
 def _quieten_libraries() -> None:
-    """Leave the error stream to what concerns the user's data, without warnings about the libraries."""
+    """Leave the error stream to what concerns the user's data: no warnings of the libraries and, in files, no bars."""
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")  # they read it when they are loaded, by the command
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         if category.__module__.partition(".")[0] == "dare_eeg_hf":

@@ -1,11 +1,11 @@
 """What `predict` and `embed` share: their arguments, the model, and results that tell what made them."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dare_eeg_hf.cli.failures import say
 from dare_eeg_hf.cli.provenance import Maker, is_made
 from dare_eeg_hf.cli.reading_arguments import add_reading_arguments
 
@@ -56,11 +56,11 @@ def is_done(target: Path, beside: Sequence[Path | None], maker: Maker, recording
     """Whether a result and the files asked for beside it exist, made from the same input in the same way."""
     if overwrite or not is_made(target, maker, recording) or not all(path.exists() for path in beside if path):
         return False
-    print(f"{target} already exists, skipped; --overwrite makes it again", file=sys.stderr)
+    say(f"{target} already exists, skipped; --overwrite makes it again")
     return True
 
 
 def tell(path: Path, report: Any) -> None:
     """Say how many of the trained electrodes a recording has, and what makes its results doubtful."""
     for message in report.warnings or [report.electrodes]:
-        print(f"{'warning: ' if report.warnings else ''}{path}: {message}", file=sys.stderr)
+        say(f"{'warning: ' if report.warnings else ''}{path}: {message}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dare_eeg_hf.cli.each_recording import for_each_recording, recordings_given
+from dare_eeg_hf.cli.failures import say
 from dare_eeg_hf.cli.model_results import add_model_arguments, is_done, load_model, maker_of, name_of_model, tell
 from dare_eeg_hf.cli.prediction_summary import PredictionSummary
 from dare_eeg_hf.cli.provenance import read_result_report, write_result_report
@@ -92,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
         tell(path, predictions.report)
         _write(files, path, classify, predictions, maker, reading_options(options), name_of_model(options.model))
         summary.add(path, predictions, predictions.report)
-        print(files.table, file=sys.stderr)
+        say(str(files.table))
 
     status = for_each_recording(recordings, predict, summary.add_failure)
     if len(recordings) > 1:
@@ -158,10 +159,7 @@ def _importance(classify: Any, path: Path, predictions: Any, reading: dict[str, 
         warnings.simplefilter("ignore")  # they were shown when the recording was labelled
         importance = importance_of_channels(classify, path, predictions, **reading)
     if not importance:
-        print(
-            f"{path}: importance takes classes, and a whole usable window of two or more channels; there is none",
-            file=sys.stderr,
-        )
+        say(f"{path}: importance takes classes, and a whole usable window of two or more channels; there is none")
     return importance
 
 

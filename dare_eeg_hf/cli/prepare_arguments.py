@@ -42,6 +42,11 @@ def add_build_arguments(parser: argparse.ArgumentParser, *, download: bool, rest
     parser.add_argument(
         "--num-proc", type=_positive, default=os.cpu_count() or 1, help="processes (default: one per core)"
     )
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="share the recordings over a cluster: dask://HOST:PORT or ray://HOST:PORT (see dare_eeg_hf.cluster)",
+    )
     parser.add_argument("--dry-run", action="store_true", help="list the recordings and splits, nothing else")
     parser.add_argument("--shard", type=_shard, metavar="I/N", help="only build part I of N (1/N to N/N)")
     parser.add_argument(

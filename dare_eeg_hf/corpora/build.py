@@ -10,14 +10,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from tqdm import tqdm
 
 from dare_eeg_hf.atomic_files import TEMPORARY_PREFIX, write_text
+from dare_eeg_hf.cluster import over_cluster
 from dare_eeg_hf.corpora.card import render_card
 from dare_eeg_hf.corpora.corpus import EegCorpus, RecordingFile
 from dare_eeg_hf.corpora.parts import (
@@ -33,6 +34,7 @@ from dare_eeg_hf.corpora.parts import (
     write_groups,
 )
 from dare_eeg_hf.corpora.storage import window_features
+from dare_eeg_hf.progress import progress_bar
 from dare_eeg_hf.recordings.event_checks import texts_with_counts
 
 logger = logging.getLogger(__name__)
@@ -124,6 +126,7 @@ def build(
     subjects: Sequence[str] | None = None,
     num_proc: int = 1,
     shard: tuple[int, int] | None = None,
+    cluster: str | None = None,
 ) -> BuildResult:
     """Build a data set; a second call only does what is missing or has failed.
 
@@ -137,6 +140,7 @@ def build(
         subjects: only these.
         num_proc: how many processes share the recordings.
         shard: `(i, n)` builds only each n-th recording, from number i on (i from 0), and leaves joining to `merge`.
+        cluster: address of a cluster that shares the recordings, instead of `num_proc`; see `cluster.check_cluster`.
 
     Raises:
         FileNotFoundError: if the source holds no recordings.
@@ -160,8 +164,8 @@ def build(
         )
     done = {name for name, record in records.items() if record is not None and record.error is None}
     todo = [recording for recording in recordings if recording.name not in done]
-    progress = tqdm(
-        _build_parts(corpus, todo, output, fingerprint, num_proc),
+    progress = progress_bar(
+        _build_parts(corpus, todo, output, fingerprint, num_proc, cluster),
         total=len(recordings),
         initial=len(done),
         desc=corpus.name,
@@ -226,9 +230,17 @@ def _what_is_missing(recording: RecordingFile, output: Path, fingerprint: str) -
 
 
 def _build_parts(
-    corpus: EegCorpus, recordings: list[RecordingFile], output: Path, fingerprint: str, num_proc: int
+    corpus: EegCorpus,
+    recordings: list[RecordingFile],
+    output: Path,
+    fingerprint: str,
+    num_proc: int,
+    cluster: str | None,
 ) -> Iterator[PartRecord]:
     """Yield the record of each recording as soon as it is there."""
+    if cluster is not None:
+        yield from over_cluster(partial(_build_there, corpus, output.absolute(), fingerprint), recordings, cluster)
+        return
     if num_proc == 1 or len(recordings) <= 1:
         for recording in recordings:
             yield build_part(corpus, recording, output, fingerprint)
@@ -246,6 +258,12 @@ def _build_parts(
         # one process per recording, to find the one at fault and lose only that one.
         for recording in left.values():
             yield _build_alone(corpus, recording, output, fingerprint)
+
+
+def _build_there(corpus: EegCorpus, output: Path, fingerprint: str, recording: RecordingFile) -> PartRecord:
+    """`build_part` on another machine, or nothing where a worker that was taken for dead has done it already."""
+    done = read_record(corpus, recording, output, fingerprint)
+    return build_part(corpus, recording, output, fingerprint) if done is None or done.error else done
 
 
 def _build_alone(corpus: EegCorpus, recording: RecordingFile, output: Path, fingerprint: str) -> PartRecord:
@@ -311,7 +329,7 @@ def _shared_out(records: list[PartRecord]) -> list[list[PartRecord]]:
 
 
 def _tables(output: Path, records: list[PartRecord]) -> Iterator[pa.Table]:
-    for record in records:
+    for record in progress_bar(records, desc="writing", unit="file", leave=False):
         with pq.ParquetFile(part_paths(output, record.recording)[0]) as part:
             for batch in part.iter_batches(ROWS_PER_GROUP):
                 yield pa.Table.from_batches([batch])

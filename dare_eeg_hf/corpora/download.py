@@ -8,9 +8,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from tqdm import tqdm
-
 from dare_eeg_hf.file_digest import BLOCK, DownloadError, file_digest
+from dare_eeg_hf.progress import progress_bar
 
 PHYSIONET = "https://physionet.org/files/"
 ATTEMPTS = 5
@@ -44,7 +43,7 @@ def download_physionet(
     names = sorted(name for name in sums if wanted(name))
     if not names:
         raise DownloadError(f"{url} has none of the wanted files")
-    for name in tqdm(names, desc=project, unit="file"):
+    for name in progress_bar(names, desc=project, unit="file"):
         _fetch(url + urllib.parse.quote(name), _inside(folder, name), sums[name])
     return [_inside(folder, name) for name in names]
 

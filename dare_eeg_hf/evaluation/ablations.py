@@ -5,9 +5,13 @@
     python -m dare_eeg_hf.evaluation.ablations --pretraining-data windows/mental_arithmetic --data-root data \\
         --task mental-arithmetic --mode pooled --config examples/configs/nano_open.yaml --max-steps 1000 \\
         --output runs/ablations
+    python -m dare_eeg_hf.evaluation.ablations --pretraining-data windows/mental_arithmetic --data-root data \\
+        --mode pooled --config SETTINGS.yaml --cases "all on" "a quarter of the targets" --seeds 0 1 2 3 4 \\
+        --output runs/share_of_targets
 
-Every case sees the same windows in the same order for the same number of steps; only the objective differs. The report
-has the balanced accuracy of a probe on the task and mask invariance on held-out windows, over seeds. At this scale
+Every case sees the same windows in the same order for the same number of steps; only the objective differs, or how
+much of it a step computes. The report has the balanced accuracy of a probe on the task, and on held-out windows the
+reconstruction error over all targets and mask invariance, over seeds. At this scale
 the differences say what the switches do here, not what the paper found. Finished runs are not repeated, and a run
 that was stopped continues where it was.
 """
@@ -22,8 +26,6 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from tqdm.auto import tqdm
-
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import write_json, write_text
 from dare_eeg_hf.command_line import layer_settings
@@ -37,6 +39,7 @@ from dare_eeg_hf.pretraining.arguments import PretrainingArguments
 from dare_eeg_hf.pretraining.checkpointing import PretrainingError
 from dare_eeg_hf.pretraining.data import is_prepared, open_windows, prepare_windows, split_by_subject
 from dare_eeg_hf.pretraining.run import pretrain
+from dare_eeg_hf.progress import progress_bar
 
 CASES: dict[str, dict[str, bool]] = {
     "all on": {},
@@ -45,7 +48,13 @@ CASES: dict[str, dict[str, bool]] = {
     "without skip": {"use_skip_connection": False},
     "without mask alignment": {"use_mask_alignment": False},
 }
-"""The cases of the paper (METHOD.md, "Losses")."""
+"""The cases of the paper (METHOD.md, "Losses"): what each switches off in the model's configuration."""
+
+RECIPES: dict[str, dict[str, float]] = {
+    "half of the targets": {"reconstructed_share": 0.5},
+    "a quarter of the targets": {"reconstructed_share": 0.25},
+}
+"""Cases that train the same model in another way: fields of `PretrainingArguments`."""
 
 EXIT_INTERRUPTED = 130
 
@@ -98,7 +107,8 @@ def run_case(case: str, seed: int, data: str, task: str, output: Path, budget: d
     # The split does not depend on the seed: cases and seeds are compared on the same held-out windows.
     train, validation = open_pretraining_windows(data, output, seed=0)
     own = {"output_dir": folder, "seed": seed, "trackers": [], "resume": True, "log_every": 50}
-    own["config"] = {**budget.get("config", {}), **CASES[case]}
+    own["config"] = {**budget.get("config", {}), **CASES.get(case, {})}
+    own |= RECIPES.get(case, {})
     arguments = PretrainingArguments(**{**budget, **own})
     pretrained = pretrain(arguments, train, validation)
     if pretrained.stopped_by not in (None, "patience"):
@@ -113,6 +123,7 @@ def run_case(case: str, seed: int, data: str, task: str, output: Path, budget: d
     record = {
         "inputs": inputs,
         "balanced_accuracy": probe["metrics"]["balanced_accuracy"],
+        "loss_reconstruction": pretrained.metrics["loss_reconstruction"],
         "similarity": sum(point["similarity"] for point in curve) / len(curve),
         "other_windows_similarity": sum(point["other_windows_similarity"] for point in curve) / len(curve),
         "retrieval_accuracy": pretrained.metrics["retrieval_accuracy"],
@@ -138,12 +149,14 @@ def ablation_table(records: Sequence[dict], task: str) -> str:
     ]
     columns = {
         "balanced_accuracy": "probe balanced accuracy",
+        "loss_reconstruction": "reconstruction error",
         "similarity": "similarity of views",
         "other_windows_similarity": "of other windows",
         "retrieval_accuracy": "retrieval",
         "effective_rank": "effective rank",
     }
-    of_cases = {case: [record for record in records if record["inputs"]["case"] == case] for case in CASES}
+    cases = [*CASES, *RECIPES]
+    of_cases = {case: [record for record in records if record["inputs"]["case"] == case] for case in cases}
     rows = [
         [case, *(mean_text([record[column] for record in own]) for column in columns)]
         for case, own in of_cases.items()
@@ -170,7 +183,7 @@ def run_ablations(
         data_root: holds the task's corpus.
         task: what the probe is tested on.
         output: folder for runs and tables.
-        cases: keys of `CASES`.
+        cases: keys of `CASES` and `RECIPES`.
         seeds: one run of each case per seed.
         budget: fields of `PretrainingArguments` that all runs share: preset, max_steps, batch_size at least; its
             `config` holds what all cases change in the model.
@@ -184,7 +197,7 @@ def run_ablations(
     check_budget(budget)
     prepare_tasks([task], data_root, output)
     runs = [(case, seed) for seed in seeds for case in cases]
-    with tqdm(runs, desc="ablations", unit="run") as bar:  # its line ends before a message about a run begins
+    with progress_bar(runs, desc="ablations", unit="run") as bar:  # its line ends before a message about a run begins
         records = [run_case(case, seed, data, task, output, budget, mode) for case, seed in bar]
     table = ablation_table(records, task)
     write_json(output / "ablations.json", records)
@@ -203,7 +216,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data-root", type=Path, required=True, help="folder that holds the task's corpus")
     parser.add_argument("--task", choices=TASKS, default="eyes-eegmmidb", help="default: %(default)s")
     parser.add_argument("--output", type=Path, required=True, help="folder for runs and tables")
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES), help="default: all")
+    cases = {"choices": [*CASES, *RECIPES], "default": list(CASES)}
+    parser.add_argument("--cases", nargs="+", **cases, help="default: those of the paper")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default: 0 1 2")
     parser.add_argument(
         "--mode", choices=ENCODER_MODES, default="probe", help="how encoders are tested (default: %(default)s)"

@@ -30,7 +30,6 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from tqdm.auto import tqdm
 from transformers.utils import logging as transformers_logging
 
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
@@ -54,6 +53,7 @@ from dare_eeg_hf.evaluation.costs import measured_costs
 from dare_eeg_hf.evaluation.cross_validation import cross_validate, one_thread
 from dare_eeg_hf.evaluation.protocols import Fold
 from dare_eeg_hf.evaluation.tasks import task_named
+from dare_eeg_hf.progress import progress_bar
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def windows_file(output: Path, task: str) -> Path:
 
 def prepare_tasks(tasks: Sequence[str], data_root: Path, output: Path) -> None:
     """Read each task's recordings once, and again if the files or the task have changed."""
-    for task in tqdm(tasks, desc="reading tasks", unit="task"):
+    for task in progress_bar(tasks, desc="reading tasks", unit="task"):
         file = windows_file(output, task)
         sources, described = task_named(task).sources(data_root), file.with_suffix(".json")
         known = json.loads(described.read_text(encoding="utf-8")) if described.is_file() and file.is_file() else None
@@ -219,7 +219,7 @@ def run_benchmark(
     cells = plan_cells(tasks, models, modes, seeds)
     records: dict[Cell, dict] = {}
     failures: dict[str, str] = {}
-    bar = tqdm(_outcomes(cells, output, settings or {}, workers), total=len(cells), desc="cells", unit="cell")
+    bar = progress_bar(_outcomes(cells, output, settings or {}, workers), total=len(cells), desc="cells", unit="cell")
     for cell, future in bar:
         bar.set_postfix_str(f"{cell.task} {short_name(cell.model)} {cell.mode}", refresh=False)
         if error := future.exception():

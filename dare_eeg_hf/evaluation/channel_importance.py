@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from dare_eeg_hf.adaptation.classifier_setup import build_classifier, prepare_inputs
 from dare_eeg_hf.adaptation.feature_statistics import feature_statistics
@@ -22,6 +21,7 @@ from dare_eeg_hf.evaluation.contestants import Predictor
 from dare_eeg_hf.evaluation.metrics import classification_metrics
 from dare_eeg_hf.evaluation.protocols import Fold
 from dare_eeg_hf.montage import match_channels
+from dare_eeg_hf.progress import progress_bar
 from dare_eeg_hf.signal_reports_dare_eeg import EegWarning
 
 MOST_PASSES = 8_000
@@ -94,7 +94,7 @@ def channel_importance(
         warnings.simplefilter("ignore", EegWarning)  # of a reference that has one electrode less
         whole = accuracies(known)
         found = []
-        for name in tqdm(known, desc="electrodes", unit="electrode", disable=not progress):
+        for name in progress_bar(known, desc="electrodes", unit="electrode", show=progress):
             lost = whole - accuracies([other for other in known if other != name])
             found.append(ChannelImportance(name, float(lost.mean()), _interval(lost)))
     return sorted(found, key=lambda each: (-each.drop, each.name))

@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from tqdm.auto import tqdm
 
 from dare_eeg_hf.atomic_files import write_json, write_text
 from dare_eeg_hf.checkpoints import find_checkpoint
@@ -31,6 +30,7 @@ from dare_eeg_hf.evaluation.tables import markdown_table, mean_text
 from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining
 from dare_eeg_hf.pretraining.invariance import measure_invariance
 from dare_eeg_hf.pretraining.step_inputs import model_inputs
+from dare_eeg_hf.progress import progress_bar
 from dare_eeg_hf.visualization import Curve, Panel, plot_curves
 
 BATCH_SIZE = 32
@@ -125,7 +125,7 @@ def compare(
     runs = [(model, seed) for model in models for seed in seeds]
     results: dict[str, list[dict]] = {short_name(model): [] for model in models}
     with torch.inference_mode():
-        for model, seed in tqdm(runs, desc="models", unit="run"):
+        for model, seed in progress_bar(runs, desc="models", unit="run"):
             results[short_name(model)].append(measure(model.replace(SEED, str(seed)), rows, seed))
     table = invariance_table(results, windows)
     output.mkdir(parents=True, exist_ok=True)

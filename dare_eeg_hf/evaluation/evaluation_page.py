@@ -72,7 +72,7 @@ def _people(page: HtmlPage, evaluation: Evaluation) -> None:
         plot_people(
             scores,
             1 / len(evaluation.windows.label_names),
-            f"{evaluation.title}: {told.lower()} of each person",
+            f"{evaluation.title}, {short_name(evaluation.model)} and others: {told.lower()} of each person",
             told,
         ),
         alt=f"{told} of each person by {', '.join(scores)}; the table below has the numbers of the model.",
@@ -155,9 +155,9 @@ def _importance(page: HtmlPage, evaluation: Evaluation) -> None:
     ]
     page.table(["electrode", "points lost without it", "95% over people"], rows[:20])
     page.paragraph(
-        "The electrode's signal was left out of what the encoder gets, on people the classifier had not seen. "
-        "Neighbours show much of the same, so a small loss does not mean that nothing is there; an interval that "
-        "includes 0 may be chance, as some of them will be among this many.",
+        "The electrode's signal was left out of what the encoder gets, on people the classifier had not seen; below 0 "
+        "the model did better without it. Neighbours show much of the same, so a small loss does not mean that "
+        "nothing is there; an interval that includes 0 may be chance, and among this many so may be some that do not.",
         kind="note",
     )
 
@@ -179,7 +179,7 @@ def _files(page: HtmlPage, evaluation: Evaluation) -> None:
         ]
         for each in evaluation.read.recordings
     ]
-    page.table(["file", "person", "windows", "left out"], rows[:MOST_FILES])
+    page.heading("Files").table(["file", "person", "windows", "left out"], rows[:MOST_FILES])
     if len(rows) > MOST_FILES:
         page.paragraph(f"{len(rows) - MOST_FILES} more files are in results.json.", kind="note")
     doubts = [f"{each.name}: {warning}" for each in evaluation.read.recordings for warning in each.warnings]

@@ -83,7 +83,7 @@ def findings(evaluation: Evaluation) -> list[str]:
     model, accuracy = short_name(evaluation.model), _percent(row["balanced_accuracy"][0])
     found = [
         f"A frozen {model} with a logistic regression reaches a balanced accuracy of {accuracy}, where guessing "
-        f"reaches {100 * chance:.1f}%. With which people were recorded this may vary from about {100 * low:.1f} to "
+        f"reaches {100 * chance:.1f}%. Depending on who is recorded, this may vary from about {100 * low:.1f} to "
         f"{100 * high:.1f}% (95% interval over people)."
     ]
     if low <= chance:

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from tqdm.auto import tqdm
 
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import write_json, write_text
@@ -44,6 +43,7 @@ from dare_eeg_hf.evaluation.corruptions import CORRUPTIONS, Corruption
 from dare_eeg_hf.evaluation.metrics import classification_metrics
 from dare_eeg_hf.evaluation.tables import NAMES, markdown_table, mean_text
 from dare_eeg_hf.evaluation.tasks import TASKS
+from dare_eeg_hf.progress import progress_bar
 from dare_eeg_hf.randomness import derive_seed
 from dare_eeg_hf.visualization import Curve, Panel, plot_curves
 
@@ -74,7 +74,7 @@ def robustness_of(
     check_centering(model, cell.mode, windows)
     points = [(name, level) for name, corruption in CORRUPTIONS.items() for level in corruption.levels]
     probabilities = {point: np.full((len(windows), len(windows.label_names)), np.nan) for point in points}
-    for fold in tqdm(TASKS[task].folds(windows), desc=f"{short_name(model)}, seed {seed}", unit="fold"):
+    for fold in progress_bar(TASKS[task].folds(windows), desc=f"{short_name(model)}, seed {seed}", unit="fold"):
         predict, _ = fit_contestant(model, cell.mode, windows, fold, arguments, checkpoint, seed)
         intact = windows.select(fold.test)
         for name, level in points:

@@ -32,7 +32,7 @@ STREAMED_ROWS = 64
 NAMED_CHANNELS = 8
 
 WHOLE_VOCABULARY = (
-    "pretraining_channel_names=all in the model's configuration (with examples/pretrain.py: --set "
+    "pretraining_channel_names=all in the model's configuration (with `dare-eeg pretrain`: --set "
     "pretraining_channel_names=all)"
 )
 

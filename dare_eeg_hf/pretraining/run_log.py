@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 
 from dare_eeg_hf.metrics_log import FILE_NAME, MetricsLog
 from dare_eeg_hf.pretraining.processes import ProcessGroup
+from dare_eeg_hf.progress import progress_bar
 
 
 class NotFiniteError(ArithmeticError):
@@ -59,7 +60,7 @@ class RunLog:
                 for name, value in settings.items()
             }
             self.accelerator.init_trackers("pretraining", config=simple)
-        self._bar = tqdm(total=total_steps, initial=step, unit="step", disable=not self.processes.is_main)
+        self._bar = progress_bar(total=total_steps, initial=step, unit="step", show=self.processes.is_main)
         self.restart_clock(step)
 
     def close(self) -> None:

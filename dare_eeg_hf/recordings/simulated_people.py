@@ -48,13 +48,13 @@ def draw_person(*seed: int) -> Person:
 
     return Person(
         alpha_frequency=float(np.clip(rng.normal(10.2, 0.8), 8.5, 12.0)),
-        alpha=about(24, 0.3),
-        alpha_left_by_open_eyes=float(rng.uniform(0.1, 0.22)),
+        alpha=about(29, 0.22),
+        alpha_left_by_open_eyes=float(rng.uniform(0.09, 0.2)),
         mu_frequency=float(rng.uniform(9.5, 12.0)),
         mu=about(3.5, 0.5),
         theta=about(3.0, 0.4),
-        background=about(17, 0.2),
-        slope=float(rng.uniform(1.0, 1.5)),
+        background=about(19, 0.2),
+        slope=float(rng.uniform(0.8, 1.3)),
         blinks_per_minute=about(13, 0.35),
         blink=about(130, 0.3),
         muscle=about(14, 0.4),

@@ -125,13 +125,23 @@ def plot_loss_curves(records: Sequence[Mapping[str, object]]) -> Figure:
     )
     if not terms:
         raise ValueError("None of the records has a loss.")
-    figure = plot_curves([Panel(_curves_of_loss(records, term), title=_title_of(term)) for term in terms])
+    figure = plot_curves([Panel(_curves_of_loss(records, term), title=title_of_loss(term)) for term in terms])
     figure.supxlabel("Step", fontsize=9)
     figure.supylabel("Loss", fontsize=9)
     return figure
 
 
-def _title_of(term: str) -> str:
+def running_mean(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Many measured values (P,) smoothed over a twenty-fifth of them, and the steps in the middle of each mean."""
+    if len(values) < MIN_POINTS_TO_SMOOTH:
+        return steps, values
+    length = max(5, len(values) // 25)
+    smooth = np.convolve(values, np.ones(length) / length, mode="valid")
+    return steps[length // 2 :][: len(smooth)], smooth
+
+
+def title_of_loss(term: str) -> str:
+    """The name of a loss in words."""
     return "Total" if term == "loss" else term.removeprefix("loss_").replace("_", " ").capitalize()
 
 
@@ -142,10 +152,8 @@ def _curves_of_loss(records: Sequence[Mapping[str, object]], term: str) -> list[
         points = [(r["step"], r[term]) for r in records if r.get("split", "train") == split and term in r]
         steps, losses = np.array(points, dtype=float).reshape(-1, 2).T
         if split == "train" and len(losses) >= MIN_POINTS_TO_SMOOTH:
-            length = max(5, len(losses) // 25)
-            smooth = np.convolve(losses, np.ones(length) / length, mode="valid")
             curves.append(Curve(steps, losses, color=color, marker="", width=0.5, opacity=0.4))
-            curves.append(Curve(steps[length // 2 :][: len(smooth)], smooth, split, color=color, marker="", width=1.6))
+            curves.append(Curve(*running_mean(steps, losses), split, color=color, marker="", width=1.6))
         elif len(losses):
             curves.append(Curve(steps, losses, split, color=color, marker="." if split == "train" else "o", width=1.2))
     return curves

@@ -108,6 +108,7 @@ def test_centering_takes_away_each_persons_mean(folder, eyes_classifier, without
         (["--table", "{folder}/labels.csv"], "`dare-eeg embed` did not make it: give --overwrite, or another name"),
         (["--table", "{out}/t.csv", "--labels", "{folder}/no.csv"], "There is no table of labels"),
         (["--table", "{out}/t.csv", "--subject-pattern", "(X)"], "finds nobody in"),
+        (["--map", "{out}/m.png", "--labels", "{folder}/labels.csv", "--label-column", "state"], "state"),
     ],
 )
 def test_what_cannot_be_had_is_refused_before_anything_is_encoded(options, message, folder, eyes_classifier, capsys):

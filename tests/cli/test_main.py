@@ -45,6 +45,15 @@ def test_help_of_a_command_has_examples(command, capsys):
 @pytest.mark.parametrize("words", [["--help"], ["--version"], *([command, "--help"] for command in COMMANDS)])
 def test_help_loads_nothing_that_takes_long(words):
     """A second of loading before the first line of help is what makes people give up on a command."""
+    assert loaded_by(words) == []
+
+
+def test_inspection_of_a_recording_loads_what_it_needs(eyes_recordings):
+    assert loaded_by(["inspect", str(eyes_recordings[0])]) == ["huggingface_hub", "mne", "scipy", "transformers"]
+
+
+def loaded_by(words):
+    """Which of the libraries that take long to load a command has loaded."""
     code = (
         "import atexit, sys\n"
         "from dare_eeg_hf.cli.main import main\n"
@@ -53,7 +62,7 @@ def test_help_loads_nothing_that_takes_long(words):
     )
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert process.stdout
-    assert process.stderr.split() == []
+    return process.stderr.split()
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -9,8 +9,9 @@ import pytest
 
 from dare_eeg_hf import DareEegConfig
 from dare_eeg_hf.evaluation import ablations
-from dare_eeg_hf.evaluation.ablations import CASES, run_ablations
+from dare_eeg_hf.evaluation.ablations import CASES, RECIPES, run_ablations
 from dare_eeg_hf.pretraining import run as pretraining
+from dare_eeg_hf.pretraining.arguments import PretrainingArguments
 from dare_eeg_hf.pretraining.checkpointing import PretrainingError
 
 
@@ -21,6 +22,12 @@ def test_cases_are_the_papers():
         off = DareEegConfig(**switches)
         assert all(getattr(everything_on, name) and not getattr(off, name) for name in switches), case
         assert len(switches) == (case != "all on")
+
+
+def test_recipes_are_settings_of_pretraining(tmp_path):
+    for case, settings in RECIPES.items():
+        assert PretrainingArguments(tmp_path, **settings) != PretrainingArguments(tmp_path), case
+    assert not CASES.keys() & RECIPES.keys()
 
 
 def test_two_cases_under_one_budget(corpus_root, tmp_path, monkeypatch):

@@ -279,14 +279,26 @@ def test_a_failing_cell_is_listed_and_the_others_finish(corpus_root, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--tasks", "nonsense"], "there is no task 'nonsense'"),
+        (["--tasks", "nonsense"], "there is no task nonsense; the tasks are"),
         (["--tasks", TASK, "--models", "no/such/model-here"], "is not a baseline"),
+        (["--tasks", "eyes-eegmidb"], "there is no task eyes-eegmidb (did you mean eyes-eegmmidb?)"),
+        (["--data", "."], ". holds no prepared data set (no Parquet files)"),
         (["--tasks", "tuab"], "needs one of the folders tuab"),
     ],
 )
 def test_mistakes_on_the_command_line(arguments, message, corpus_root, tmp_path, capsys):
     options = ["--data-root", str(corpus_root), "--output", str(tmp_path / "out"), *arguments]
     assert benchmark.main(options) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [([], "give --tasks or --data"), (["--tasks", TASK], "--tasks needs --data-root, the folder that holds")],
+)
+def test_nothing_to_test_on(arguments, message, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        benchmark.main(["--output", str(tmp_path), *arguments])
     assert message in capsys.readouterr().err
 
 

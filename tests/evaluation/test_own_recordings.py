@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +31,12 @@ from dare_eeg_hf.evaluation.people_folds import people_folds
 from dare_eeg_hf.evaluation.tasks import TASKS
 
 TASK = "eyes-eegmmidb"
+
+
+@pytest.fixture(autouse=True)
+def without_umap(monkeypatch):
+    """UMAP takes ten seconds to be compiled."""
+    monkeypatch.setitem(sys.modules, "umap", None)
 
 
 @pytest.fixture(scope="module")

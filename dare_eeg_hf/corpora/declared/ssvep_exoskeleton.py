@@ -8,7 +8,7 @@ Labels      rest, 13_hz, 17_hz, 21_hz: the light of each trial, 8 trials of each
 Windows     4 s, from half a second after the start of a trial of 5 s, when the person has found the light.
             --throughout: everything in windows of 4 s without labels, for pre-training.
 Splits      none: leave one person out.
-Access      open; CC0 1.0. https://zenodo.org/records/2392979 and https://github.com/sylvchev/dataset-ssvep-exoskeleton
+Access      open; CC0 1.0 (MOABB: CC BY 4.0). https://zenodo.org/records/2392979 and https://github.com/sylvchev/dataset-ssvep-exoskeleton
             have the FIF files, MOABB has them as Kalunga2016.
 Tried on    the real recordings of nine people, as EDF.
 Unchecked   the address at Zenodo is from memory.
@@ -27,6 +27,7 @@ class SsvepExoskeleton(EegCorpus):
     name = "ssvep_exoskeleton"
     title = "SSVEP for an exoskeleton (Kalunga 2016)"
     license = "cc0-1.0"
+    license_note = "As its repository says; MOABB calls it CC BY 4.0, so cite it in any case."
     citation = (
         "Kalunga EK, Chevallier S, Barthelemy Q, Djouani K, Monacelli E, Hamam Y. Online SSVEP-based BCI using "
         "Riemannian geometry. Neurocomputing 191:55-68, 2016. arXiv:1501.03227."
@@ -36,6 +37,7 @@ class SsvepExoskeleton(EegCorpus):
     name_pattern = r"(?:^|/)(?P<subject>subject\d{2})_(?P<session>\d{4}\.\d\d\.\d\d-\d\d\.\d\d\.\d\d)\.edf$"
     electrode_names = "OZ O1 O2 PO3 POZ PO7 PO8 PO4".split()
     sampling_rate = 256
+    reference = "right mastoid"
     line_frequency = 50
     label_names = tuple(LIGHTS.values())
     tmin, tmax = 0.5, 4.5
