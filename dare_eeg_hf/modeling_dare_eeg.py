@@ -8,6 +8,7 @@ arXiv 2605.18298.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
@@ -159,14 +160,14 @@ NARROW_HEAD = 32
 def suits_products(query: torch.Tensor, key: torch.Tensor, attention_mask: torch.Tensor | None) -> bool:
     """Whether plain products are faster than torch's fused attention, by a fixed rule: runs have to repeat exactly.
 
-    On CPUs they are while training in half precision, where the fused backward pass is several times slower than that
-    of float32, and for narrow heads in float32 where nothing is kept and the weights fit a cache. In float32 training
-    fused attention was faster at any length and width that was tried.
+    On CPUs they are in half precision, where the fused backward pass is several times slower than that of float32, and
+    for narrow heads in float32 where nothing is kept and the weights fit a cache. In float32 training fused attention
+    was faster at any length and width that was tried.
     """
     if query.device.type != "cpu" or attention_mask is not None or torch.compiler.is_compiling():
         return False
     if query.dtype in (torch.bfloat16, torch.float16):
-        return torch.is_grad_enabled() and query.requires_grad
+        return query.requires_grad or runs_in_cache(query)
     weights = query.shape[:-1].numel() * key.shape[-2] * query.element_size()
     return runs_in_cache(query) and query.shape[-1] < NARROW_HEAD and weights <= WEIGHTS_IN_CACHE
 
@@ -843,6 +844,7 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
         target_mask: torch.Tensor | None = None,
         generator: torch.Generator | None = None,
         gather_negatives: bool = True,
+        bf16_targets: bool = False,
         views_only: bool = False,
         **kwargs: Unpack[TransformersKwargs],
     ) -> DareEegForPreTrainingOutput:
@@ -862,6 +864,8 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
             generator (`torch.Generator`, *optional*): Source of the masks that are not given, on the CPU.
             gather_negatives (`bool`, *optional*, defaults to `True`): Take InfoNCE's negatives from all processes,
                 with gradient, rather than from this one alone.
+            bf16_targets (`bool`, *optional*, defaults to `False`): Compute the momentum encoder's features in
+                bfloat16, also where everything else is in float32.
             views_only (`bool`, *optional*, defaults to `False`): Encode the two views, whatever the objective, and
                 return their features alone; no target is needed.
 
@@ -909,7 +913,9 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
         loss_anchor, loss_mask_alignment, anchor = None, None, None
         first_embedding, second_embedding = None, None
         if config.use_anchor_alignment:
-            anchor = self._anchor_features(input_values, channel_ids, channel_mask)
+            precision = torch.autocast(patches.device.type, torch.bfloat16) if bf16_targets else nullcontext()
+            with precision:
+                anchor = self._anchor_features(input_values, channel_ids, channel_mask)
             loss_anchor = masked_mean_square(predicted - anchor, patch_mask)
             loss = loss + config.anchor_loss_weight * loss_anchor
         if second_features is not None:

@@ -745,4 +745,5 @@ def test_which_attention_a_cpu_computes_is_a_fixed_rule(gradient, dtype, suits):
     with torch.no_grad():
         assert suits_products(query.float(), query.float(), None), "narrow heads in a cache"
         wide = torch.randn(4, 2, 10, 64)
+        assert suits_products(wide.bfloat16(), wide.bfloat16(), None)
         assert not suits_products(wide, wide, None)

@@ -40,6 +40,9 @@ class PretrainingArguments:
         max_gradient_norm: clip gradients to this norm; None leaves them, as published.
         seed: everything random follows from it.
         mixed_precision: no, bf16 or fp16; None leaves it to the launcher.
+        bf16_targets: compute the momentum encoder's features, which carry no gradient, in bf16 even where training is
+            in float32. On CPUs with instructions for bf16 base has them in a third of the time; they change by 4e-5
+            of their mean square.
         compile: none, regional (each block by itself: starts faster) or full.
         gradient_checkpointing: recompute activations in the backward pass: less memory, about a third more time.
         deterministic: ask torch for algorithms that give the same bits each time (matters on GPUs, costs some speed).
@@ -83,6 +86,7 @@ class PretrainingArguments:
     max_gradient_norm: float | None = None
     seed: int = 0
     mixed_precision: str | None = None
+    bf16_targets: bool = False
     compile: str = "none"
     gradient_checkpointing: bool = False
     deterministic: bool = True

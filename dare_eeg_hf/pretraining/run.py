@@ -141,7 +141,8 @@ def advance(run: PretrainingRun, batches: list[dict[str, torch.Tensor]]) -> None
         masks = step_masks(
             config, batch, purpose="training", reconstructed_share=arguments.reconstructed_share, **place
         )
-        inputs.append({**batch, **vars(masks), "gather_negatives": arguments.gather_negatives})
+        steering = {"gather_negatives": arguments.gather_negatives, "bf16_targets": arguments.bf16_targets}
+        inputs.append({**batch, **vars(masks), **steering})
     result = take_step(
         run.model,
         inputs,

@@ -38,6 +38,7 @@ SAME_WHEN_RESUMED = (
     "gather_negatives",
     "train_contrastive_projection",
     "max_gradient_norm",
+    "bf16_targets",
     "compile",
     "gradient_checkpointing",
     "deterministic",

@@ -115,9 +115,9 @@ def test_a_stated_number_of_threads_repeats_a_run_whatever_torch_would_choose(ar
         {"mixture_weights": [0.7, 0.3], "log_every": 5},
         {"scope": "sample"},
         {"crop_patches": 3, "amplitude_spread": 0.2},
-        {"reconstructed_share": 0.25},
+        {"reconstructed_share": 0.25, "bf16_targets": True},
     ],
-    ids=["plain", "accumulation", "workers", "mixture", "mask per window", "augmentation", "share of targets"],
+    ids=["plain", "accumulation", "workers", "mixture", "mask per window", "augmentation", "part of the arithmetic"],
 )
 @pytest.mark.parametrize("stop_after", [5, 6], ids=["mid-epoch", "epoch's end"])
 def test_resumed_run_equals_the_uninterrupted_one(arguments, windows, tmp_path, tiny_config, changes, stop_after):

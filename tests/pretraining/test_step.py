@@ -215,3 +215,15 @@ def test_a_share_of_the_targets_changes_the_reconstruction_alone(common_argument
     assert part.loss_reconstruction != whole.loss_reconstruction
     for name in ("loss_anchor", "loss_mask_alignment", "loss_activation", "first_view_embedding"):
         assert torch.equal(part[name], whole[name]), name
+
+
+def test_targets_in_bf16_change_the_anchor_loss_alone_and_by_their_rounding(common_arguments):
+    model = starting_model(PretrainingArguments(**common_arguments, max_steps=1)).eval()
+    batch = {"input_values": torch.randn(3, 6, 128), "channel_ids": torch.arange(6)}
+    masks = vars(step_masks(model.config, batch, seed=0, purpose="training", step=0))
+    exact, rounded = (model(**batch, **masks, bf16_targets=rounds) for rounds in (False, True))
+    for name in ("loss_reconstruction", "loss_mask_alignment", "loss_activation"):
+        assert torch.equal(rounded[name], exact[name]), name
+    error = (rounded.anchor_features - exact.anchor_features).square().mean()
+    assert 0 < error < 1e-3 * exact.anchor_features.square().mean()
+    assert rounded.anchor_features.dtype == torch.float32
