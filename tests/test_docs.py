@@ -10,6 +10,8 @@ from mkdocs.commands.build import build
 from mkdocs.config import load_config
 from mkdocs.exceptions import Abort
 
+from dare_eeg_hf.cli.main import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -27,6 +29,7 @@ def test_every_page_is_there(site):
     pages = {path.relative_to(site).with_suffix(".md").as_posix() for path in site.rglob("*.html")}
     assert {"index.md", "results.md", "gallery.md", "tutorials/own-labels.md", "guides/method.md"} <= pages
     command_line = (site / "reference" / "command-line.html").read_text(encoding="utf-8")
+    assert {f"dare-eeg-{name}" for name in COMMANDS} <= set(re.findall(r'<h2 id="([\w-]+)"', command_line))
     assert "--rename OLD=NEW" in command_line
     assert "--shard I/N" in command_line
     recordings = (site / "reference" / "recordings.html").read_text(encoding="utf-8")

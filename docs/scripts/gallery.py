@@ -71,7 +71,7 @@ def open_then_closed():
 
 @cache
 def windows_of_people():
-    """Features (W, F) of six people's windows, the state in each and the person; a cap without the back of the head."""
+    """Features (W, F) of six people's windows, each with state and person; a cap without the back of the head."""
     import numpy as np
 
     from dare_eeg_hf.checkpoints import load_pipeline
@@ -185,8 +185,8 @@ def losses():
 def importance():
     """Which electrodes an answer rests on.
 
-    How much the probability of the winning class falls when the classifier is not given an electrode. It tells what this
-    model used here, not where in the brain something comes from. `dare-eeg predict ... --importance` draws it.
+    How much the probability of the winning class falls when the classifier is not given an electrode. It tells what
+    this model used here, not where in the brain something comes from. `dare-eeg predict ... --importance` draws it.
     """
     from dare_eeg_hf.channel_importance import plot_importance
     from dare_eeg_hf.checkpoints import load_pipeline
@@ -199,8 +199,8 @@ def importance():
 def embedding_map():
     """How an encoder sees windows.
 
-    Each point is a window; windows with similar features lie close together. Here six people, coloured by state. `dare-eeg
-    embed ... --map` draws it, by label, person or file.
+    Each point is a window; windows with similar features lie close together. Here six people, coloured by state.
+    `dare-eeg embed ... --map` draws it, by label, person or file.
     """
     from dare_eeg_hf.visualization import plot_embedding_map, project_to_plane
 
@@ -213,8 +213,8 @@ def embedding_map():
 def people():
     """Who was told apart.
 
-    A dot for each person and contestant, each person tested by a classifier that was trained on the others. The page of
-    `dare-eeg evaluate` has it, with the baselines.
+    A dot for each person and contestant, each person tested by a classifier that was trained on the others. The page
+    of `dare-eeg evaluate` has it, with the baselines.
     """
     import numpy as np
 
