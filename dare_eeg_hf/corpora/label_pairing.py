@@ -21,7 +21,7 @@ MOST_DIFFERENT = 4
 """More labels than this that mostly occur once are taken for measures."""
 
 _EXTENSIONS = sorted(
-    {each for extensions, _ in FORMATS.values() for each in extensions}
+    {each for extensions, *_ in FORMATS.values() for each in extensions}
     | {each for extensions in TABLE_FORMATS.values() for each in extensions},
     key=len,
     reverse=True,
