@@ -21,6 +21,11 @@ def as_windows(data, label_names: Sequence[str] | None = None) -> LabelledWindow
     return data if isinstance(data, LabelledWindows) else LabelledWindows.from_rows(data, label_names)
 
 
+def in_order(windows: LabelledWindows) -> LabelledWindows:
+    """Windows by person, class and time, so that nothing depends on what the files are called."""
+    return windows.select(np.lexsort((windows.onsets, windows.recordings, windows.labels, windows.subjects)))
+
+
 def check_windows(train: LabelledWindows, validation: LabelledWindows | None) -> None:
     """Refuse windows that nothing can be learned from; see `finetune`."""
     if len(train) < max(2, len(train.label_names)):

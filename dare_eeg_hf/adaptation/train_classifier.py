@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from dare_eeg_hf.adaptation.classifier_inputs import in_order
 from dare_eeg_hf.adaptation.finetuning import (
     FinetuningArguments,
     FinetuningResult,
@@ -59,7 +60,7 @@ def train_classifier(
     settings = dict(settings or {})
     if mode == STATISTICS and settings:
         raise ValueError(f"mode {STATISTICS!r} has no epochs: {', '.join(settings)} is for the modes of fine-tuning")
-    output_dir = Path(output_dir)
+    output_dir, windows = Path(output_dir), in_order(windows)
     with new_folder(output_dir) as folder:
         if mode == STATISTICS:
             result = fit_statistics_classifier(checkpoint, windows, seed=seed, progress=progress)

@@ -77,14 +77,15 @@ def run(options: argparse.Namespace) -> int:
     from dare_eeg_hf.checkpoints import find_checkpoint, shipped_checkpoint
     from dare_eeg_hf.evaluation.evaluation_page import write_page
     from dare_eeg_hf.evaluation.evaluation_report import (
+        COLUMNS,
         NO_DIAGNOSIS,
         description,
         findings,
         result_rows,
-        text_table,
         write_results,
     )
     from dare_eeg_hf.evaluation.own_recordings import evaluate_recordings
+    from dare_eeg_hf.text_table import text_table
 
     transformers_logging.disable_progress_bar()  # of the loading of weights
     model = find_checkpoint(options.model) if options.model else shipped_checkpoint()
@@ -102,7 +103,8 @@ def run(options: argparse.Namespace) -> int:
     )
     write_results(evaluation, options.output)
     page = write_page(evaluation, options.output / "evaluation.html")
-    print(description(evaluation), text_table(result_rows(evaluation)), *findings(evaluation), sep="\n\n", end="\n\n")
+    table = text_table(COLUMNS, result_rows(evaluation))
+    print(description(evaluation), table, *findings(evaluation), sep="\n\n", end="\n\n")
     for sentence in evaluation.remarks():
         print(f"note: {sentence}", file=sys.stderr)
     for sentence in evaluation.left_out():

@@ -52,15 +52,6 @@ def result_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str, str]]:
     return rows
 
 
-def text_table(rows: Sequence[Sequence[str]], header: Sequence[str] = COLUMNS) -> str:
-    """Columns of text under each other, as a terminal shows them; the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = [header, ["-" * width for width in widths], *rows]
-    return "\n".join(
-        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines
-    )
-
-
 def description(evaluation: Evaluation) -> str:
     """What was tested, in a sentence."""
     counts = np.bincount(evaluation.windows.labels).tolist()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dare_eeg_hf.adaptation.classifier_inputs import in_order
 from dare_eeg_hf.adaptation.finetuning_arguments import STATISTICS
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.checkpoints import digest_of_weights
@@ -92,7 +93,7 @@ def cross_validation_of(results: Path, windows: LabelledWindows, checkpoint: str
         raise ValueError(f"{file} is not what `dare-eeg evaluate` leaves") from error
     counts = np.bincount(windows.labels, minlength=len(windows.label_names)).tolist()
     same = {
-        "windows": inputs["windows"] == windows.fingerprint(),
+        "windows": inputs["windows"] == in_order(windows).fingerprint(),
         "labels": labels == dict(zip(windows.label_names, counts, strict=True)),
         "people": people == len(np.unique(windows.subjects)),
         "encoder": inputs["weights"] == digest_of_weights(Path(checkpoint)),

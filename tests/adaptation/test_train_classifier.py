@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from dare_eeg_hf import DareEegForSequenceClassification
 from dare_eeg_hf.adaptation.finetuning import predict_probabilities
@@ -57,3 +58,13 @@ def test_bad_requests_are_one_sentence(tiny_encoder, tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no folder"):
         train_classifier(tmp_path / "nothing" / "here", easy_windows(), tmp_path / "a")
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
+def test_what_files_are_called_changes_nothing(tiny_encoder, tmp_path):
+    windows = easy_windows()
+    shuffled = windows.select(np.random.default_rng(0).permutation(len(windows)))
+    one, other = (
+        train_classifier(tiny_encoder, each, tmp_path / name).model.probe.state_dict()
+        for name, each in (("one", windows), ("other", shuffled))
+    )
+    assert all(torch.equal(one[name], other[name]) for name in one)

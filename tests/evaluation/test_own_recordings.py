@@ -18,12 +18,12 @@ from dare_eeg_hf.evaluation.benchmark import Cell, evaluate_cell, run_benchmark
 from dare_eeg_hf.evaluation.cross_validation import one_thread
 from dare_eeg_hf.evaluation.evaluation_page import write_page
 from dare_eeg_hf.evaluation.evaluation_report import (
+    COLUMNS,
     NO_DIAGNOSIS,
     UNKNOWN_PEOPLE,
     description,
     findings,
     result_rows,
-    text_table,
     write_results,
 )
 from dare_eeg_hf.evaluation.own_recordings import evaluate_recordings
@@ -31,6 +31,7 @@ from dare_eeg_hf.evaluation.people_folds import people_folds
 from dare_eeg_hf.evaluation.tasks import TASKS
 
 TASK = "eyes-eegmmidb"
+from dare_eeg_hf.text_table import text_table
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +121,7 @@ def test_the_table_and_what_it_says(evaluation):
     assert float(rows[2][1][:-1]) > 90  # alpha with closed eyes, across people
     assert rows[2][4] == "4 of 4"
     assert "±" in rows[1][1]
-    lines = text_table(rows).splitlines()
+    lines = text_table(COLUMNS, rows).splitlines()
     assert len(lines) == 2 + len(rows)
     assert len({len(line) for line in lines}) == 1
     assert description(evaluation).startswith(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 
+from dare_eeg_hf.adaptation.classifier_inputs import in_order
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.adaptation.train_classifier import train_classifier
 from dare_eeg_hf.checkpoints import digest_of_weights
@@ -33,7 +34,11 @@ def windows():
 @pytest.fixture
 def results(tmp_path, windows, tiny_classifier):
     """What `dare-eeg evaluate` leaves, as far as the card reads it."""
-    inputs = {"windows": windows.fingerprint(), "weights": digest_of_weights(tiny_classifier), "mode": "pooled"}
+    inputs = {
+        "windows": in_order(windows).fingerprint(),
+        "weights": digest_of_weights(tiny_classifier),
+        "mode": "pooled",
+    }
     metrics = {"balanced_accuracy": 0.71, "confidence_intervals": {"balanced_accuracy": [0.6, 0.8]}}
     found = {
         "records": [{"inputs": inputs, "metrics": metrics}],
