@@ -1,6 +1,7 @@
 """The documentation is built as `make docs` builds it: strictly, and without a network when it is read."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from mkdocs.commands.build import build
 from mkdocs.config import load_config
 from mkdocs.exceptions import Abort
 
-from dare_eeg_hf.cli.main import COMMANDS
+from dare_eeg_hf.cli.main import COMMANDS, build_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -75,3 +76,20 @@ def test_a_broken_site_is_not_built(pages, complaint, tmp_path, caplog):
     with pytest.raises((Abort, SystemExit)):
         build(config)
     assert complaint in caplog.text
+
+
+COMMAND = re.compile(r"^dare-eeg [a-z].*|(?<=`)dare-eeg [a-z][^`]*", re.MULTILINE)
+SHOWN = [
+    pytest.param(command, id=f"{page.stem}-{number}")
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    for number, command in enumerate(COMMAND.findall(page.read_text(encoding="utf-8").replace("\\\n", " ")))
+    if " ..." not in command and "--" in command and "--help" not in command and "overlapp" not in command
+]
+
+
+@pytest.mark.parametrize("command", SHOWN)
+def test_a_command_that_is_shown_can_be_given(command, tmp_path, monkeypatch):
+    """Its name and its options exist; what it does is another matter."""
+    (tmp_path / "names.json").write_text('{"E36": "C3"}', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    build_parser().parse_args(shlex.split(command, comments=True)[1:])
