@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 from tqdm.auto import tqdm
 
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
@@ -51,7 +52,8 @@ class LabelledRecordings:
     """The windows of several recordings, and how they came to be.
 
     Attributes:
-        windows: of all recordings that could be read, on the electrodes that all of them have.
+        windows: of all recordings that could be read, on the electrodes that all of them have; by person, class and
+            time, so that no figure depends on what the files are called.
         recordings: an account of each file.
         remarks: sentences about people and labels.
     """
@@ -114,7 +116,9 @@ def read_labelled_recordings(
         accounts.append(account)
     _refuse_empty_classes(corpus, accounts)
     _refuse_unlike_montages([account for account in accounts if account.labels])
-    read = LabelledRecordings(LabelledWindows.concatenate(parts), accounts, corpus.remarks(files))
+    windows = LabelledWindows.concatenate(parts)
+    windows = windows.select(np.lexsort((windows.onsets, windows.recordings, windows.labels, windows.subjects)))
+    read = LabelledRecordings(windows, accounts, corpus.remarks(files))
     if kept is not None:
         read.windows.save(kept / "windows.npz")
         described = {"accounts": [asdict(account) for account in accounts], "remarks": list(read.remarks)}

@@ -180,7 +180,7 @@ def evaluate_recordings(
         ValueError: centering would remove the classes; the encoder knows none of the electrodes.
     """
     read = recordings if isinstance(recordings, LabelledRecordings) else None
-    windows = _in_order(recordings if read is None else read.windows)
+    windows = recordings if read is None else read.windows
     folds = people_folds(windows, n_folds)
     mode, suffix = ("pooled" + CENTERED, CENTERED) if center else ("pooled", "")
     notes = []
@@ -215,11 +215,6 @@ def evaluate_recordings(
         read=read,
         notes=notes,
     )
-
-
-def _in_order(windows: LabelledWindows) -> LabelledWindows:
-    """By person, class and time, so that no figure depends on what the files are called."""
-    return windows.select(np.lexsort((windows.onsets, windows.recordings, windows.labels, windows.subjects)))
 
 
 def _cell(
