@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
 from tqdm.auto import tqdm
 
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
@@ -116,9 +115,7 @@ def read_labelled_recordings(
         accounts.append(account)
     _refuse_empty_classes(corpus, accounts)
     _refuse_unlike_montages([account for account in accounts if account.labels])
-    windows = LabelledWindows.concatenate(parts)
-    windows = windows.select(np.lexsort((windows.onsets, windows.recordings, windows.labels, windows.subjects)))
-    read = LabelledRecordings(windows, accounts, corpus.remarks(files))
+    read = LabelledRecordings(_in_order(LabelledWindows.concatenate(parts)), accounts, corpus.remarks(files))
     if kept is not None:
         read.windows.save(kept / "windows.npz")
         described = {"accounts": [asdict(account) for account in accounts], "remarks": list(read.remarks)}
@@ -184,6 +181,12 @@ def _refuse_unlike_montages(accounts: Sequence[ReadRecording]) -> None:
                 "files of one kind out of the table"
             )
         common &= set(account.channels)
+
+
+def _in_order(windows: LabelledWindows) -> LabelledWindows:
+    """By person, class, file and time."""
+    keys = zip(windows.subjects, windows.labels, windows.recordings, windows.onsets, strict=True)
+    return windows.select([place for _, place in sorted(zip(keys, range(len(windows)), strict=True))])
 
 
 def _state(file: RecordingFile) -> list:
