@@ -317,8 +317,8 @@ def write_page(folds: Sequence[Fold], measured: Sequence[Measured], real: bool, 
     page.paragraph(
         "A window of a person never seen, the median one by its error. A flat line has an error of 1, spherical "
         f"splines through the visible electrodes {errors[INTERPOLATION].mean():.2f}, the model "
-        f"{errors[PRETRAINED].mean():.2f}, mean over people. The model predicts the shape of a patch; its mean and its size, which the objective takes "
-        "off, are the true ones in the picture, for both methods."
+        f"{errors[PRETRAINED].mean():.2f}, mean over people. The model predicts the shape of a patch; its mean and "
+        "size, which the objective takes off, are the true ones in the picture, for both methods."
     )
     page.heading("3. Two views of a window land in the same place")
     page.figure(plot_models({name: [value] for name, value in one.invariance.items()}, one.windows), "Mask invariance")
