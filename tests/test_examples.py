@@ -94,9 +94,9 @@ def test_the_demo_puts_people_of_all_folds_and_both_baselines_in_its_table():
     assert all(len(row) == len(header) for row in rows)
     assert rows[0][1:4] == pytest.approx([0.7, 1.7, 0.7])
     assert rows[0][4] == "0.700 spherical splines, 0.700 channel's mean"
-    assert rows[0][5] == "+1.000 (+1.000 to +1.000)"
+    assert rows[0][5] == "+0.000 (+0.000 to +0.000) on splines"
     assert rows[2][1:4] == pytest.approx([0.9, 0.7, 0.9])
-    assert rows[2][5] == "+0.200 (+0.200 to +0.200)"
+    assert rows[2][5] == "+0.200 (+0.200 to +0.200) on random"
 
 
 # -- fine-tuning says on whom it was tested, as far as that is known
