@@ -29,9 +29,9 @@ from dare_eeg_hf.evaluation.evaluation_report import (
 from dare_eeg_hf.evaluation.own_recordings import evaluate_recordings
 from dare_eeg_hf.evaluation.people_folds import people_folds
 from dare_eeg_hf.evaluation.tasks import TASKS
+from dare_eeg_hf.text_table import text_table
 
 TASK = "eyes-eegmmidb"
-from dare_eeg_hf.text_table import text_table
 
 
 @pytest.fixture(autouse=True)
