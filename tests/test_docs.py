@@ -1,6 +1,7 @@
 """The documentation is built as `make docs` builds it: strictly, and without a network when it is read."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
 from mkdocs.exceptions import Abort
+
+from dare_eeg_hf.cli.main import COMMANDS, build_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -27,6 +30,7 @@ def test_every_page_is_there(site):
     pages = {path.relative_to(site).with_suffix(".md").as_posix() for path in site.rglob("*.html")}
     assert {"index.md", "results.md", "gallery.md", "tutorials/own-labels.md", "guides/method.md"} <= pages
     command_line = (site / "reference" / "command-line.html").read_text(encoding="utf-8")
+    assert {f"dare-eeg-{name}" for name in COMMANDS} <= set(re.findall(r'<h2 id="([\w-]+)"', command_line))
     assert "--rename OLD=NEW" in command_line
     assert "--shard I/N" in command_line
     recordings = (site / "reference" / "recordings.html").read_text(encoding="utf-8")
@@ -72,3 +76,20 @@ def test_a_broken_site_is_not_built(pages, complaint, tmp_path, caplog):
     with pytest.raises((Abort, SystemExit)):
         build(config)
     assert complaint in caplog.text
+
+
+COMMAND = re.compile(r"^dare-eeg [a-z].*|(?<=`)dare-eeg [a-z][^`]*", re.MULTILINE)
+SHOWN = [
+    pytest.param(command, id=f"{page.stem}-{number}")
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    for number, command in enumerate(COMMAND.findall(page.read_text(encoding="utf-8").replace("\\\n", " ")))
+    if " ..." not in command and "--" in command and "--help" not in command and "overlapp" not in command
+]
+
+
+@pytest.mark.parametrize("command", SHOWN)
+def test_a_command_that_is_shown_can_be_given(command, tmp_path, monkeypatch):
+    """Its name and its options exist; what it does is another matter."""
+    (tmp_path / "names.json").write_text('{"E36": "C3"}', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    build_parser().parse_args(shlex.split(command, comments=True)[1:])

@@ -64,4 +64,6 @@ def _help(run: Callable[[], object], program: str = "dare-eeg") -> str:
         stack.enter_context(contextlib.redirect_stdout(printed))
         stack.enter_context(contextlib.suppress(SystemExit))
         run()
+    if not printed.getvalue():
+        raise RuntimeError(f"{program} printed no help")
     return printed.getvalue()

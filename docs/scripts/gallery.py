@@ -69,6 +69,37 @@ def open_then_closed():
     return mne.io.RawArray(signal, raw.info, verbose="error")
 
 
+@cache
+def windows_of_people():
+    """Features (W, F) of six people's windows, each with state and person; a cap without the back of the head."""
+    import numpy as np
+
+    from dare_eeg_hf.checkpoints import load_pipeline
+    from dare_eeg_hf.recordings.simulation import simulate_recordings
+
+    cap = "Fp1 Fp2 F7 F3 Fz F4 F8 C3 Cz C4".split()
+    encode = load_pipeline(MODELS / "dare-eeg-nano", "eeg-feature-extraction")
+    features, labels, persons = [], [], []
+    for path in simulate_recordings(f"{folder().name}/people", subjects=6, montage=cap, sampling_rate=200, seconds=24):
+        features.append(encode(path, pooling="statistics")["features"])
+        labels += ["eyes closed" if path.stem.endswith("R02") else "eyes open"] * len(features[-1])
+        persons += [path.parent.name] * len(features[-1])
+    return np.concatenate(features), labels, persons
+
+
+@cache
+def predicted_labels():
+    """What a logistic regression says of each window, trained on the other people."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    features, labels, persons = windows_of_people()
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.01))
+    return cross_val_predict(classifier, features, labels, groups=persons, cv=LeaveOneGroupOut())
+
+
 @figure
 def timeline():
     """What a classifier says, window by window.
@@ -148,6 +179,66 @@ def losses():
     from dare_eeg_hf.visualization import plot_loss_curves
 
     return plot_loss_curves(read_metrics(MODELS / "dare-eeg-nano" / FILE_NAME))
+
+
+@figure
+def importance():
+    """Which electrodes an answer rests on.
+
+    How much the probability of the winning class falls when the classifier is not given an electrode. It tells what
+    this model used here, not where in the brain something comes from. `dare-eeg predict ... --importance` draws it.
+    """
+    from dare_eeg_hf.channel_importance import plot_importance
+    from dare_eeg_hf.checkpoints import load_pipeline
+
+    classify = load_pipeline(MODELS / "dare-eeg-nano-eyes", "eeg-classification")
+    return plot_importance(classify.channel_importance(loaded(1)))
+
+
+@figure
+def embedding_map():
+    """How an encoder sees windows.
+
+    Each point is a window; windows with similar features lie close together. Here six people, coloured by state.
+    `dare-eeg embed ... --map` draws it, by label, person or file.
+    """
+    from dare_eeg_hf.visualization import plot_embedding_map, project_to_plane
+
+    features, labels, _ = windows_of_people()
+    points, method = project_to_plane(features)
+    return plot_embedding_map(points, labels, "Windows by state", "state", method)
+
+
+@figure
+def people():
+    """Who was told apart.
+
+    A dot for each person and contestant, each person tested by a classifier that was trained on the others. The page
+    of `dare-eeg evaluate` has it, with the baselines.
+    """
+    import numpy as np
+
+    from dare_eeg_hf.visualization import plot_people
+
+    _, labels, persons = windows_of_people()
+    right = np.equal(predicted_labels(), labels)
+    accuracies = {person: right[np.equal(persons, person)].mean() for person in sorted(set(persons))}
+    return plot_people({"frozen encoder, logistic regression": accuracies}, 0.5, label="Accuracy")
+
+
+@figure
+def confusion():
+    """What was taken for what.
+
+    Each row adds up to 100 %; the lower number counts windows.
+    """
+    from sklearn.metrics import confusion_matrix
+
+    from dare_eeg_hf.visualization import plot_confusion
+
+    _, labels, _ = windows_of_people()
+    classes = sorted(set(labels))
+    return plot_confusion(confusion_matrix(labels, predicted_labels(), labels=classes), classes)
 
 
 def page() -> str:

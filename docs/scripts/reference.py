@@ -46,9 +46,32 @@ def _modules(folder: Path) -> list[str]:
 def _page(title: str, about: str, package: str, names: list[str]) -> str:
     lines = [f"# {title}", "", about, ""]
     for name in dict.fromkeys(names):
+        members = ", ".join(_members(PACKAGE.parent.joinpath(*package.split("."), f"{name}.py")))
         lines += [f"## {name} {{ #{package}.{name} }}", "", f"::: {package}.{name}", "    options:"]
-        lines += ["      show_root_heading: false", "      show_root_toc_entry: false", ""]
+        lines += [
+            "      show_root_heading: false",
+            "      show_root_toc_entry: false",
+            f"      members: [{members}]",
+            "",
+        ]
     return "\n".join(lines)
+
+
+def _members(path: Path) -> list[str]:
+    """What a module defines, as opposed to imports, and explains: classes, functions, and values with a text below."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    names = []
+    for node, below in zip(body, [*body[1:], None], strict=True):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
+            names.append(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and _is_text(below):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names += [target.id for target in targets if isinstance(target, ast.Name)]
+    return [name for name in names if not name.startswith("_")]
+
+
+def _is_text(node: ast.stmt | None) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def _docstring(path: Path) -> str:

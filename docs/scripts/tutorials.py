@@ -8,8 +8,8 @@ Of its blocks
 
 - `bash` and `python` are run. One with the title "Refused" has to end with an error, one with the title "Example" is
   not run.
-- `text` is what was printed since the last such block, without progress bars. A line of dots stands for any lines,
-  dots in a line for anything; decimals may differ, whole numbers may not.
+- `text` is what was printed since the last such block, without progress bars. Three dots stand for anything; decimals
+  may differ, whole numbers may not; lines may break elsewhere.
 - `json`, `csv` or `yaml` with a title is a file, which is written under that name.
 
 `--write` puts what was printed into the page, where the page shows something else.
@@ -41,6 +41,7 @@ BLOCK = re.compile(
 PROGRESS_BAR = re.compile(r"\r?[^\r\n]*(?:\d%\||\[\d\d:\d\d)[^\r\n]*\n?|\r *")
 DECIMAL = re.compile(r"\d+\.\d+(?:e[+-]?\d+)?|\d+(?= uV)")  # 16 uV may be 15.9 uV elsewhere
 DOTS = "..."
+LINE = 100
 
 
 @dataclass
@@ -87,7 +88,7 @@ def run_page(page: Path, write: bool = False) -> None:
                 if block.kind == "text" and block.title != "Example":
                     right = matches(block.body, printed)
                     if write and not right:
-                        new.append((block.span, printed.strip("\n") + "\n"))
+                        new.append((block.span, _folded(printed)))
                     elif not right:
                         raise PageError(f"the page shows\n{block.body}\nand this was printed:\n{printed}")
                     printed = ""
@@ -105,20 +106,25 @@ def run_page(page: Path, write: bool = False) -> None:
 
 
 def matches(shown: str, printed: str) -> bool:
-    """Whether what a page shows is what was printed."""
-    pattern = ""
-    for line in shown.strip("\n").splitlines():
-        if line.strip() == DOTS:
-            pattern += r"(?:.*\n)*?"
-        else:
-            parts = [r"\s+".join(map(re.escape, part.split(" "))) for part in _plain(line).split(DOTS)]
-            pattern += ".*".join(parts) + r"\s*\n"
-    return re.fullmatch(pattern, _plain(printed.strip("\n")) + "\n") is not None
+    """Whether what a page shows is what was printed, wherever lines break."""
+    pattern = ".*".join(map(re.escape, _words(shown).split(DOTS)))
+    return re.fullmatch(re.sub(r"(\\ )?\.\*(\\ )?", ".*", pattern), _words(printed)) is not None
 
 
-def _plain(text: str) -> str:
-    """Text with runs of spaces as one, and without the digits of decimals."""
-    return re.sub(r"[ \t]+", " ", DECIMAL.sub("#.#", text)).replace(" \n", "\n")
+def _words(text: str) -> str:
+    """Text with one space between words, and without the digits of decimals."""
+    return " ".join(DECIMAL.sub("#.#", text).split())
+
+
+def _folded(printed: str) -> str:
+    """What was printed, with sentences in lines that fit a page; columns stay as they are."""
+    lines = []
+    for line in printed.strip("\n").splitlines():
+        indent = line[: len(line) - len(line.lstrip())]
+        is_sentence = "  " not in line.strip() and line.count(" ") > line.count(",")
+        fold = textwrap.TextWrapper(LINE, subsequent_indent=f"{indent}  ", break_on_hyphens=False).wrap
+        lines += fold(line) if is_sentence and len(line) > LINE else [line]
+    return "\n".join(lines) + "\n"
 
 
 def run_python(code: str, names: dict[str, object], refused: bool) -> str:
