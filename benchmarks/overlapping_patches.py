@@ -4,8 +4,8 @@
     OMP_NUM_THREADS=1 python benchmarks/overlapping_patches.py --checkpoint runs/base --electrodes 58 --seconds 4
 
 Windows are noise, by default as long and of as many electrodes as those of mental arithmetic (EEGMAT). All settings
-are measured in turn, round after round, and the median round counts. The first row is what all others are compared with:
-patches 8 samples apart, in float32, with torch's fused attention throughout.
+are measured in turn, round after round, and the median round counts. The first row is what all others are compared
+with: patches 8 samples apart, in float32, with torch's fused attention throughout.
 """
 
 import argparse
