@@ -8,7 +8,7 @@ DATA ?=
 .PHONY: help demo test docs lint format clean
 
 help:
-	@echo "make demo              pre-train, fine-tune and predict on simulated EDF files (about 4 minutes on 2 cores)"
+	@echo "make demo              pre-train on simulated EDF files, and a page of what was learned (about 4 minutes on 2 cores)"
 	@echo "make demo DATA=folder  the same on real recordings (S001R01.edf eyes open, S001R02.edf eyes closed, ...)"
 	@echo "make test              lint and run all tests"
 	@echo "make docs              build the documentation into site/; a browser opens site/index.html from the disk"

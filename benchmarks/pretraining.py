@@ -5,7 +5,8 @@
     python benchmarks/pretraining.py --preset base --batch-size 16 --gradient-checkpointing off on
 
 Three steps are measured: the published objective in plain PyTorch (plain_step.py), the same by this package, and this
-package's with a quarter of the targets (reconstructed_share=0.25). A step is what training does: masks, forward,
+package's with a quarter of the targets (reconstructed_share=0.25); in float32 the last two may also multiply by oneDNN
+(--step plain onednn quarter-onednn), which the matrix peak does not. A step is what training does: masks, forward,
 backward, AdamW, momentum encoder. Whole rounds of the same eight masks are timed, of each step in turn, and the median
 round counts: other programs disturb all alike. With one thread (OMP_NUM_THREADS=1) the processor's time is measured,
 which other programs change little. Windows are noise of the published shape (58 channels, 4 s at 256 Hz),
@@ -42,6 +43,7 @@ from dare_eeg_hf.evaluation.costs import peak_megabytes
 from dare_eeg_hf.launching import checkpoint_activations, compile_model
 from dare_eeg_hf.masking_dare_eeg import PretrainingMasks
 from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining, attention_by_products
+from dare_eeg_hf.onednn_linear import use_onednn
 from dare_eeg_hf.optimization import parameter_groups
 from dare_eeg_hf.pretraining.estimate import StepShape, training_flops
 from dare_eeg_hf.pretraining.step_inputs import step_masks
@@ -54,7 +56,7 @@ STEPS_PER_ROUND = 8
 """Masks decide how many tokens a step sees; whole rounds of the same masks can be compared."""
 
 
-SHARES = {"plain": 1.0, "published": 1.0, "quarter": 0.25}
+SHARES = {"plain": 1.0, "published": 1.0, "quarter": 0.25, "onednn": 1.0, "quarter-onednn": 0.25}
 """The share of the targets that each step reconstructs."""
 
 
@@ -82,6 +84,8 @@ class PretrainingStep:
         else:
             if checkpointing:
                 checkpoint_activations(self.model)
+            if kind.endswith("onednn"):
+                use_onednn(self.model)
             compile_model(self.model, compiling)
         self.optimizer = torch.optim.AdamW(parameter_groups(self.model.named_parameters(), 1e-6), lr=1e-4, fused=True)
         channels = len(self.config.pretraining_channel_names)
@@ -264,7 +268,7 @@ def row(found: dict, checkpointing: str) -> str:
     activations = "" if found["activations_gb"] is None else f"{found['activations_gb']:.2f} GB"
     return (
         f"{found['preset']:<7}{found['batch_size']:>6}{found['precision']:>10}{found['compiling']:>10}"
-        f"{checkpointing:>6}  {found['step']:<10}{found['windows_per_second']:>11.2f}{plain:>10}"
+        f"{checkpointing:>6}  {found['step']:<15}{found['windows_per_second']:>11.2f}{plain:>10}"
         f"{found['gflops']:>10.1f}{found['peak_gflops']:>9.0f}{found['share']:>8.1%}{floor:>10}"
         f"{activations:>13}{found['peak_gb']:>10.2f} GB{found['warm_up_seconds']:>7.1f} s"
     )
@@ -275,7 +279,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", nargs="+", choices=list(PRESETS), default=["nano", "base"])
     parser.add_argument("--precision", nargs="+", choices=["float32", "bf16"], default=["float32", "bf16"])
-    parser.add_argument("--step", nargs="+", choices=list(SHARES), default=list(SHARES))
+    parser.add_argument("--step", nargs="+", choices=list(SHARES), default=list(SHARES)[:3])
     parser.add_argument("--compile", nargs="+", choices=["none", "regional", "full"], default=["none"])
     parser.add_argument("--gradient-checkpointing", nargs="+", choices=["off", "on"], default=["off"])
     parser.add_argument("--batch-size", type=int, help="windows per step (default: 72 on GPUs; on CPUs by preset)")
@@ -292,7 +296,7 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     print(machine(device))
     print(
-        f"{'preset':<7}{'batch':>6}{'precision':>10}{'compile':>10}{'ckpt':>6}  {'step':<10}{'windows/s':>11}"
+        f"{'preset':<7}{'batch':>6}{'precision':>10}{'compile':>10}{'ckpt':>6}  {'step':<15}{'windows/s':>11}"
         f"{'of plain':>10}{'GFLOP/s':>10}{'peak':>9}{'share':>8}{'of floor':>10}{'activations':>13}"
         f"{'peak memory':>13}{'warm-up':>9}"
     )

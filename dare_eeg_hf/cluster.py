@@ -98,7 +98,7 @@ def _ray(place: str) -> Iterator[None]:
         import ray
         from ray.util.joblib import register_ray
     except ImportError as error:
-        raise ImportError("A Ray cluster needs Ray: pip install ray") from error
+        raise ImportError('A Ray cluster needs Ray: pip install "dare-eeg-hf[ray]"') from error
     with ray.init(f"ray://{place}"):
         register_ray()
         yield

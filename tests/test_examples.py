@@ -5,6 +5,7 @@ import json
 import runpy
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -76,6 +77,27 @@ def test_the_demo_takes_people_with_both_recordings(tmp_path):
     assert sorted(path.name for path in folds[0].pretraining.rglob("*.edf")) == [
         *("S002R01.edf", "S002R02.edf", "S003R01.edf", "S004R01.edf", "S004R02.edf")
     ]
+
+
+def test_the_demo_puts_people_of_all_folds_and_both_baselines_in_its_table():
+    demo = SimpleNamespace(**runpy.run_path(str(EXAMPLES / "demo.py")))
+
+    def fold(error, accuracy):
+        names = (demo.PRETRAINED, demo.RANDOM, demo.SHIPPED_NAME)
+        errors = {name: np.array([error]) for name in (*names, demo.INTERPOLATION, demo.CHANNEL_MEAN)}
+        errors[demo.RANDOM] += 1
+        invariance = {name: {"invariance": [{"retrieval_accuracy": error}]} for name in names}
+        right = {name: np.full((len(demo.LOST), 1), accuracy) for name in names}
+        right[demo.RANDOM] = right[demo.RANDOM] - 0.2
+        return demo.Measured(None, errors, invariance, right, 10, ["Cz"], 256.0)
+
+    header, rows = demo.results_table([fold(0.6, 0.8), fold(0.8, 1.0)])
+    assert all(len(row) == len(header) for row in rows)
+    assert rows[0][1:4] == pytest.approx([0.7, 1.7, 0.7])
+    assert rows[0][4] == "0.700 spherical splines, 0.700 channel's mean"
+    assert rows[0][5] == "+0.000 (+0.000 to +0.000) on splines"
+    assert rows[2][1:4] == pytest.approx([0.9, 0.7, 0.9])
+    assert rows[2][5] == "+0.200 (+0.200 to +0.200) on random"
 
 
 # -- fine-tuning says on whom it was tested, as far as that is known

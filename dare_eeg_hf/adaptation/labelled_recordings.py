@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from dare_eeg_hf.adaptation.classifier_inputs import in_order
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import write_json
 from dare_eeg_hf.corpora.corpus import EegCorpus, RecordingFile
@@ -50,7 +51,8 @@ class LabelledRecordings:
     """The windows of several recordings, and how they came to be.
 
     Attributes:
-        windows: of all recordings that could be read, on the electrodes that all of them have.
+        windows: of all recordings that could be read, on the electrodes that all of them have; by person, class and
+            time, so that no figure depends on what the files are called.
         recordings: an account of each file.
         remarks: sentences about people and labels.
     """
@@ -113,7 +115,7 @@ def read_labelled_recordings(
         accounts.append(account)
     _refuse_empty_classes(corpus, accounts)
     _refuse_unlike_montages([account for account in accounts if account.labels])
-    read = LabelledRecordings(LabelledWindows.concatenate(parts), accounts, corpus.remarks(files))
+    read = LabelledRecordings(in_order(LabelledWindows.concatenate(parts)), accounts, corpus.remarks(files))
     if kept is not None:
         read.windows.save(kept / "windows.npz")
         described = {"accounts": [asdict(account) for account in accounts], "remarks": list(read.remarks)}

@@ -54,6 +54,7 @@ from dare_eeg_hf.evaluation.cross_validation import cross_validate, one_thread
 from dare_eeg_hf.evaluation.protocols import Fold
 from dare_eeg_hf.evaluation.tasks import task_named
 from dare_eeg_hf.progress import progress_bar
+from dare_eeg_hf.readout_dare_eeg import STATISTICS_STRIDE
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,15 @@ def cell_inputs(
         "windows": windows.fingerprint(),
         "labels_and_folds": described.hexdigest()[:16],
         "weights": None if checkpoint is None else digest_of_weights(Path(checkpoint)),
-        "settings": settings if cell.mode not in POOLED_MODES and is_random(cell.model, cell.mode) else {},
+        "settings": _settings_that_count(cell, settings),
     }
+
+
+def _settings_that_count(cell: Cell, settings: dict) -> dict:
+    """Of fine-tuning where there is one, of pooled features how they are pooled, of baselines none."""
+    if cell.mode in POOLED_MODES:
+        return {"statistics_stride": STATISTICS_STRIDE}
+    return settings if is_random(cell.model, cell.mode) else {}
 
 
 def run_cell(cell: Cell, output: Path, settings: dict) -> dict:

@@ -44,6 +44,7 @@ from dare_eeg_hf.evaluation.contestant_names import BASELINES, CENTERED, DETERMI
 from dare_eeg_hf.evaluation.protocols import Fold
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
+from dare_eeg_hf.readout_dare_eeg import STATISTICS_STRIDE
 
 Predictor = Callable[[LabelledWindows], np.ndarray]
 """Windows (W) to probabilities (W, K)."""
@@ -172,7 +173,7 @@ def with_kept_features(
     if not can_keep_features(model):
         return windows
     weights = encoder_fingerprint(model.dare_eeg, extractor)
-    file = cache / f"{windows.fingerprint()}-{weights}{'' if arguments else '-pooled'}.safetensors"
+    file = cache / f"{windows.fingerprint()}-{weights}{'' if arguments else f'-pooled{STATISTICS_STRIDE}'}.safetensors"
     if file.exists():
         with safe_open(file, framework="pt") as stored:
             features, mask = stored.get_tensor("features"), stored.get_tensor("mask")

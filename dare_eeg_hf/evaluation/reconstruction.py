@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from dare_eeg_hf.masking_dare_eeg import draw_masks
+from dare_eeg_hf.masking_dare_eeg import draw_masks, select_targets
 from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining, split_patches
 from dare_eeg_hf.randomness import generator_for
 from dare_eeg_hf.recordings.head_model import HEAD_RADIUS, electrode_places
@@ -69,7 +69,7 @@ def reconstruct(
         inputs: windows without padding, `input_values (B, C, T)` and `channel_ids (B, C)` or `(C,)`, all alike.
         seed: of the masks.
         patches_at_once: cut windows into so many patches first, as a model was trained (`crop_patches`); None shows
-            the models whole windows.
+            the models whole windows. A divisor of N.
 
     Returns:
         Reconstructions by each model, by `INTERPOLATION` and by `CHANNEL_MEAN`. The interpolated patches, brought to
@@ -81,15 +81,14 @@ def reconstruct(
     windows, num_patches, num_channels, _ = patches.shape
     ids = inputs["channel_ids"].reshape(-1, num_channels)[0]
     settings = replace(config.mask_settings, scope="sample")
-    masks = draw_masks(
-        settings, num_patches, num_channels, batch_size=windows, generator=generator_for(seed, "reconstruction")
-    )
-    visible = masks.context_mask
+    # Drawn for the pieces, so that each of them shows something and hides something.
+    at_once = patches_at_once or num_patches
+    pieces = windows * num_patches // at_once
+    generator = generator_for(seed, "reconstruction")
+    masks = draw_masks(settings, at_once, num_channels, batch_size=pieces, generator=generator)
+    visible = masks.context_mask.view(windows, num_patches, num_channels)
     truth = _normalised(patches)
-    filled = {
-        name: _fill(model.eval(), patches, ids, visible, patches_at_once or num_patches)
-        for name, model in models.items()
-    }
+    filled = {name: _fill(model.eval(), patches, ids, visible, at_once) for name, model in models.items()}
     splines = _normalised(_interpolate(patches, visible, [config.channel_names[number] for number in ids]))
     hidden = ~visible
     filled[INTERPOLATION] = splines * (splines[hidden] * truth[hidden]).mean() / splines[hidden].square().mean()
@@ -132,7 +131,10 @@ def _fill(
             target_mask=~shown[part],
             return_dict=True,
         )
-        filled[part][~shown[part]] = output.reconstruction.flatten(0, 1)
+        # Pieces that hide fewer patches than others are padded.
+        valid = select_targets(~shown[part])[1]
+        values = output.reconstruction
+        filled[part][~shown[part]] = values.flatten(0, 1) if valid is None else values[valid]
     return filled.view_as(patches)
 
 

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from dare_eeg_hf.corpora.loading import WindowCollator, training_dataloader
 from dare_eeg_hf.launching import compile_model, make_accelerator
 from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining
+from dare_eeg_hf.onednn_linear import use_onednn
 from dare_eeg_hf.optimization import parameter_groups, scaled_learning_rate
 from dare_eeg_hf.pretraining.arguments import PretrainingArguments
 from dare_eeg_hf.pretraining.checkpointing import CheckpointError, CheckpointStore, PretrainingError, not_written
@@ -39,6 +40,7 @@ SAME_WHEN_RESUMED = (
     "train_contrastive_projection",
     "max_gradient_norm",
     "bf16_targets",
+    "onednn",
     "compile",
     "gradient_checkpointing",
     "deterministic",
@@ -152,6 +154,8 @@ def set_up(arguments: PretrainingArguments, train_datasets, validation_dataset, 
     seed_step(arguments.seed, "initialisation")
     network = build_network(arguments, checkpoint)
     network.to(accelerator.device)
+    if arguments.onednn:
+        use_onednn(network)
     compile_model(network, arguments.compile)
     adamw = torch.optim.AdamW(
         parameter_groups(network.named_parameters(), arguments.weight_decay), lr=arguments.learning_rate, fused=True

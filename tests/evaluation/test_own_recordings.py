@@ -29,9 +29,9 @@ from dare_eeg_hf.evaluation.evaluation_report import (
 from dare_eeg_hf.evaluation.own_recordings import evaluate_recordings
 from dare_eeg_hf.evaluation.people_folds import people_folds
 from dare_eeg_hf.evaluation.tasks import TASKS
+from dare_eeg_hf.text_table import text_table
 
 TASK = "eyes-eegmmidb"
-from dare_eeg_hf.text_table import text_table
 
 
 @pytest.fixture(autouse=True)
@@ -48,18 +48,16 @@ def kept(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def evaluation(windows, tiny_checkpoint, kept):
-    """Windows in any order, evaluated."""
-    mixed = windows.select(np.random.default_rng(0).permutation(len(windows)))
-    return evaluate_recordings(tiny_checkpoint, mixed, kept, title="eyes", seeds=[0, 1])
+    """The windows evaluated."""
+    return evaluate_recordings(tiny_checkpoint, windows, kept, title="eyes", seeds=[0, 1])
 
 
 def test_the_figures_are_those_of_the_benchmark(evaluation, windows, tiny_checkpoint, tmp_path, monkeypatch):
-    order = np.lexsort((windows.onsets, windows.recordings, windows.labels, windows.subjects))
     monkeypatch.setitem(TASKS, TASK, replace(TASKS[TASK], split=people_folds))
     cells = [(tiny_checkpoint, "pooled", tiny_checkpoint), ("band-power", "", None), ("riemann", "", None)]
     for (model, mode, checkpoint), name in zip(cells, ("tiny-encoder", "band-power", "riemann"), strict=True):
         with one_thread():
-            cell = evaluate_cell(Cell(TASK, model, mode, 0), windows.select(order), {}, checkpoint, tmp_path)
+            cell = evaluate_cell(Cell(TASK, model, mode, 0), windows, {}, checkpoint, tmp_path)
         own = next(record for record in evaluation.records if record["inputs"]["model"] == name)
         assert {key: own[key] for key in cell} == cell
 

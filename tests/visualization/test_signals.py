@@ -103,3 +103,12 @@ def test_reconstruction_shades_what_the_encoder_saw(rng, channels):
     assert render(figure)
     with pytest.raises(ValueError, match="mask"):
         visualization.plot_reconstruction(window, reconstruction, mask[:7], CHANNEL_VOCABULARY[:channels], 256.0)
+
+
+def test_a_baseline_is_drawn_beside_the_reconstruction(rng):
+    window = rng.normal(size=(2, 128))
+    mask = np.array([[True, False], [False, True]])
+    figure = visualization.plot_reconstruction(window, window, mask, ["Cz", "Pz"], 256.0, -window, "splines")
+    assert len(figure.axes[0].lines) == 3 * 2
+    assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == "splines"
+    assert render(figure)
