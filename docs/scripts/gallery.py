@@ -25,7 +25,8 @@ FIGURES: list[Callable] = []
 INTRODUCTION = """# Figures
 
 All figures are plain matplotlib `Figure` objects without pyplot state, in colours that people with any colour vision
-tell apart. These are drawn from simulated recordings when the site is built; the code below each is all it takes.
+tell apart. These are drawn from simulated recordings when the site is built, by the code below each; `loaded` and
+the like, which make the recordings, are in `docs/scripts/gallery.py`.
 [The reference](reference/visualization.md) has every argument.
 """
 
