@@ -314,7 +314,7 @@ def write_page(folds: Sequence[Fold], measured: Sequence[Measured], real: bool, 
         "reconstruct them, to predict what the momentum encoder makes of the complete window (anchor), and to put two "
         "views of a window with few electrodes in common in the same place (mask alignment)."
     )
-    page.heading("2. Hidden patches follow the signal")
+    page.heading("2. Hidden patches, filled in")
     errors = over_people(measured)["errors"]
     page.figure(draw_window(one), "A window, its reconstruction and its interpolation")
     page.paragraph(
@@ -323,7 +323,7 @@ def write_page(folds: Sequence[Fold], measured: Sequence[Measured], real: bool, 
         f"{errors[PRETRAINED].mean():.2f}, mean over people. The model predicts the shape of a patch; its mean and "
         "size, which the objective takes off, are the true ones in the picture, for both methods."
     )
-    page.heading("3. Two views of a window land in the same place")
+    page.heading("3. Two views of one window")
     page.figure(plot_models({name: [value] for name, value in one.invariance.items()}, one.windows), "Mask invariance")
     page.paragraph(
         "How alike the features of two views are, by the share of electrodes that both show, and how often a view "

@@ -35,7 +35,8 @@ class PairedGain:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.mean:+.3f} ({self.low:+.3f} to {self.high:+.3f})"
+        interval = "one person" if np.isnan(self.low) else f"{self.low:+.3f} to {self.high:+.3f}"
+        return f"{self.mean:+.3f} ({interval})"
 
 
 def accuracy_from_one_labelled_person(

@@ -43,5 +43,5 @@ def test_the_gain_is_that_of_pairs_and_its_interval_that_of_people():
     assert gain.mean == pytest.approx(0.1, abs=0.02)
     # 1.96 standard errors on both sides.
     assert gain.high - gain.low == pytest.approx(2 * 1.96 * 0.02 / 40**0.5, rel=0.4)
-    assert str(gain).startswith("+0.1")
-    assert np.isnan(paired_gain([0.9], [0.8]).low)
+    assert str(gain) == f"{gain.mean:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
+    assert str(paired_gain([0.9], [0.8])) == "+0.100 (one person)"
