@@ -36,7 +36,7 @@ def add_arguments_for(words: Sequence[str], parser: argparse.ArgumentParser) -> 
     names = sorted(path.stem for path in DECLARED.glob("[!_]*.py"))
     parser.add_argument("source", type=Path, help="folder of recordings, or of the corpus as its authors lay it out")
     parser.add_argument("--corpus", choices=names, metavar="NAME", help=f"a corpus that is known: {', '.join(names)}")
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first = CommandParser(add_help=False, allow_abbrev=False)
     first.add_argument("--corpus")
     name = first.parse_known_args(words)[0].corpus
     if name not in names:

@@ -1,5 +1,6 @@
 """Which format a file has, by its content rather than its name, and which file of several to open."""
 
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -204,7 +205,7 @@ def is_named_like_a_recording(path: Path) -> bool:
 
 def recording_folder(path: Path) -> str | None:
     """The format of a folder that is one recording; None for every other path."""
-    if not path.is_dir():
+    if not os.path.isdir(path):  # False, too, where one may not look, which reading tells
         return None
     if path.suffix.lower() in _FOLDERS:
         return _FOLDERS[path.suffix.lower()]

@@ -107,7 +107,7 @@ def test_pooled_features_are_kept_and_need_one_seed_unless_the_encoder_is_random
     record = run_cell(cells[0], output, QUICK)
     assert record["trainable_parameters"] == 2 * 16 + 1
     assert record["metrics"]["balanced_accuracy"] > 0.7  # alpha makes itself felt even in random features
-    kept = list((output / "features").glob("*-pooled.safetensors"))
+    kept = list((output / "features").glob("*-pooled*.safetensors"))
     assert len(kept) == 1
     (output / "cells" / cells[0].file_name).unlink()
     again = run_cell(cells[0], output, QUICK)
@@ -189,7 +189,7 @@ def test_centering_by_subject_undoes_that_people_differ(finished, tiny_checkpoin
 
     plain, centered = score(""), score("-centered")
     assert centered > plain + 0.1
-    assert centered > 0.75
+    assert centered > 0.7
 
 
 def test_centering_is_refused_where_it_would_take_the_class_out(finished, tmp_path):
@@ -297,8 +297,7 @@ def test_mistakes_on_the_command_line(arguments, message, corpus_root, tmp_path,
     [([], "give --tasks or --data"), (["--tasks", TASK], "--tasks needs --data-root, the folder that holds")],
 )
 def test_nothing_to_test_on(arguments, message, tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        benchmark.main(["--output", str(tmp_path), *arguments])
+    assert benchmark.main(["--output", str(tmp_path), *arguments]) == 2
     assert message in capsys.readouterr().err
 
 
