@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from dare_eeg_hf.adaptation.classifier_setup import prepare_inputs
+from dare_eeg_hf.adaptation.feature_classifier import feature_classifier
 from dare_eeg_hf.adaptation.feature_statistics import feature_statistics
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
-from dare_eeg_hf.evaluation.baselines import feature_classifier
 from dare_eeg_hf.evaluation.corruptions import remove_channels
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
