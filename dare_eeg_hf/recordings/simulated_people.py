@@ -1,4 +1,8 @@
-"""People to simulate: what is their own in their EEG and stays from recording to recording."""
+"""People to simulate: what is their own in their EEG and stays from recording to recording.
+
+The ranges were set by hand between those of real recordings (benchmarks/simulation.py), and within them so that the
+shipped classifier of open and closed eyes is right: that it is so here is no evidence for it.
+"""
 
 from dataclasses import dataclass
 
