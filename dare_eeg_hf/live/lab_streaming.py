@@ -29,6 +29,9 @@ LONGEST_JITTER = 0.1
 PATIENCE = 0.5
 """Seconds without a sample after which a stream is said to have stalled."""
 
+SUSPICIOUS = 2.0
+"""Seconds without a sample after which one looks whether the source has been started anew."""
+
 PULL_SECONDS = 0.02
 """How long one look at the stream waits for samples."""
 
@@ -211,7 +214,7 @@ class EegStream:
                 f"The stream {description.name!r} has come back with {len(description.channel_names)} channels at "
                 f"{description.rate:g} Hz instead of {len(known.channel_names)} at {known.rate:g} Hz; start again."
             )
-        self._inlet, self.description = inlet, description
+        self._inlet, self.description, self._uid = inlet, description, info.uid
 
     def __iter__(self) -> Iterator[Chunk]:
         """Chunks as they come; one without samples every `PATIENCE` seconds in which none came."""
@@ -222,7 +225,7 @@ class EegStream:
                 samples, times = self._inlet.pull_chunk(timeout=PULL_SECONDS)
             except (RuntimeError, TimeoutError, OSError):
                 samples, times = np.zeros((0, 0)), np.zeros(0)
-                self._come_back()
+                self._open_again(lost=True)
                 restarted = True
             if len(times):
                 signal = np.asarray(samples, dtype=np.float64)[:, self.description.picks].T
@@ -234,15 +237,25 @@ class EegStream:
             waited = time.monotonic() - newest
             if waited - told >= PATIENCE:
                 told = waited
+                if waited >= SUSPICIOUS and self._open_again(lost=False):
+                    restarted = True
                 yield Chunk(np.zeros((len(self.channel_names), 0)), np.zeros(0), waited=waited)
 
-    def _come_back(self) -> None:
-        """Open the source again if it is there; otherwise the next look tries again."""
+    def _open_again(self, lost: bool) -> bool:
+        """Open the source again, where it is there; otherwise the next look tries again.
+
+        Args:
+            lost: whether liblsl says that the connection is. If it does not, the source may have been started anew all
+                the same, and then has another identity.
+        """
         found = self._library.resolve_streams(timeout=PATIENCE, name=self.description.name)
         same = [info for info in found if info.source_id == self.description.source_id] or found
-        if same:
-            with suppress(RuntimeError, TimeoutError):  # gone again
-                self._open(same[0])
+        new = [info for info in same if lost or info.uid != self._uid]
+        with suppress(RuntimeError, TimeoutError):  # gone again
+            if new:
+                self._open(new[0])
+                return True
+        return False
 
 
 def _uninterrupted(times: Sequence[float], last: float | None, rate: float) -> Iterator[tuple[slice, bool]]:

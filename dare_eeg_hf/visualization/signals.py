@@ -171,9 +171,9 @@ def plot_reconstruction(
     context_mask: np.ndarray,
     channel_names: Sequence[str],
     sampling_rate: float,
-    title: str = "",
     baseline: np.ndarray | None = None,
     baseline_name: str = "baseline",
+    title: str = "",
 ) -> Figure:
     """Draw a window, the patches the encoder saw, and what the model put into the hidden ones.
 
@@ -183,9 +183,9 @@ def plot_reconstruction(
         context_mask: (N, C), True where the encoder saw a patch; T must be a multiple of N.
         channel_names: C names.
         sampling_rate: In Hz.
-        title: Such as the model's and the file's names.
         baseline: (C, T), what another method put there; drawn thinner.
         baseline_name: its name in the legend.
+        title: Such as the model's and the file's names.
     """
     window, reconstruction = _check_channels(window, channel_names), _check_channels(reconstruction, channel_names)
     context_mask = np.asarray(context_mask, dtype=bool)

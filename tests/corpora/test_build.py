@@ -125,7 +125,7 @@ def test_a_build_that_is_killed_again_and_again_ends_with_the_same_bytes(built, 
     for _ in range(12):
         process = context.Process(target=build_with_a_lock_of_its_own, args=(source, output))
         process.start()
-        time.sleep(rng.uniform(0.0, duration))
+        time.sleep(rng.uniform(0.0, duration / 2))  # alone on the machine, it may be faster than at first
         process.kill()
         process.join()
         killed += process.exitcode == -9
