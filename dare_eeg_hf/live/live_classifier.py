@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class LiveWindow:
         channels: how many electrodes counted.
         delay: seconds from the newest sample to the answer.
         skipped: windows left out just before this one, because their answers would have come too late.
+        features: (S * D,) the encoder's features of the window, mean over time; None where there is nothing to judge.
     """
 
     time: float | None
@@ -48,6 +49,7 @@ class LiveWindow:
     channels: int
     delay: float
     skipped: int = 0
+    features: np.ndarray | None = field(default=None, repr=False, compare=False)
 
 
 class LiveClassifier:
@@ -147,8 +149,9 @@ class LiveClassifier:
     ) -> LiveWindow:
         values, reason, valid = signal.window(end)
         scores: dict[str, float | None] = dict.fromkeys(self.labels)
+        features = None
         if reason is None:
-            scores = self._scores(signal, values, np.flatnonzero(valid))
+            scores, features = self._scores_and_features(signal, values, np.flatnonzero(valid))
         label = None if reason else max(scores, key=scores.get)
         taken = signal.time_of(end)
         seconds = min(end, self.window_samples) / self.extractor.sampling_rate
@@ -165,6 +168,7 @@ class LiveClassifier:
             # A recording that is replayed faster than it was recorded has times that are still to come.
             delay=clock() - (taken if chunk.arrived is None else min(taken, chunk.arrived)),
             skipped=skipped,
+            features=features,
         )
 
     def _inputs(self, signal: RunningSignal, values: np.ndarray, channels: Any) -> Any:
@@ -175,11 +179,15 @@ class LiveClassifier:
             return self.extractor(values[channels], names, self.extractor.sampling_rate, "uV", filter=False, **named)
 
     @torch.no_grad()
-    def _scores(self, signal: RunningSignal, values: np.ndarray, channels: np.ndarray) -> dict[str, float]:
+    def _scores_and_features(
+        self, signal: RunningSignal, values: np.ndarray, channels: np.ndarray
+    ) -> tuple[dict[str, float], np.ndarray]:
         batch = self._inputs(signal, values, channels)
         inputs = {name: batch[name].to(self.model.device) for name in self.extractor.model_input_names}
-        logits = self.model(**inputs, return_dict=True).logits.float().cpu()
-        return dict(zip(self.labels, scores_from_logits(logits, self.model.config)[0].tolist(), strict=True))
+        encoded = self.model.extract_features(**inputs)
+        logits = self.model.classify_features(encoded.last_hidden_state, inputs["patch_mask"]).float().cpu()
+        scores = dict(zip(self.labels, scores_from_logits(logits, self.model.config)[0].tolist(), strict=True))
+        return scores, encoded.pooler_output[0].float().cpu().numpy()
 
     def _no_answer(self, newest: float | None, reason: str, waited: float) -> LiveWindow:
         return LiveWindow(newest, None, 0.0, False, reason, None, None, dict.fromkeys(self.labels), 0, waited)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ class LivePage:
         traces = signal.latest(fresh)[:DRAWN_CHANNELS, ::thinning]
         news: dict[str, Any] = {
             **self.names,
-            "answer": asdict(window),
+            "answer": asdict(replace(window, features=None)),
             "labels": list(window.scores),
             "seconds": self._seconds,
             "rate": signal.new_rate / thinning,

@@ -40,6 +40,8 @@ def test_every_step_has_a_line_and_answers_begin_with_the_first_whole_window(cla
     np.testing.assert_allclose(steps[1:], 0.5, atol=1 / RATE)
     assert all(0 <= window.delay < 0.2 for window in answered(windows))
     assert all(abs(sum(window.scores.values()) - 1) < 1e-5 for window in answered(windows))
+    assert {window.features.shape for window in answered(windows)} == {(256,)}
+    assert all(window.features is None for window in early)
 
 
 @pytest.mark.parametrize("seed", range(3))
