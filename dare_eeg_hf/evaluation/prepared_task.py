@@ -38,12 +38,16 @@ def prepared_task(folder: Path | str) -> PreparedTask:
         ValueError: its windows have no labels.
     """
     folder = Path(folder)
-    if not any(folder.rglob("*.parquet")):
+    try:
+        splits = split_names(folder) if folder.is_dir() else []
+    except FileNotFoundError:  # Parquet files may lie deeper, where they belong to something else
+        splits = []
+    if not splits:
         raise FileNotFoundError(
-            f"{folder} holds no prepared data set (no Parquet files): make one with a script of dataset_scripts/, or "
-            "evaluate recordings with `dare-eeg evaluate`"
+            f"{folder} holds no prepared data set (no Parquet files): make one with `dare-eeg prepare`, or evaluate "
+            "recordings with `dare-eeg evaluate`"
         )
-    rows = load_windows(folder, split_names(folder)[0])
+    rows = load_windows(folder, splits[0])
     classes = getattr(rows.features["label"], "names", None)
     if not classes:
         raise ValueError(f"the windows in {folder} have no labels; prepare it with labels to test models on it")

@@ -282,11 +282,15 @@ def test_a_failing_cell_is_listed_and_the_others_finish(corpus_root, tmp_path):
         (["--tasks", "nonsense"], "there is no task nonsense; the tasks are"),
         (["--tasks", TASK, "--models", "no/such/model-here"], "is not a baseline"),
         (["--tasks", "eyes-eegmidb"], "there is no task eyes-eegmidb (did you mean eyes-eegmmidb?)"),
-        (["--data", "."], ". holds no prepared data set (no Parquet files)"),
+        (
+            ["--data", "{corpus_root}"],
+            "holds no prepared data set (no Parquet files): make one with `dare-eeg prepare`",
+        ),
         (["--tasks", "tuab"], "needs one of the folders tuab"),
     ],
 )
 def test_mistakes_on_the_command_line(arguments, message, corpus_root, tmp_path, capsys):
+    arguments = [argument.format(corpus_root=corpus_root) for argument in arguments]
     options = ["--data-root", str(corpus_root), "--output", str(tmp_path / "out"), *arguments]
     assert benchmark.main(options) == 2
     assert message in capsys.readouterr().err
