@@ -284,7 +284,7 @@ def test_a_failing_cell_is_listed_and_the_others_finish(corpus_root, tmp_path):
         (["--tasks", "eyes-eegmidb"], "there is no task eyes-eegmidb (did you mean eyes-eegmmidb?)"),
         (
             ["--data", "{corpus_root}"],
-            "holds no prepared data set (no Parquet files): make one with `dare-eeg prepare`",
+            "holds no prepared data set (no Parquet files): make one",
         ),
         (["--tasks", "tuab"], "needs one of the folders tuab"),
     ],
