@@ -32,7 +32,7 @@ PATIENCE = 0.5
 SUSPICIOUS = 2.0
 """Seconds without a sample after which one looks whether the source has been started anew."""
 
-PULL_SECONDS = 0.02
+PULL_SECONDS = 0.004
 """How long one look at the stream waits for samples."""
 
 _CONFIGURATION = """[multicast]

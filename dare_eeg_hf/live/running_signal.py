@@ -26,6 +26,9 @@ QUALITY_SECONDS = 30.0
 QUALITY_EVERY = 5.0
 """Seconds between two looks for bad channels."""
 
+LOOK_BACK_SECONDS = 1.5
+"""Signal before the newest samples that is judged with them: more than the second that tells hum from EEG."""
+
 DELAY_FREQUENCY = 10.0
 """Hertz at which the filters' delay is taken; it is nearly the same in most of the band."""
 
@@ -77,6 +80,8 @@ class RunningSignal:
         self.samples = 0
         self._raw_samples = 0
         self._raw = np.zeros((count, 0))
+        self._lost = np.zeros((count, 0), np.uint8)
+        self._unjudged = 0
         self._filtered = np.zeros((count, 0))
         self._judged_at = -np.inf
 
@@ -102,7 +107,9 @@ class RunningSignal:
         signal = chunk.signal[self._picks]
         self.newest = float(chunk.times[-1])
         self._raw = np.concatenate([self._raw, signal], axis=1)
+        self._lost = np.concatenate([self._lost, np.zeros(signal.shape, np.uint8)], axis=1)
         self._raw_samples += signal.shape[1]
+        self._unjudged += signal.shape[1]
         if self.filter is None:
             if self._raw_samples < WARM_UP_SECONDS * self.rate:
                 return
@@ -128,7 +135,8 @@ class RunningSignal:
     def _trim(self) -> None:
         raw = int((self.window_samples / self.new_rate + 1.0) * self.rate) + 1
         filtered = max(2 * self.window_samples, int(QUALITY_SECONDS * self.new_rate))
-        self._raw, self._filtered = self._raw[:, -raw:], self._filtered[:, -filtered:]
+        self._raw, self._lost = self._raw[:, -raw:], self._lost[:, -raw:]
+        self._filtered = self._filtered[:, -filtered:]
 
     def time_of(self, end: int) -> float:
         """Time of the newest sample that the filtered samples up to `end` were made of."""
@@ -165,13 +173,22 @@ class RunningSignal:
         Args:
             behind: filtered samples that came after the window.
         """
+        self._judge_the_newest()
         stop = self._raw.shape[1] - round(behind / self.new_rate * self.rate)
         length = round((self.window_samples / self.new_rate + self.delay) * self.rate)
-        signal = self._raw[:, max(0, stop - length) : stop]
-        lost = find_lost_samples(signal, self.rate)
-        if lost is None:
-            return [], signal.shape[1] / self.rate
-        return stretches(lost, self.rate, self.channel_names), signal.shape[1] / self.rate
+        lost = self._lost[:, max(0, stop - length) : stop]
+        seconds = lost.shape[1] / self.rate
+        return (stretches(lost, self.rate, self.channel_names) if lost.any() else []), seconds
+
+    def _judge_the_newest(self) -> None:
+        """Find what is lost in the samples that came since the last time, and keep it: a window shares most of its
+        samples with the one before."""
+        length = min(self._raw.shape[1], self._unjudged + round(LOOK_BACK_SECONDS * self.rate))
+        found = find_lost_samples(self._raw[:, -length:], self.rate) if length else None
+        if found is not None:
+            newest = self._lost[:, -length:]
+            newest[found > 0] = found[found > 0]
+        self._unjudged = 0
 
     def look_for_bad_channels(self) -> None:
         """Find the bad channels again, where `QUALITY_EVERY` seconds have passed."""
