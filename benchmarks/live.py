@@ -114,29 +114,19 @@ def memory(model: str, raw: mne.io.BaseRaw, step: float, hours: float) -> None:
 def agreement(model: str, recordings: list[Path], step: float) -> None:
     """Live beside offline: each offline window against the live one nearest to it."""
     offline, live = load_pipeline(model, "eeg-classification"), LiveClassifier(model, step)
-    encoder = live.model.dare_eeg
     total = same = 0
     differences, cosines = [], []
     for recording in recordings:
         raw = read_raw(recording)
         stream = Played(raw)
         following = live.follow(stream)
-        found, features = [], []
-        keep = encoder.register_forward_hook(lambda _m, _a, output, kept=features: kept.append(output.pooler_output))
-        for window in live.windows(stream, following):
-            if window.usable:
-                found.append(window)
-        keep.remove()
+        found = [window for window in live.windows(stream, following) if window.usable]
         offline_features: list[torch.Tensor] = []
-        keep = encoder.register_forward_hook(
-            lambda _m, _a, output, kept=offline_features: kept.append(output.pooler_output)
-        )
-        encoder_of_pipeline = offline.model.dare_eeg.register_forward_hook(
-            lambda _m, _a, output, kept=offline_features: kept.append(output.pooler_output)
+        keep = offline.model.dare_eeg.register_forward_hook(
+            lambda _m, _a, output, kept=offline_features: kept.extend(output.pooler_output)
         )
         answers = [window for window in offline(raw, progress=False) if window["usable"]]
         keep.remove()
-        encoder_of_pipeline.remove()
         for number, window in enumerate(answers):
             near = min(range(len(found)), key=lambda i: abs(found[i].onset - window["onset"]), default=None)
             if window["partial"] or near is None or abs(found[near].onset - window["onset"]) > step / 2 + 0.01:
@@ -144,8 +134,10 @@ def agreement(model: str, recordings: list[Path], step: float) -> None:
             total += 1
             same += found[near].label == window["label"]
             differences.append(abs(found[near].score - window["scores"][found[near].label]))
-            pair = torch.stack([features[near][0], offline_features[number][0]]).flatten(1)
-            cosines.append(float(torch.nn.functional.cosine_similarity(pair[0], pair[1], dim=0)))
+            live_features = torch.from_numpy(found[near].features)
+            cosines.append(
+                float(torch.nn.functional.cosine_similarity(live_features, offline_features[number], dim=0))
+            )
     print(
         f"{total} windows of {len(recordings)} recordings: the same label in {same} ({same / total:.1%}); "
         f"probabilities differ by {np.median(differences):.3f} (median), {np.percentile(differences, 95):.3f} "

@@ -48,6 +48,7 @@ class RunningSignal:
         electrodes: which ones they are, in the order of the model's vocabulary.
         samples: filtered samples since the signal began, at the contract's rate.
         newest: time of the newest sample, None before the first.
+        delay: seconds by which the filters delay the signal, 0 before they are chosen.
         bad: index of a channel -> why it counts as bad.
 
     Raises:
@@ -73,6 +74,7 @@ class RunningSignal:
         self.newest: float | None = None
         self.bad: dict[int, str] = {}
         self.filter: CausalFilter | None = None
+        self.delay = 0.0
         self._forget()
 
     def _forget(self) -> None:
@@ -84,11 +86,6 @@ class RunningSignal:
         self._unjudged = 0
         self._filtered = np.zeros((count, 0))
         self._judged_at = -np.inf
-
-    @property
-    def delay(self) -> float:
-        """Seconds by which the filters delay the signal."""
-        return self.filter.delay_at(DELAY_FREQUENCY) if self.filter else 0.0
 
     def begin_anew(self) -> bool:
         """Forget what came before, which the next samples do not follow; tells whether there was anything."""
@@ -127,6 +124,7 @@ class RunningSignal:
             line = line_frequency(signal.astype(np.float32), self.rate)
         contract = self.extractor
         self.filter = CausalFilter(len(signal), self.rate, self.new_rate, contract.highpass, contract.lowpass, line)
+        self.delay = self.filter.delay_at(DELAY_FREQUENCY)
 
     def _take(self, filtered: np.ndarray) -> None:
         self._filtered = np.concatenate([self._filtered, filtered], axis=1)
