@@ -45,7 +45,8 @@ _POSITIVE = (
     "rotary_interpolation_factor contrastive_temperature"
 ).split()
 _LOSS_WEIGHTS = (
-    "reconstruction_loss_weight anchor_loss_weight mask_alignment_loss_weight activation_loss_weight"
+    "reconstruction_loss_weight spectrum_loss_weight anchor_loss_weight mask_alignment_loss_weight "
+    "activation_loss_weight"
 ).split()
 _NAMES_OF_TRANSFORMERS = frozenset(
     "attn_implementation auto_map custom_pipelines experts_implementation model_type name_or_path num_labels "
@@ -113,6 +114,9 @@ class DareEegConfig(PreTrainedConfig):
             Contrast the embeddings of two masked views of a window (InfoNCE).
         reconstruction_loss_weight, anchor_loss_weight, mask_alignment_loss_weight, activation_loss_weight (`float`,
             *optional*, default to 1.0, 1.0, 0.1 and 1e-4): Weights of the four losses.
+        spectrum_loss_weight (`float`, *optional*, defaults to 0.0):
+            Weight of a fifth loss that is not in the paper: the reconstructor also tells the logarithm of each target
+            patch's amplitude spectrum, which normalised samples leave out. 0 has no such output.
         contrastive_temperature (`float`, *optional*, defaults to 0.1):
             Temperature of InfoNCE.
         contrastive_hidden_size, contrastive_projection_size (`int`, *optional*, default to 512 and 256):
@@ -181,6 +185,7 @@ class DareEegConfig(PreTrainedConfig):
     use_skip_connection: bool = True
     use_mask_alignment: bool = True
     reconstruction_loss_weight: float | int = 1.0
+    spectrum_loss_weight: float | int = 0.0
     anchor_loss_weight: float | int = 1.0
     mask_alignment_loss_weight: float | int = 0.1
     activation_loss_weight: float | int = 1e-4

@@ -42,8 +42,10 @@ class DareEegForPreTrainingOutput(ModelOutput):
     """Output of [`DareEegForPreTraining`].
 
     Args:
-        loss (`torch.FloatTensor` of shape `()`): Weighted sum of the four losses.
+        loss (`torch.FloatTensor` of shape `()`): Weighted sum of the losses.
         loss_reconstruction (`torch.FloatTensor` of shape `()`): Mean squared error of the reconstructed patches.
+        loss_spectrum (`torch.FloatTensor` of shape `()`): Mean squared error of their log spectra; None where
+            `spectrum_loss_weight` is 0.
         loss_anchor (`torch.FloatTensor` of shape `()`): Anchor alignment; None where it is switched off.
         loss_mask_alignment (`torch.FloatTensor` of shape `()`): Mask alignment; None where it is switched off.
         loss_activation (`torch.FloatTensor` of shape `()`): Mean squared activation of the encoder's output.
@@ -66,6 +68,7 @@ class DareEegForPreTrainingOutput(ModelOutput):
 
     loss: torch.FloatTensor | None = None
     loss_reconstruction: torch.FloatTensor | None = None
+    loss_spectrum: torch.FloatTensor | None = None
     loss_anchor: torch.FloatTensor | None = None
     loss_mask_alignment: torch.FloatTensor | None = None
     loss_activation: torch.FloatTensor | None = None
@@ -651,6 +654,8 @@ class DareEegReconstructor(nn.Module):
         self.layers = DareEegBlocks(config, config.reconstructor_num_hidden_layers)
         self.layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.proj = nn.Linear(config.hidden_size, config.patch_size)
+        num_frequencies = config.patch_size // 2 + 1
+        self.spectrum_proj = nn.Linear(config.hidden_size, num_frequencies) if config.spectrum_loss_weight else None
 
     def forward(
         self,
@@ -659,7 +664,7 @@ class DareEegReconstructor(nn.Module):
         target_channel_ids: torch.Tensor,
         targets_valid: torch.Tensor | None = None,
         patch_mask: torch.Tensor | None = None,
-    ) -> torch.Tensor:
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Reconstruct patches.
 
         Args:
@@ -670,7 +675,7 @@ class DareEegReconstructor(nn.Module):
             patch_mask: Boolean `(B, N)`, False at time patches that are padding.
 
         Returns:
-            Samples `(B, M, P)`.
+            Samples `(B, M, P)`, and log spectra `(B, M, P // 2 + 1)` where the objective asks for them.
         """
         batch_size, num_patches, num_summary, _ = features.shape
         context = self.embed(features).flatten(1, 2)
@@ -688,8 +693,19 @@ class DareEegReconstructor(nn.Module):
                 (patch_mask.repeat_interleave(num_summary, dim=1), targets_valid.expand(batch_size, -1)), dim=1
             )
         rotary = rotary_table(positions, self.config, tokens.dtype)
-        outputs = self.layers(tokens, token_mask, rotary, num_outputs=queries.shape[1])
-        return self.proj(self.layernorm(outputs))
+        outputs = self.layernorm(self.layers(tokens, token_mask, rotary, num_outputs=queries.shape[1]))
+        return self.proj(outputs), None if self.spectrum_proj is None else self.spectrum_proj(outputs)
+
+
+def log_spectrum(patches: torch.Tensor) -> torch.Tensor:
+    """Logarithm of the amplitude of each frequency of patches `(..., P)` in millivolts: `(..., P // 2 + 1)`.
+
+    Under a Hann window, counted from one microvolt up: `log(sqrt(1 + (amplitude / 1 uV)^2))`, so that frequencies a
+    filter has emptied give zero. Unlike normalised samples it tells how strong a rhythm is.
+    """
+    window = torch.hann_window(patches.shape[-1], device=patches.device)
+    microvolts = torch.fft.rfft(at_least_float32(patches) * window).abs() * (2e3 / window.sum())
+    return 0.5 * torch.log1p(microvolts.square())
 
 
 class DareEegContrastiveProjection(nn.Module):
@@ -897,10 +913,11 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
             place_in_time(first_features, first.time_patches, predicted) if config.use_skip_connection else predicted
         )
         target_channels = gather_channel_ids(channel_ids, targets % num_channels)
-        reconstruction = self.reconstructor(
+        reconstruction, spectrum = self.reconstructor(
             combined, targets // num_channels, target_channels, targets_valid, patch_mask
         )
         target_samples = gather_patches(patches, targets)
+        target_spectrum = None if spectrum is None else log_spectrum(target_samples)
         if config.normalize_targets:
             target_samples = F.layer_norm(target_samples, target_samples.shape[-1:], eps=1e-5)
         if targets_valid is not None:
@@ -910,8 +927,11 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
         loss_reconstruction = masked_mean_square(reconstruction - target_samples, targets_valid)
         loss_activation = masked_mean_square(first_features, first.kept)
         loss = config.reconstruction_loss_weight * loss_reconstruction
-        loss_anchor, loss_mask_alignment, anchor = None, None, None
+        loss_spectrum, loss_anchor, loss_mask_alignment, anchor = None, None, None, None
         first_embedding, second_embedding = None, None
+        if spectrum is not None:
+            loss_spectrum = masked_mean_square(spectrum - target_spectrum, targets_valid)
+            loss = loss + config.spectrum_loss_weight * loss_spectrum
         if config.use_anchor_alignment:
             precision = torch.autocast(patches.device.type, torch.bfloat16) if bf16_targets else nullcontext()
             with precision:
@@ -931,6 +951,7 @@ class DareEegForPreTraining(DareEegPreTrainedModel):
         return DareEegForPreTrainingOutput(
             loss=loss,
             loss_reconstruction=loss_reconstruction,
+            loss_spectrum=loss_spectrum,
             loss_anchor=loss_anchor,
             loss_mask_alignment=loss_mask_alignment,
             loss_activation=loss_activation,

@@ -19,6 +19,7 @@ from dare_eeg_hf.modeling_dare_eeg import (
     attention_by_products,
     info_nce,
     limit_norm,
+    log_spectrum,
     rotary_table,
     suits_products,
 )
@@ -209,6 +210,27 @@ def test_output_shapes_and_total(pretrainer, tiny_config):
         + 1e-4 * output.loss_activation
     )
     torch.testing.assert_close(output.loss, total)
+
+
+def test_the_spectrum_loss_is_off_as_published_and_adds_its_share(tiny_config):
+    assert DareEegForPreTraining(tiny_config)(windows(), CHANNEL_IDS, generator=generator()).loss_spectrum is None
+    tiny_config.spectrum_loss_weight = 0.5
+    model = DareEegForPreTraining(tiny_config)
+    output = model(windows(), CHANNEL_IDS, generator=generator())
+    others = output.loss_reconstruction + output.loss_anchor + 0.1 * output.loss_mask_alignment
+    torch.testing.assert_close(output.loss, others + 1e-4 * output.loss_activation + 0.5 * output.loss_spectrum)
+    output.loss_spectrum.backward()
+    assert model.reconstructor.spectrum_proj.weight.grad.abs().sum() > 0
+    assert model.online_encoder.embeddings.patch_projection.weight.grad.abs().sum() > 0
+
+
+def test_the_log_spectrum_tells_the_amplitude_of_each_frequency():
+    time = torch.arange(64) / 256
+    spectra = log_spectrum(torch.stack([0.010 * torch.sin(2 * torch.pi * 40 * time), torch.zeros(64)]))
+    assert spectra.shape == (2, 33)
+    assert spectra[0].argmax() == 10  # 40 Hz, four to a bin
+    torch.testing.assert_close(spectra[0, 10].exp().item(), 10.0, rtol=0.01, atol=0)  # microvolts
+    assert not spectra[1].any()
 
 
 def test_masks_given_and_masks_drawn_agree(pretrainer, tiny_config):

@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from dare_eeg_hf.pretraining.processes import ProcessGroup
 
-LOSSES = ("loss", "loss_reconstruction", "loss_anchor", "loss_mask_alignment", "loss_activation")
+LOSSES = ("loss", "loss_reconstruction", "loss_spectrum", "loss_anchor", "loss_mask_alignment", "loss_activation")
 
 
 @dataclass
