@@ -38,6 +38,7 @@ from dare_eeg_hf.checkpoints import digest_of_weights
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.evaluation.benchmark_arguments import add_arguments, finetuning_settings, listed_tasks
 from dare_eeg_hf.evaluation.benchmark_report import write_report
+from dare_eeg_hf.evaluation.contestant_names import SSVEP
 from dare_eeg_hf.evaluation.contestants import (
     BASELINES,
     POOLED_MODES,
@@ -52,6 +53,7 @@ from dare_eeg_hf.evaluation.contestants import (
 from dare_eeg_hf.evaluation.costs import measured_costs
 from dare_eeg_hf.evaluation.cross_validation import cross_validate, one_thread
 from dare_eeg_hf.evaluation.protocols import Fold
+from dare_eeg_hf.evaluation.steady_state import stimulation_frequencies
 from dare_eeg_hf.evaluation.tasks import task_named
 from dare_eeg_hf.progress import progress_bar
 from dare_eeg_hf.readout_dare_eeg import STATISTICS_STRIDE
@@ -148,6 +150,21 @@ def evaluate_cell(
     return cross_validate(cell.model, cell.mode, windows, folds, arguments, checkpoint, cell.seed).scores(windows)
 
 
+def check_classes(tasks: Sequence[str], models: Sequence[str]) -> None:
+    """Refuse a baseline for flickering lights where the classes are something else.
+
+    Raises:
+        ValueError: naming the task.
+    """
+    if not any(model.startswith(SSVEP) for model in models):
+        return
+    for task in tasks:
+        try:
+            stimulation_frequencies(task_named(task).label_names)
+        except ValueError as error:
+            raise ValueError(f"task {task}: {error}") from None
+
+
 def windows_file(output: Path, task: str) -> Path:
     """Where the windows of a task are kept between runs."""
     return output / "windows" / f"{Path(task).name}.npz"
@@ -221,6 +238,7 @@ def run_benchmark(
     if len({windows_file(output, task) for task in tasks}) < len(tasks):
         raise ValueError("two tasks or data sets would have the same name; rename one of the folders")
     check_contestants(models, seeds)
+    check_classes(tasks, models)
     if against is not None and against not in models:
         raise ValueError(f"cannot compare with {against}: it is not among the models")
     prepare_tasks(tasks, data_root, output)

@@ -3,7 +3,11 @@
 from dare_eeg_hf.adaptation.finetuning_arguments import MODES
 
 CENTERED = "-centered"
-BASELINES = ("chance", "band-power", "band-power" + CENTERED, "riemann", "riemann" + CENTERED, "eegnet")
+SSVEP = "ssvep-snr"
+"""The baseline for tasks whose classes are frequencies of flickering lights."""
+FEATURE_BASELINES = ("band-power", "riemann", SSVEP)
+"""Features of windows and a linear classifier, plain or centered by subject."""
+BASELINES = ("chance", *(name + suffix for name in FEATURE_BASELINES for suffix in ("", CENTERED)), "eegnet")
 DETERMINISTIC = tuple(name for name in BASELINES if name != "eegnet")
 """Baselines without randomness: one seed is enough."""
 
