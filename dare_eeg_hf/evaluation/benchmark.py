@@ -26,6 +26,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -129,10 +130,10 @@ def run_cell(cell: Cell, output: Path, settings: dict) -> dict:
     if file.exists():
         stored = json.loads(file.read_text(encoding="utf-8"))
         if stored["inputs"] == inputs:
-            return stored
+            return {**stored, "contestant": cell.model}
     with one_thread(), measured_costs() as costs:
         result = evaluate_cell(cell, windows, settings, checkpoint, output / "features")
-    record = {"inputs": inputs, **result, "costs": costs}
+    record = {"inputs": inputs, "contestant": cell.model, **result, "costs": costs}
     file.parent.mkdir(parents=True, exist_ok=True)
     write_json(file, record)
     return record
@@ -150,19 +151,9 @@ def evaluate_cell(
     return cross_validate(cell.model, cell.mode, windows, folds, arguments, checkpoint, cell.seed).scores(windows)
 
 
-def check_classes(tasks: Sequence[str], models: Sequence[str]) -> None:
-    """Refuse a baseline for flickering lights where the classes are something else.
-
-    Raises:
-        ValueError: naming the task.
-    """
-    if not any(model.startswith(SSVEP) for model in models):
-        return
-    for task in tasks:
-        try:
-            stimulation_frequencies(task_named(task).label_names)
-        except ValueError as error:
-            raise ValueError(f"task {task}: {error}") from None
+def applies(model: str, task: str) -> bool:
+    """Whether a contestant can be tested on a task: the baseline for flickering lights needs such classes."""
+    return not model.startswith(SSVEP) or bool(stimulation_frequencies(task_named(task).label_names))
 
 
 def windows_file(output: Path, task: str) -> Path:
@@ -238,7 +229,12 @@ def run_benchmark(
     if len({windows_file(output, task) for task in tasks}) < len(tasks):
         raise ValueError("two tasks or data sets would have the same name; rename one of the folders")
     check_contestants(models, seeds)
-    check_classes(tasks, models)
+    for task, model in product(tasks, models):
+        if not applies(model, task):
+            raise ValueError(
+                f"{model} needs classes named after frequencies, such as 13_hz, and {task} has "
+                f"{', '.join(task_named(task).label_names)}; run it on other tasks"
+            )
     if against is not None and against not in models:
         raise ValueError(f"cannot compare with {against}: it is not among the models")
     prepare_tasks(tasks, data_root, output)
@@ -270,6 +266,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("there is nothing to test on: give --tasks or --data")
     if options.tasks and options.data_root is None:
         raise ValueError("--tasks needs --data-root, the folder that holds their corpora")
+    transformers_logging.disable_progress_bar()  # of loading weights, once for each model
     _, failures = run_benchmark(
         [*options.tasks, *options.data],
         options.models,

@@ -14,3 +14,8 @@ DETERMINISTIC = tuple(name for name in BASELINES if name != "eegnet")
 POOLED_MODES = ("pooled", "pooled" + CENTERED)
 ENCODER_MODES = (*MODES, *POOLED_MODES)
 """How an encoder can be adapted."""
+
+
+def is_centered(model: str, mode: str) -> bool:
+    """Whether features are centered by subject; a checkpoint's name says nothing about it."""
+    return (model if model in BASELINES else mode).endswith(CENTERED)

@@ -44,11 +44,11 @@ from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
 from dare_eeg_hf.evaluation.baselines import BandPower, EEGNetClassifier, chance, tangent_space
 from dare_eeg_hf.evaluation.contestant_names import (
     BASELINES,
-    CENTERED,
     DETERMINISTIC,
     FEATURE_BASELINES,
     POOLED_MODES,
     SSVEP,
+    is_centered,
 )
 from dare_eeg_hf.evaluation.protocols import Fold
 from dare_eeg_hf.evaluation.steady_state import SteadyStateSnr, shrinkage_lda, stimulation_frequencies
@@ -117,11 +117,6 @@ def check_contestant(model: str, seeds: Sequence[int] = (0,)) -> None:
             f"{model} is not a baseline ({', '.join(BASELINES)}), not random:SIZE ({', '.join(PRESETS)}) and not a "
             f"checkpoint that can be read ({error})"
         ) from error
-
-
-def is_centered(model: str, mode: str) -> bool:
-    """Whether features are centered by subject; a checkpoint's name says nothing about it."""
-    return (model if model in BASELINES else mode).endswith(CENTERED)
 
 
 def check_centering(model: str, mode: str, windows: LabelledWindows) -> None:

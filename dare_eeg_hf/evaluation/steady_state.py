@@ -23,18 +23,8 @@ FREQUENCY = re.compile(r"(\d+(?:\.\d+)?)[ _]?hz", re.IGNORECASE)
 
 
 def stimulation_frequencies(label_names: Sequence[str]) -> tuple[float, ...]:
-    """The frequencies (Hz) that classes are named after, as in `13_hz` or `7.5 Hz`; other classes are rest.
-
-    Raises:
-        ValueError: no class is named after a frequency.
-    """
-    found = tuple(float(match[1]) for name in label_names if (match := FREQUENCY.fullmatch(name)))
-    if not found:
-        raise ValueError(
-            "the baseline ssvep-snr needs classes that are named after the frequencies of flickering lights, such as "
-            f"13_hz; there are {', '.join(label_names)}"
-        )
-    return found
+    """The frequencies (Hz) that classes are named after, as in `13_hz` or `7.5 Hz`; other classes are rest."""
+    return tuple(float(match[1]) for name in label_names if (match := FREQUENCY.fullmatch(name)))
 
 
 class SteadyStateSnr(TransformerMixin, BaseEstimator):
@@ -61,8 +51,11 @@ class SteadyStateSnr(TransformerMixin, BaseEstimator):
         """(W, C, T) to (W, C * peaks).
 
         Raises:
-            ValueError: windows are so short, or sampled so slowly, that a peak or its neighbours have no bin.
+            ValueError: there are no frequencies, or windows are so short, or sampled so slowly, that a peak or its
+                neighbours have no bin.
         """
+        if not self.frequencies:
+            raise ValueError("a signal-to-noise ratio needs stimulation frequencies: classes with names such as 13_hz")
         bins = np.fft.rfftfreq(X.shape[-1], 1 / self.sampling_rate)
         resolution, highest, fastest = bins[1], bins[-1] - NEIGHBOURHOOD_HZ, max(self.frequencies)
         if resolution > NEIGHBOURHOOD_HZ / 2 or fastest > highest:

@@ -132,6 +132,10 @@ EYES_TASKS = ("eyes-eegmmidb", "eyes-guinea-bissau")
 class AcrossDevicesTask(EegTask):
     """Both eyes-open/closed corpora on the electrodes they share, with a common average reference."""
 
+    def find(self, data_root: Path | str) -> list[Path]:
+        """The folders of both corpora."""
+        return [folder for name in EYES_TASKS for folder in TASKS[name].find(data_root)]
+
     def sources(self, data_root: Path | str) -> dict:
         """What both corpora's windows are made from."""
         return {name: TASKS[name].sources(data_root) for name in EYES_TASKS}

@@ -1,7 +1,5 @@
 """The baseline for flickering lights finds simulated responses, and those of people where their recordings are."""
 
-import re
-
 import numpy as np
 import pytest
 
@@ -31,8 +29,7 @@ def responses(count: int, strength: float, seed: int = 0, harmonic: int = 1) -> 
 def test_frequencies_are_the_names_of_classes():
     assert stimulation_frequencies(CLASSES) == (8.0, 12.5)
     assert stimulation_frequencies(TASKS["ssvep"].label_names) == (13.0, 17.0, 21.0)
-    with pytest.raises(ValueError, match=re.escape("such as 13_hz; there are rest, arithmetic")):
-        stimulation_frequencies(("rest", "arithmetic"))
+    assert stimulation_frequencies(("rest", "arithmetic")) == ()
 
 
 @pytest.mark.parametrize("harmonic", [1, 2])
@@ -53,7 +50,9 @@ def test_the_amplitude_of_a_channel_does_not_matter():
     assert np.isfinite(snr.transform(np.zeros((2, 3, 512)))).all()
 
 
-def test_windows_that_cannot_show_a_response_are_refused():
+def test_what_cannot_show_a_response_are_refused():
+    with pytest.raises(ValueError, match="needs stimulation frequencies"):
+        SteadyStateSnr(RATE, ()).transform(np.zeros((1, 3, 512)))
     short = np.zeros((1, 3, round(0.9 * RATE)))
     with pytest.raises(ValueError, match=r"windows of 0\.89\d+ s at 128 Hz do not show .* at 12\.5 Hz .* 1 s or more"):
         SteadyStateSnr(RATE, (8.0, 12.5)).transform(short)
@@ -71,7 +70,7 @@ def test_new_windows_are_told_apart_and_noise_is_not():
 
 
 def test_the_benchmark_refuses_it_for_other_tasks_before_reading_anything(corpus_root, tmp_path):
-    message = "task eyes-eegmmidb: the baseline ssvep-snr needs classes .* there are eyes open, eyes closed"
+    message = "ssvep-snr-centered needs classes .* eyes-eegmmidb has eyes open, eyes closed; run it on other tasks"
     with pytest.raises(ValueError, match=message):
         run_benchmark(["eyes-eegmmidb"], ["chance", "ssvep-snr-centered"], [], [0], corpus_root, tmp_path)
     assert not list(tmp_path.iterdir())
