@@ -76,7 +76,10 @@ def paired_difference(cells: Sequence[dict], others: Sequence[dict]) -> dict:
 
 
 def differences_table(records: Sequence[dict], against: str) -> list[str]:
-    """Lines of the table that compares every contestant with one: encoders in the same mode, baselines in each."""
+    """Lines of the table that compares every contestant with one.
+
+    Encoders are compared in the same mode, baselines with each mode: with the centered ones where theirs are centered.
+    """
     groups = group_cells(records)
     lines = [
         f"## Difference from {NAMES.get(against, against)}",
@@ -90,7 +93,9 @@ def differences_table(records: Sequence[dict], against: str) -> list[str]:
         if model == against:
             continue
         modes = {other for own_task, name, other in groups if (own_task, name) == (task, against)}
-        for other_mode in sorted(modes & {mode, ""} or (set() if mode else modes)):
+        comparable = modes & {mode, ""} or (set() if mode else modes)
+        alike = {other for other in comparable if is_centered(against, other) == is_centered(model, mode)}
+        for other_mode in sorted(alike or comparable):
             found = paired_difference(cells, groups[task, against, other_mode])
             low, high = found["interval"] or (None, None)
             interval = "-" if low is None else f"{100 * low:+.1f} to {100 * high:+.1f}"
