@@ -27,10 +27,10 @@ from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import write_json, write_text
 from dare_eeg_hf.child_process import run_programs
 from dare_eeg_hf.evaluation.benchmark import applies, prepare_tasks, run_benchmark, windows_file
-from dare_eeg_hf.evaluation.benchmark_report import accuracy_text, overview, paired_difference, summarize
+from dare_eeg_hf.evaluation.benchmark_report import overview, paired_difference, summarize
 from dare_eeg_hf.evaluation.contestant_names import CENTERED, FEATURE_BASELINES, POOLED_MODES, SSVEP
 from dare_eeg_hf.evaluation.contestants import check_centering
-from dare_eeg_hf.evaluation.tables import markdown_table
+from dare_eeg_hf.evaluation.tables import markdown_table, number_text
 from dare_eeg_hf.evaluation.tasks import task_named
 
 
@@ -57,11 +57,7 @@ def read_plan(file: Path, tasks: Sequence[str] | None = None) -> list[TrainingSe
 
 
 def refuse_seen_people(each: TrainingSet, data: Path) -> None:
-    """A task must not be read from a folder that the encoder is pre-trained on.
-
-    Raises:
-        SystemExit: naming the set, the task and the corpus.
-    """
+    """A task must not be read from a folder that the encoder is pre-trained on; SystemExit says which is."""
     for task, corpus in product(each.tasks, each.corpora):
         pretrained_on = source_of(corpus, data).resolve()
         for folder in task_named(task).find(data):
@@ -73,11 +69,7 @@ def refuse_seen_people(each: TrainingSet, data: Path) -> None:
 
 
 def refuse_other_corpora(run: Path, each: TrainingSet) -> None:
-    """A finished run must have been trained on the corpora that the plan says.
-
-    Raises:
-        SystemExit: naming the run and what it was trained on.
-    """
+    """A finished run must have been trained on the corpora that the plan says; SystemExit names others."""
     card = json.loads((run / "model_card.json").read_text(encoding="utf-8"))
     seen = {corpus["name"] for corpus in card["run"]["corpora"]}
     if seen != {SOURCES[corpus].script for corpus in each.corpora}:
@@ -115,7 +107,7 @@ def rows_of(records: Sequence[dict], each: TrainingSet, sizes: Sequence[str]) ->
             "features": "centered" if centered else "plain",
             "pretrained on": each.corpora,
             "people": summarize(next(iter(found.values())))["subjects"],
-            "contestants": {name: {"text": accuracy_text(cells), **summarize(cells)} for name, cells in found.items()},
+            "contestants": {name: summarize(cells) for name, cells in found.items()},
             "minus random": {
                 size: paired_difference(found[size], found[f"random-{size}"])
                 for size in sizes
@@ -131,14 +123,12 @@ def table(rows: Sequence[Mapping]) -> list[str]:
     names = list(dict.fromkeys(name for row in rows for name in row["contestants"]))
     sizes = list(dict.fromkeys(size for row in rows for size in row["minus random"]))
     header = ("task", "people tested", "features", *names, *(f"{size} minus random, points" for size in sizes))
-    lines = [
-        [
-            *(row["title"], row["people"], row["features"]),
-            *(row["contestants"][name]["text"] if name in row["contestants"] else "-" for name in names),
-            *(difference_text(row["minus random"].get(size)) for size in sizes),
-        ]
-        for row in rows
-    ]
+    lines = []
+    for row in rows:
+        found = row["contestants"]
+        scores = [number_text(*found[name]["balanced_accuracy"], digits=3) if name in found else "-" for name in names]
+        differences = [difference_text(row["minus random"].get(size)) for size in sizes]
+        lines.append([row["title"], row["people"], row["features"], *scores, *differences])
     return markdown_table(header, lines)
 
 
