@@ -77,3 +77,31 @@ def test_only_sets_for_the_tasks_that_are_wanted_are_trained(evidence):
     assert "ssvep_exoskeleton" not in each.corpora
     with pytest.raises(SystemExit, match="no set to test on nonsense"):
         evidence.read_plan(EXAMPLES / "evidence.yaml", ["ssvep", "nonsense"])
+
+
+def test_the_table_has_gaps_where_a_task_has_no_such_contestant(evidence):
+    rows = [
+        {
+            "title": "Eyes",
+            "people": 72,
+            "features": "plain",
+            "contestants": {
+                "band-power": {"balanced_accuracy": (0.67, None)},
+                "nano": {"balanced_accuracy": (0.7, 0.02)},
+            },
+            "minus random": {"nano": {"mean": 0.041, "interval": [0.009, 0.074]}},
+        },
+        {
+            "title": "Tapping",
+            "people": 1,
+            "features": "centered",
+            "contestants": {"nano": {"balanced_accuracy": (0.5, 0.01)}},
+            "minus random": {"nano": {"mean": -0.02, "interval": None}},
+        },
+    ]
+    header, _, *lines = evidence.table(rows)
+    assert header == "| task | people tested | features | band-power | nano | nano minus random, points |"
+    assert lines == [
+        "| Eyes | 72 | plain | 0.670 | 0.700 ± 0.020 | +4.1 (+0.9 to +7.4) |",
+        "| Tapping | 1 | centered | - | 0.500 ± 0.010 | -2.0 (one person) |",
+    ]
