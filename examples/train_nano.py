@@ -16,6 +16,7 @@ to 64 electrodes:
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,6 +63,15 @@ def source_of(corpus: str, data: Path) -> Path:
     raise SystemExit(f"{data} holds none of {', '.join(folders)}; dataset_scripts/{script}.py tells where to get it")
 
 
+def cut_windows(corpora: Sequence[str], data: Path, windows: Path) -> list[Path]:
+    """Cut the recordings of corpora into windows, where that is not done yet; a folder for each, below `windows`."""
+    for corpus in corpora:
+        script, _, options = SOURCES[corpus]
+        command = EXAMPLES.parent / "dataset_scripts" / f"{script}.py"
+        run_python(command, "--source", source_of(corpus, data), "--output", windows / corpus, *options)
+    return [windows / corpus for corpus in corpora]
+
+
 def main() -> None:
     """Prepare, pre-train, report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -72,13 +82,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=VALUE", help="model settings to change")
     options = parser.parse_args()
-    folders = []
-    for corpus in options.corpora:
-        folders.append((options.windows or options.output / "windows") / corpus)
-        script, _, script_options = SOURCES[corpus]
-        source = source_of(corpus, options.data)
-        command = EXAMPLES.parent / "dataset_scripts" / f"{script}.py"
-        run_python(command, "--source", source, "--output", folders[-1], *script_options)
+    folders = cut_windows(options.corpora, options.data, options.windows or options.output / "windows")
     run_python(
         EXAMPLES / "pretrain.py",
         *("--data", *folders, "--output", options.output, "--seed", options.seed, "--resume"),

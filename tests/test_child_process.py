@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dare_eeg_hf.child_process import run_python
+from dare_eeg_hf.child_process import run_programs, run_python
 
 TRAINS = """
 import signal, sys, time, pathlib
@@ -34,6 +34,22 @@ def test_a_program_that_fails_ends_the_chain(capfd):
     assert "$ python -c 'print(6 * 7)'\n42" in capfd.readouterr().out
     with pytest.raises(SystemExit, match="-c failed; see its message above"):
         run_python("-c", "raise SystemExit(3)")
+
+
+def test_programs_run_at_once_and_none_is_started_after_a_failure(tmp_path, monkeypatch):
+    """Two that wait for each other's file only end if both run; of the three after them the last is not started."""
+    monkeypatch.chdir(tmp_path)
+    waits = """
+import pathlib, sys, time
+pathlib.Path(sys.argv[1]).touch()
+while not pathlib.Path(sys.argv[2]).exists():
+    time.sleep(0.01)
+"""
+    run_programs([("-c", waits, "a", "b"), ("-c", waits, "b", "a")], at_once=2)
+    touch = "open({!r}, 'w')"
+    with pytest.raises(SystemExit, match="-c failed"):
+        run_programs([("-c", touch.format("first")), ("-c", "raise SystemExit(1)"), ("-c", touch.format("last"))])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "first"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -26,6 +26,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -38,6 +39,7 @@ from dare_eeg_hf.checkpoints import digest_of_weights
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.evaluation.benchmark_arguments import add_arguments, finetuning_settings, listed_tasks
 from dare_eeg_hf.evaluation.benchmark_report import write_report
+from dare_eeg_hf.evaluation.contestant_names import SSVEP
 from dare_eeg_hf.evaluation.contestants import (
     BASELINES,
     POOLED_MODES,
@@ -52,6 +54,7 @@ from dare_eeg_hf.evaluation.contestants import (
 from dare_eeg_hf.evaluation.costs import measured_costs
 from dare_eeg_hf.evaluation.cross_validation import cross_validate, one_thread
 from dare_eeg_hf.evaluation.protocols import Fold
+from dare_eeg_hf.evaluation.steady_state import stimulation_frequencies
 from dare_eeg_hf.evaluation.tasks import task_named
 from dare_eeg_hf.progress import progress_bar
 from dare_eeg_hf.readout_dare_eeg import STATISTICS_STRIDE
@@ -127,10 +130,10 @@ def run_cell(cell: Cell, output: Path, settings: dict) -> dict:
     if file.exists():
         stored = json.loads(file.read_text(encoding="utf-8"))
         if stored["inputs"] == inputs:
-            return stored
+            return {**stored, "contestant": cell.model}
     with one_thread(), measured_costs() as costs:
         result = evaluate_cell(cell, windows, settings, checkpoint, output / "features")
-    record = {"inputs": inputs, **result, "costs": costs}
+    record = {"inputs": inputs, "contestant": cell.model, **result, "costs": costs}
     file.parent.mkdir(parents=True, exist_ok=True)
     write_json(file, record)
     return record
@@ -146,6 +149,11 @@ def evaluate_cell(
         windows = with_kept_features(checkpoint, windows, feature_cache, arguments)
     folds = task_named(cell.task).folds(windows)
     return cross_validate(cell.model, cell.mode, windows, folds, arguments, checkpoint, cell.seed).scores(windows)
+
+
+def applies(model: str, task: str) -> bool:
+    """Whether a contestant can be tested on a task: the baseline for flickering lights needs such classes."""
+    return not model.startswith(SSVEP) or bool(stimulation_frequencies(task_named(task).label_names))
 
 
 def windows_file(output: Path, task: str) -> Path:
@@ -221,6 +229,12 @@ def run_benchmark(
     if len({windows_file(output, task) for task in tasks}) < len(tasks):
         raise ValueError("two tasks or data sets would have the same name; rename one of the folders")
     check_contestants(models, seeds)
+    for task, model in product(tasks, models):
+        if not applies(model, task):
+            raise ValueError(
+                f"{model} needs classes named after frequencies, such as 13_hz, and {task} has "
+                f"{', '.join(task_named(task).label_names)}; run it on other tasks"
+            )
     if against is not None and against not in models:
         raise ValueError(f"cannot compare with {against}: it is not among the models")
     prepare_tasks(tasks, data_root, output)
@@ -252,6 +266,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("there is nothing to test on: give --tasks or --data")
     if options.tasks and options.data_root is None:
         raise ValueError("--tasks needs --data-root, the folder that holds their corpora")
+    transformers_logging.disable_progress_bar()  # of loading weights, once for each model
     _, failures = run_benchmark(
         [*options.tasks, *options.data],
         options.models,

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dare_eeg_hf.atomic_files import write_json, write_text
+from dare_eeg_hf.evaluation.contestant_names import CENTERED, is_centered
 from dare_eeg_hf.evaluation.tables import NAMES, markdown_table, mean_and_spread, mean_text, number_text
 from dare_eeg_hf.evaluation.tasks import task_named
 
@@ -75,7 +76,10 @@ def paired_difference(cells: Sequence[dict], others: Sequence[dict]) -> dict:
 
 
 def differences_table(records: Sequence[dict], against: str) -> list[str]:
-    """Lines of the table that compares every contestant with one: encoders in the same mode, baselines in each."""
+    """Lines of the table that compares every contestant with one.
+
+    Encoders are compared in the same mode, baselines with each mode: with the centered ones where theirs are centered.
+    """
     groups = group_cells(records)
     lines = [
         f"## Difference from {NAMES.get(against, against)}",
@@ -89,7 +93,9 @@ def differences_table(records: Sequence[dict], against: str) -> list[str]:
         if model == against:
             continue
         modes = {other for own_task, name, other in groups if (own_task, name) == (task, against)}
-        for other_mode in sorted(modes & {mode, ""} or (set() if mode else modes)):
+        comparable = modes & {mode, ""} or (set() if mode else modes)
+        alike = {other for other in comparable if is_centered(against, other) == is_centered(model, mode)}
+        for other_mode in sorted(alike or comparable):
             found = paired_difference(cells, groups[task, against, other_mode])
             low, high = found["interval"] or (None, None)
             interval = "-" if low is None else f"{100 * low:+.1f} to {100 * high:+.1f}"
@@ -97,6 +103,54 @@ def differences_table(records: Sequence[dict], against: str) -> list[str]:
             counts = f"{found['better']}, {found['worse']}"
             rows.append((task_named(task).title, *contestant, f"{100 * found['mean']:+.1f}", interval, counts))
     return [*lines, *markdown_table(header, rows), ""]
+
+
+def overview(records: Sequence[dict]) -> dict[tuple[str, bool], dict[str, list[dict]]]:
+    """Cells side by side: (task, whether features are centered by subject) -> contestant -> cells over seeds.
+
+    A contestant is called after its model, and its mode where encoders were adapted in several.
+    """
+    groups = group_cells(records)
+    modes = {mode.removesuffix(CENTERED) for _, _, mode in groups if mode}
+    rows: dict[tuple[str, bool], dict[str, list[dict]]] = {}
+    for task in dict.fromkeys(key[0] for key in groups):
+        for centered in (False, True):
+            for (own_task, model, mode), cells in groups.items():
+                if own_task == task and is_centered(model, mode) == centered:
+                    name = model.removesuffix(CENTERED) if not mode else model
+                    name += f", {mode.removesuffix(CENTERED)}" if mode and len(modes) > 1 else ""
+                    rows.setdefault((task, centered), {})[name] = cells
+    return rows
+
+
+def overview_table(records: Sequence[dict]) -> list[str]:
+    """Lines of a table of balanced accuracies: a column for each contestant, rows for tasks, plain and centered."""
+    rows = overview(records)
+    names = list(dict.fromkeys(name for found in rows.values() for name in found))
+    lines = [
+        [
+            task_named(task).title,
+            "centered" if centered else "plain",
+            *(accuracy_text(found[name]) if name in found else "-" for name in names),
+        ]
+        for (task, centered), found in rows.items()
+    ]
+    return markdown_table(("task", "features", *names), lines)
+
+
+def accuracy_text(cells: Sequence[dict]) -> str:
+    """Balanced accuracy of a contestant over seeds."""
+    return mean_text([cell["metrics"]["balanced_accuracy"] for cell in cells])
+
+
+def encoders_legend(records: Sequence[dict]) -> list[str]:
+    """Which encoder each name in the tables stands for, as it was given on the command line."""
+    encoders = {r["inputs"]["model"]: r["contestant"] for r in records if r["inputs"]["weights"] is not None}
+    if not encoders:
+        return []
+    meant = [f"{name} is `{contestant}`" for name, contestant in encoders.items()]
+    random = " (random weights drawn for each seed)" if any(each.startswith("random") for each in encoders) else ""
+    return ["Encoders: " + ", ".join(meant) + random + ".", ""]
 
 
 RESULT_COLUMNS = (
@@ -132,6 +186,8 @@ def results_table(records: Sequence[dict], failures: dict[str, str], against: st
     """The table of results. Nothing in it depends on the clock or on the number of workers."""
     groups = group_cells(records)
     lines = ["# Benchmark", ""]
+    if records:
+        lines += ["Balanced accuracy:", "", *overview_table(records), "", *encoders_legend(records)]
     for task in dict.fromkeys(key[0] for key in groups):
         described = task_named(task)
         rows = {key: summarize(cells) for key, cells in groups.items() if key[0] == task}

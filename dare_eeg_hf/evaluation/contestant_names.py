@@ -3,10 +3,19 @@
 from dare_eeg_hf.adaptation.finetuning_arguments import MODES
 
 CENTERED = "-centered"
-BASELINES = ("chance", "band-power", "band-power" + CENTERED, "riemann", "riemann" + CENTERED, "eegnet")
+SSVEP = "ssvep-snr"
+"""The baseline for tasks whose classes are frequencies of flickering lights."""
+FEATURE_BASELINES = ("band-power", "riemann", SSVEP)
+"""Features of windows and a linear classifier, plain or centered by subject."""
+BASELINES = ("chance", *(name + suffix for name in FEATURE_BASELINES for suffix in ("", CENTERED)), "eegnet")
 DETERMINISTIC = tuple(name for name in BASELINES if name != "eegnet")
 """Baselines without randomness: one seed is enough."""
 
 POOLED_MODES = ("pooled", "pooled" + CENTERED)
 ENCODER_MODES = (*MODES, *POOLED_MODES)
 """How an encoder can be adapted."""
+
+
+def is_centered(model: str, mode: str) -> bool:
+    """Whether features are centered by subject; a checkpoint's name says nothing about it."""
+    return (model if model in BASELINES else mode).endswith(CENTERED)

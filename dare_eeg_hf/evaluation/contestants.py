@@ -1,6 +1,7 @@
 """The models of a benchmark behind one interface: fit on a fold, then give probabilities for any windows.
 
-A contestant is named by a word: a baseline (`chance`, `band-power`, `riemann`, `eegnet`), `random:SIZE` for an encoder
+A contestant is named by a word: a baseline (`chance`, `band-power`, `riemann`, `eegnet`; `ssvep-snr` where classes are
+frequencies), `random:SIZE` for an encoder
 with random weights (SIZE is a preset, or a checkpoint whose size is taken), or the folder or Hub id of a checkpoint.
 In a folder's name `{seed}` stands for the seed: `runs/nano-{seed}` has one pre-training for each.
 
@@ -27,6 +28,7 @@ import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from sklearn.pipeline import Pipeline
 
 from dare_eeg_hf.adaptation.centering import center_by_subject, refuse_to_center_classes
 from dare_eeg_hf.adaptation.classifier_inputs import can_keep_features
@@ -40,8 +42,16 @@ from dare_eeg_hf.atomic_files import replacing
 from dare_eeg_hf.checkpoints import find_checkpoint
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
 from dare_eeg_hf.evaluation.baselines import BandPower, EEGNetClassifier, chance, tangent_space
-from dare_eeg_hf.evaluation.contestant_names import BASELINES, CENTERED, DETERMINISTIC, POOLED_MODES
+from dare_eeg_hf.evaluation.contestant_names import (
+    BASELINES,
+    DETERMINISTIC,
+    FEATURE_BASELINES,
+    POOLED_MODES,
+    SSVEP,
+    is_centered,
+)
 from dare_eeg_hf.evaluation.protocols import Fold
+from dare_eeg_hf.evaluation.steady_state import SteadyStateSnr, shrinkage_lda, stimulation_frequencies
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
 from dare_eeg_hf.readout_dare_eeg import STATISTICS_STRIDE
@@ -107,11 +117,6 @@ def check_contestant(model: str, seeds: Sequence[int] = (0,)) -> None:
             f"{model} is not a baseline ({', '.join(BASELINES)}), not random:SIZE ({', '.join(PRESETS)}) and not a "
             f"checkpoint that can be read ({error})"
         ) from error
-
-
-def is_centered(model: str, mode: str) -> bool:
-    """Whether features are centered by subject; a checkpoint's name says nothing about it."""
-    return (model if model in BASELINES else mode).endswith(CENTERED)
 
 
 def check_centering(model: str, mode: str, windows: LabelledWindows) -> None:
@@ -189,19 +194,22 @@ def with_kept_features(
 
 
 def with_window_values(model: str, windows: LabelledWindows) -> LabelledWindows:
-    """The windows with what a baseline computes of each alone, band powers or covariances, for all folds to share."""
-    if not model.startswith(("band-power", "riemann")) or not len(windows):
+    """The windows with what a baseline computes of each alone, such as band powers, for all folds to share."""
+    if not model.startswith(FEATURE_BASELINES) or not len(windows):
         return windows
     mask = torch.ones(len(windows), 1, dtype=torch.bool)
     return replace(windows, features=torch.from_numpy(_window_values(model, windows)), feature_mask=mask)
 
 
 def _window_values(model: str, windows: LabelledWindows) -> np.ndarray:
-    """Band powers (W, F) or covariances (W, C, C) of windows: those kept with them, or computed now."""
+    """Band powers or ratios (W, F), or covariances (W, C, C), of windows: those kept with them, or computed now."""
     if windows.features is not None:
         return windows.features.numpy()
     if model.startswith("band-power"):
         return BandPower(windows.sampling_rate).transform(windows.signals)
+    if model.startswith(SSVEP):
+        frequencies = stimulation_frequencies(windows.label_names)
+        return SteadyStateSnr(windows.sampling_rate, frequencies).transform(windows.signals)
     return tangent_space()[0].transform(windows.signals)
 
 
@@ -246,6 +254,8 @@ def fit_contestant(
         values = partial(_window_values, model)
         if model.startswith("band-power"):
             return _fit_on_features(values, both, centered)
+        if model.startswith(SSVEP):
+            return _fit_on_features(values, both, centered, shrinkage_lda())
         tangent = tangent_space()[1].fit(values(both))
         return _fit_on_features(lambda other: tangent.transform(values(other)), both, centered)
     if mode in POOLED_MODES:
@@ -269,14 +279,20 @@ def _statistics_of(checkpoint: str, train: LabelledWindows) -> Callable[[Labelle
 
 
 def _fit_on_features(
-    features: Callable[[LabelledWindows], np.ndarray], train: LabelledWindows, centered: bool
+    features: Callable[[LabelledWindows], np.ndarray],
+    train: LabelledWindows,
+    centered: bool,
+    classifier: Pipeline | None = None,
 ) -> tuple[Predictor, int]:
-    """Logistic regression on features (W, F) of windows, which are centered by subject where that is asked for."""
+    """A linear classifier of features (W, F) of windows, which are centered by subject where that is asked for.
+
+    Without one that is given it is the logistic regression whose strength is chosen within the subjects.
+    """
 
     def prepared(windows: LabelledWindows) -> np.ndarray:
         values = features(windows)
         return center_by_subject(values, windows.subjects) if centered else values
 
-    classifier = feature_classifier(train.subjects).fit(prepared(train), train.labels)
+    classifier = (classifier or feature_classifier(train.subjects)).fit(prepared(train), train.labels)
     trained = classifier[-1].coef_.size + classifier[-1].intercept_.size
     return (lambda windows: classifier.predict_proba(prepared(windows))), int(trained)

@@ -12,6 +12,8 @@ NAMES = {
     "band-power-centered": "band power, centered by subject + logistic regression",
     "riemann": "Riemannian tangent space + logistic regression",
     "riemann-centered": "Riemannian tangent space, centered by subject + logistic regression",
+    "ssvep-snr": "signal-to-noise ratio at the stimulation frequencies + shrinkage LDA",
+    "ssvep-snr-centered": "signal-to-noise ratio at the stimulation frequencies, centered by subject + shrinkage LDA",
     "eegnet": "EEGNet from scratch (own code)",
 }
 """Contestant -> its name in tables."""

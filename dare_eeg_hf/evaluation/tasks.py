@@ -75,14 +75,30 @@ def sessions_in_order(windows: LabelledWindows) -> list[Fold]:
 
 
 def published_parts(windows: LabelledWindows) -> list[Fold]:
-    """The parts the corpus came in. Without a validation part, every fifth training subject validates."""
-    train, test = np.flatnonzero(windows.parts == "train"), np.flatnonzero(windows.parts == "test")
-    validation = np.flatnonzero(windows.parts == "validation")
+    """The parts the corpus came in. Without a validation part, every fifth training subject validates.
+
+    Raises:
+        ValueError: the test part is not there.
+    """
+    train, validation, test = (np.flatnonzero(windows.parts == part) for part in ("train", "validation", "test"))
+    if not len(test):
+        raise ValueError("the recordings of the published test part are missing; add them to the corpus's folder")
     if not len(validation):
-        held_out = np.unique(windows.subjects[train])[4::5]
-        inside = np.isin(windows.subjects[train], held_out)
-        train, validation = train[~inside], train[inside]
+        train, validation = _fifth_subjects_validate(windows, train)
     return check_folds([Fold("published split", train, validation, test)], windows.subjects)
+
+
+def published_validation(windows: LabelledWindows) -> list[Fold]:
+    """The published validation part is tested, and every fifth training subject validates."""
+    train, validation = _fifth_subjects_validate(windows, np.flatnonzero(windows.parts == "train"))
+    test = np.flatnonzero(windows.parts == "validation")
+    return check_folds([Fold("validation part", train, validation, test)], windows.subjects)
+
+
+def _fifth_subjects_validate(windows: LabelledWindows, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Training windows (positions) without every fifth subject, and those of every fifth."""
+    inside = np.isin(windows.subjects[train], np.unique(windows.subjects[train])[4::5])
+    return train[~inside], train[inside]
 
 
 def published_trials(windows: LabelledWindows) -> list[Fold]:
@@ -115,6 +131,10 @@ EYES_TASKS = ("eyes-eegmmidb", "eyes-guinea-bissau")
 @dataclass(frozen=True)
 class AcrossDevicesTask(EegTask):
     """Both eyes-open/closed corpora on the electrodes they share, with a common average reference."""
+
+    def find(self, data_root: Path | str) -> list[Path]:
+        """The folders of both corpora."""
+        return [folder for name in EYES_TASKS for folder in TASKS[name].find(data_root)]
 
     def sources(self, data_root: Path | str) -> dict:
         """What both corpora's windows are made from."""
@@ -149,6 +169,17 @@ _ALL = [
         "subjects 00-27 train, 28-31 validation, 32-35 test",
         published_parts,
         MentalArithmetic,
+    ),
+    EegTask(
+        "mental-arithmetic-validation",
+        "Mental arithmetic (EEGMAT, validation people of the published split)",
+        ("mental_arithmetic", "eegmat"),
+        ("rest", "arithmetic"),
+        5.0,
+        "subjects 00-27 train, every fifth of them validates; 28-31 test",
+        published_validation,
+        MentalArithmetic,
+        leave_out="test",
     ),
     EegTask(
         "eyes-eegmmidb",

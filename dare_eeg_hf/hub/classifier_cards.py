@@ -11,7 +11,7 @@ from dare_eeg_hf.adaptation.classifier_inputs import in_order
 from dare_eeg_hf.adaptation.finetuning_arguments import STATISTICS
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.checkpoints import digest_of_weights
-from dare_eeg_hf.evaluation.contestants import CENTERED
+from dare_eeg_hf.evaluation.contestant_names import CENTERED
 from dare_eeg_hf.file_digest import file_digest
 from dare_eeg_hf.hub.cards import write_model_card
 

@@ -142,6 +142,37 @@ def test_a_folder_for_each_seed_is_one_row_of_the_table_and_is_compared_subject_
     assert low <= float(rows[0][3]) <= high
 
 
+def test_plain_and_centered_stand_side_by_side_and_names_say_which_encoder_is_meant(
+    tiny_checkpoint, corpus_root, tmp_path
+):
+    for seed in (0, 1):
+        shutil.copytree(tiny_checkpoint, tmp_path / "runs" / f"seed{seed}")
+    ours = str(tmp_path / "runs" / "seed{seed}")
+    models = ["chance", "band-power", "band-power-centered", f"random:{ours}", ours]
+    modes = ["pooled", "pooled-centered"]
+    random_encoder = models[3]
+    records, failures = run_benchmark(
+        [TASK], models, modes, [0, 1], corpus_root, tmp_path / "out", against=random_encoder
+    )
+    assert failures == {}
+    drawn = {(r["inputs"]["mode"], r["inputs"]["weights"]) for r in records if r["contestant"] == random_encoder}
+    assert len(drawn) == 4  # both modes, two seeds
+    table = (tmp_path / "out" / "table.md").read_text()
+    overview, details = table.split("## Eyes")[0], table.split("## Difference")[1]
+    assert f"Encoders: random-runs is `{random_encoder}`, runs is `{ours}` (random weights" in overview
+    header, _, plain, centered = [line.strip("| ").split(" | ") for line in overview.splitlines() if "|" in line]
+    assert header == ["task", "features", "chance", "band-power", "random-runs", "runs"]
+    assert [plain[1], centered[1], centered[2]] == ["plain", "centered", "-"]
+    scores = defaultdict(list)
+    for r in records:
+        scores[r["inputs"]["model"], r["inputs"]["mode"]].append(r["metrics"]["balanced_accuracy"])
+    assert plain[3] == f"{scores['band-power', ''][0]:.3f}"
+    assert centered[3] == f"{scores['band-power-centered', ''][0]:.3f}"
+    assert centered[4].startswith(f"{np.mean(scores['random-runs', 'pooled-centered']):.3f} ± ")
+    compared = [line.split(" | ")[1:3] for line in details.splitlines() if "EEGMMIDB" in line]
+    assert [mode for _, mode in compared] == ["pooled", "pooled", "pooled-centered", "pooled", "pooled-centered"]
+
+
 @pytest.mark.parametrize(
     ("models", "against", "message"),
     [

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.corpora.windows import windows_table
 from dare_eeg_hf.evaluation.tasks import EYES, TASKS
 from dare_eeg_hf.recordings.simulation import simulate_recordings
@@ -103,6 +104,26 @@ def test_a_prepared_data_set_gives_the_windows_of_its_files_and_published_test_s
         second = from_rows.signals[from_rows.labels == label][:, order]
         # The same signal: the script knows the mains frequency, the task finds it, and rows are float16.
         assert np.corrcoef(first.ravel(), second.ravel())[0, 1] > 0.99
+
+
+def test_validation_people_are_tested_by_training_people_where_the_test_people_are_missing():
+    subjects = [f"Subject{number:02d}" for number in range(32)]
+    windows = LabelledWindows.from_arrays(
+        np.random.default_rng(0).normal(size=(64, 2, 640)),
+        np.arange(64) // 32,
+        channel_names=["C3", "C4"],
+        sampling_rate=128,
+        unit="uV",
+        label_names=("rest", "arithmetic"),
+        subjects=subjects * 2,
+        parts=(["train"] * 28 + ["validation"] * 4) * 2,
+    )
+    [fold] = TASKS["mental-arithmetic-validation"].folds(windows)
+    assert set(windows.subjects[fold.test]) == set(subjects[28:])
+    assert set(windows.subjects[fold.validation]) == set(subjects[4:28:5])
+    assert len(fold.fit) == 56
+    with pytest.raises(ValueError, match="recordings of the published test part are missing"):
+        TASKS["mental-arithmetic-published"].folds(windows)
 
 
 @pytest.mark.parametrize("source", ["file", "scheme"])

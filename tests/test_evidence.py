@@ -1,0 +1,107 @@
+"""Who may be tested on what: an encoder never on people it was pre-trained on."""
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+
+from dare_eeg_hf.evaluation.tasks import TASKS
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture
+def evidence(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    return importlib.import_module("evidence")
+
+
+@pytest.fixture
+def data(tmp_path, evidence):
+    """A folder for each corpus and task, empty."""
+    folders = [source.folders[0] for source in evidence.SOURCES.values()]
+    for name in [*folders, *(task.folders[0] for task in TASKS.values() if task.folders)]:
+        (tmp_path / "data" / name).mkdir(parents=True, exist_ok=True)
+    return tmp_path / "data"
+
+
+def test_the_plan_tests_no_encoder_on_people_it_has_seen(evidence, data):
+    plan = evidence.read_plan(EXAMPLES / "evidence.yaml")
+    for each in plan:
+        assert set(each.tasks) <= TASKS.keys()
+        evidence.refuse_seen_people(each, data)
+    tested = [task for each in plan for task in each.tasks]
+    assert len(set(tested)) == len(tested)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "task"),
+    [
+        ("mental_arithmetic", "mental-arithmetic-validation"),
+        ("physionet_mi", "fists-feet"),
+        ("ssvep_exoskeleton", "ssvep"),
+        ("guinea_bissau_more", "epilepsy-all"),
+        ("guinea_bissau", "eyes-across-devices"),  # of two corpora, the second
+    ],
+)
+def test_people_that_were_seen_are_refused(evidence, data, corpus, task):
+    each = evidence.TrainingSet("mine", ["muse_cueing", corpus], ["imagined-hands", task])
+    with pytest.raises(SystemExit, match=f"encoders of mine see the people of the task {task} in {corpus}"):
+        evidence.refuse_seen_people(each, data)
+
+
+def test_people_are_recognised_by_their_folder_whatever_it_is_called(evidence, data):
+    (data / "ssvep-exoskeleton").rmdir()
+    (data / "ssvep_exoskeleton").mkdir()
+    (data / "ssvep-exoskeleton").symlink_to(data / "ssvep_exoskeleton")
+    with pytest.raises(SystemExit, match="of the task ssvep in ssvep_exoskeleton"):
+        evidence.refuse_seen_people(evidence.TrainingSet("mine", ["ssvep_exoskeleton"], ["ssvep"]), data)
+
+
+def test_a_run_that_saw_other_corpora_is_not_taken_for_one_of_the_plan(evidence, tmp_path):
+    each = evidence.TrainingSet("mine", ["guinea_bissau", "guinea_bissau_more", "muse_cueing"], [])
+    for seen in (["muse_cueing", "guinea_bissau", "guinea_bissau"], ["muse_cueing"]):
+        card = {"run": {"corpora": [{"name": name} for name in seen]}}
+        (tmp_path / "model_card.json").write_text(json.dumps(card))
+        if len(seen) == 3:
+            evidence.refuse_other_corpora(tmp_path, each)
+        else:
+            with pytest.raises(SystemExit, match="was pre-trained on muse_cueing and not on the corpora of mine"):
+                evidence.refuse_other_corpora(tmp_path, each)
+
+
+def test_only_sets_for_the_tasks_that_are_wanted_are_trained(evidence):
+    [each] = evidence.read_plan(EXAMPLES / "evidence.yaml", ["ssvep"])
+    assert each.tasks == ["ssvep"]
+    assert "ssvep_exoskeleton" not in each.corpora
+    with pytest.raises(SystemExit, match="no set to test on nonsense"):
+        evidence.read_plan(EXAMPLES / "evidence.yaml", ["ssvep", "nonsense"])
+
+
+def test_the_table_has_gaps_where_a_task_has_no_such_contestant(evidence):
+    rows = [
+        {
+            "title": "Eyes",
+            "people": 72,
+            "features": "plain",
+            "contestants": {
+                "band-power": {"balanced_accuracy": (0.67, None)},
+                "nano": {"balanced_accuracy": (0.7, 0.02)},
+            },
+            "minus random": {"nano": {"mean": 0.041, "interval": [0.009, 0.074]}},
+        },
+        {
+            "title": "Tapping",
+            "people": 1,
+            "features": "centered",
+            "contestants": {"nano": {"balanced_accuracy": (0.5, 0.01)}},
+            "minus random": {"nano": {"mean": -0.02, "interval": None}},
+        },
+    ]
+    header, _, *lines = evidence.table(rows)
+    assert header == "| task | people tested | features | band-power | nano | nano minus random, points |"
+    assert lines == [
+        "| Eyes | 72 | plain | 0.670 | 0.700 ± 0.020 | +4.1 (+0.9 to +7.4) |",
+        "| Tapping | 1 | centered | - | 0.500 ± 0.010 | -2.0 (one person) |",
+    ]
