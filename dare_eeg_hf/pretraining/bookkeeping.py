@@ -89,7 +89,7 @@ def collect_numbers(run: PretrainingRun) -> None:
 
 def validation_is_due(run: PretrainingRun) -> bool:
     """At every `validate_every` steps (an epoch), and at the end."""
-    if not run.validation_datasets:
+    if not run.validation_datasets and not run.probes:
         return False
     every = run.arguments.validate_every or run.steps_per_epoch or 500
     return run.progress.step % every == 0 or run.progress.step == run.total_steps
@@ -103,7 +103,7 @@ def note_validation(run: PretrainingRun, metrics: dict[str, object]) -> None:
             cannot be written.
     """
     progress = run.progress
-    if not math.isfinite(metrics["loss"]):
+    if not math.isfinite(metrics.get("loss", 0.0)):
         raise PretrainingError(
             f"The validation loss is not a number at step {progress.step} ({metrics}). Usual causes: a validation "
             "window with NaN or huge values, weights grown too large (too high a learning rate), or fp16. "
@@ -128,7 +128,7 @@ def patience_is_over(run: PretrainingRun) -> bool:
 
 
 def checkpoint_is_due(run: PretrainingRun) -> bool:
-    """Every `checkpoint_every` steps, at the best validation loss, when patience is over, and at the end."""
+    """Every `checkpoint_every` steps, at the best validation, when patience is over, and at the end."""
     step = run.progress.step
     due = step % run.arguments.checkpoint_every == 0 or step in (run.total_steps, run.progress.best_step)
     return due or patience_is_over(run)
