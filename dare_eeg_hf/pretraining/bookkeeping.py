@@ -180,9 +180,28 @@ def finish(run: PretrainingRun, write_card: WriteCard | None = None) -> tuple[di
 
 
 def facts_for_card(run: PretrainingRun) -> dict[str, object]:
-    """What only the run knows about its model: licence, settings and, where they were given, corpora."""
+    """What only the run knows about its model: licence, settings, its choice and, where they were given, corpora."""
     arguments = run.arguments
     left_out = ("corpora", "license", "output_dir")
     settings = {name: value for name, value in asdict(arguments).items() if name not in left_out}
-    facts = {"license": arguments.license, "arguments": settings}
+    if run.probes:  # by name: where they lie is nobody's business
+        settings["probe_data"] = [probe.name for probe in run.probes]
+    facts = {"license": arguments.license, "arguments": settings, "choice": how_chosen(run)}
     return {**facts, "corpora": arguments.corpora} if arguments.corpora else facts
+
+
+def how_chosen(run: PretrainingRun) -> str:
+    """Sentences on which of the checkpoints was kept, and why."""
+    progress = run.progress
+    if progress.best_step is None:
+        return f"The checkpoint of the last step, {progress.step}, was kept."
+    kept = f"The checkpoint of step {progress.best_step} of {progress.step} was kept"
+    if progress.best_probe is None:
+        return f"{kept}: it had the lowest validation loss."
+    names = ", ".join(probe.name for probe in run.probes)
+    chance = progress.last_validation.get("probe_chance", 0.0)
+    return (
+        f"{kept}: a linear probe of labelled windows of people who were not trained on ({names}) had its highest "
+        f"balanced accuracy there, {progress.best_probe:.3f} (guessing: {chance:.3f}). Chosen for its height, this "
+        "figure is too high for new people."
+    )

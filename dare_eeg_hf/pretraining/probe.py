@@ -159,8 +159,8 @@ def folds_of_people(
     having = {label_names[label]: len(np.unique(subjects[labels == label])) for label in classes}
     if len(having) < 2:
         raise ValueError(
-            f"The probe data {name} have windows of {len(having)} class(es), and a probe tells classes apart: prepare "
-            "them with labels of two classes or more, or leave them out of probe_data."
+            f"All labelled windows of the probe data {name} are of one class, {listed(list(having))}, and a probe "
+            "tells classes apart: prepare them with labels of two classes or more, or leave them out of probe_data."
         )
     if alone := [label for label, people in having.items() if people < 2]:
         raise ValueError(
@@ -202,7 +202,7 @@ def refuse_trained_people(probes: Sequence[Probe], training: Sequence) -> list[s
                 continue
             if shared := _in_both(owners_of(probe.rows), owners_of(data)):
                 raise ValueError(
-                    f"{len(shared)} people of the probe data {probe.name} are in the training data: {listed(shared)}. "
+                    f"People of the probe data {probe.name} are in the training data: {listed(shared)}. "
                     "Give windows of other people as probe_data, or train without these: a data set prepared with a "
                     "validation split (`dare-eeg prepare --validation 0.2`) can be both, since its validation people "
                     "alone are probed and the others alone are trained on."
