@@ -30,7 +30,13 @@ from dare_eeg_hf.launching import main_process_first
 from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining, DareEegModel
 from dare_eeg_hf.pretraining.arguments import PretrainingArguments
 from dare_eeg_hf.pretraining.checkpointing import model_tensors
-from dare_eeg_hf.pretraining.data import content_digest, open_labelled_windows, owners_of, source_of_subjects
+from dare_eeg_hf.pretraining.data import (
+    check_trainable,
+    content_digest,
+    open_labelled_windows,
+    owners_of,
+    source_of_subjects,
+)
 from dare_eeg_hf.pretraining.processes import ProcessGroup
 from dare_eeg_hf.pretraining.step_inputs import model_inputs
 from dare_eeg_hf.readout_dare_eeg import window_statistics
@@ -124,6 +130,7 @@ def make_probe(name: str, windows: datasets.Dataset, config: DareEegConfig, coun
     rows = draw_evenly(windows, count)
     labels, subjects = np.asarray(rows["label"][:]), np.asarray(owners_of(rows))
     folds = folds_of_people(name, labels, subjects, rows.features["label"].names)
+    check_trainable([rows], config)
     collator = WindowCollator(config.channel_names, config.patch_size, sampling_rate=config.sampling_rate)
     batches = []
     for start in range(0, len(rows), BATCH_SIZE):

@@ -169,8 +169,9 @@ def set_up(arguments: PretrainingArguments, train_datasets, validation_dataset, 
     config = network.config
     check_contract(feature_extractor, config)
     training, validation = listed(train_datasets), listed(validation_dataset)
-    remarks = check_trainable([*training, *validation], config, arguments.crop_patches)
     probes = open_probes(arguments, config)
+    probed = [probe.rows for probe in probes]
+    remarks = check_trainable([*training, *validation, *probed], config, arguments.crop_patches)
     remarks += refuse_trained_people(probes, training)
     collator = WindowCollator(config.channel_names, config.patch_size, sampling_rate=config.sampling_rate)
     steps_per_epoch = count_steps_per_epoch(arguments, training, collator, processes)
