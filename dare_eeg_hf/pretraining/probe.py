@@ -16,7 +16,7 @@ from pathlib import Path
 import datasets
 import numpy as np
 import torch
-from sklearn.linear_model import RidgeClassifierCV
+from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
@@ -43,7 +43,14 @@ from dare_eeg_hf.readout_dare_eeg import window_statistics
 
 MOST_FOLDS = 5
 BATCH_SIZE = 64
-PENALTIES = np.logspace(0, 5, 11)
+PENALTY = 1 / 16
+"""Ridge penalty as a share of what standardised features sum up to (windows times features).
+
+Strong and fixed: over eight encoders of size nano, random to trained, balanced accuracy of 400 windows then goes along
+with that of the benchmark's logistic regression on 1,200 windows and overlapping patches (correlation 0.73 on mental
+arithmetic, as a mean of plain and centered; 0.92 on epilepsy, plain). A penalty chosen by leaving single windows out
+is too weak for other people (-0.41 and 0.83), and so is a discriminant analysis with shrinkage (-0.29 and 0.86).
+"""
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,8 @@ class Probe:
     def _accuracy(self, features: np.ndarray) -> float:
         predicted = np.empty_like(self.labels)
         for fit, test in self.folds:
-            classifier = make_pipeline(StandardScaler(), RidgeClassifierCV(PENALTIES, class_weight="balanced"))
+            ridge = RidgeClassifier(PENALTY * features[fit].size, class_weight="balanced")
+            classifier = make_pipeline(StandardScaler(), ridge)
             predicted[test] = classifier.fit(features[fit], self.labels[fit]).predict(features[test])
         return float(balanced_accuracy_score(self.labels, predicted))
 
