@@ -23,6 +23,7 @@ MOVED = {
     "data": "recordings",
     "training": "pretraining",
     "data.command": "cli.prepare",
+    "adaptation.centering": "centering",
     "estimator": "adaptation.estimator",
     "evaluation.invariance": "pretraining.invariance",
     "hub.leaks": "leaks",

@@ -23,7 +23,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite, check_consistent_length, check_is_fitted, column_or_1d
 
-from dare_eeg_hf.adaptation.centering import center_by_subject
 from dare_eeg_hf.adaptation.classifier_setup import build_classifier, prepare_inputs
 from dare_eeg_hf.adaptation.feature_statistics import feature_statistics
 from dare_eeg_hf.adaptation.finetuning import FinetuningArguments, finetune, predict_probabilities
@@ -37,6 +36,7 @@ from dare_eeg_hf.adaptation.reading_windows import (
     unlabelled_windows,
 )
 from dare_eeg_hf.adaptation.statistics_classifier import fit_statistics_classifier, predict_centered
+from dare_eeg_hf.centering import center_by_subject
 from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
 from dare_eeg_hf.montage import match_channels
 

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from sklearn.pipeline import Pipeline
 
-from dare_eeg_hf.adaptation.centering import center_by_subject, refuse_to_center_classes
 from dare_eeg_hf.adaptation.classifier_inputs import check_windows
 from dare_eeg_hf.adaptation.classifier_setup import build_classifier, prepare_inputs
 from dare_eeg_hf.adaptation.feature_classifier import feature_classifier
 from dare_eeg_hf.adaptation.feature_statistics import feature_statistics
 from dare_eeg_hf.adaptation.finetuning import FinetuningResult
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
+from dare_eeg_hf.centering import center_by_subject, refuse_to_center_classes
 from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegForSequenceClassification

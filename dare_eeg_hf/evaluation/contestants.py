@@ -30,7 +30,6 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from sklearn.pipeline import Pipeline
 
-from dare_eeg_hf.adaptation.centering import center_by_subject, refuse_to_center_classes
 from dare_eeg_hf.adaptation.classifier_inputs import can_keep_features
 from dare_eeg_hf.adaptation.classifier_setup import build_classifier
 from dare_eeg_hf.adaptation.encoder_features import attach_features, encoder_fingerprint
@@ -39,6 +38,7 @@ from dare_eeg_hf.adaptation.feature_statistics import attach_statistics
 from dare_eeg_hf.adaptation.finetuning import FinetuningArguments, finetune, predict_probabilities
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import replacing
+from dare_eeg_hf.centering import center_by_subject, refuse_to_center_classes
 from dare_eeg_hf.checkpoints import find_checkpoint
 from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
 from dare_eeg_hf.evaluation.baselines import BandPower, EEGNetClassifier, chance, tangent_space

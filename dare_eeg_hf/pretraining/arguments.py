@@ -57,7 +57,14 @@ class PretrainingArguments:
         validate_every: steps between validations; None is once per epoch (every 500 steps for streamed data).
         checkpoint_every: steps between checkpoints; a run that is killed loses no more than these.
         keep_last: how many checkpoints to keep besides the best.
-        patience: stop after this many validations without a better loss; None never stops early.
+        patience: stop after this many validations without a better loss or, with `probe_data`, a better probe; None
+            never stops early.
+        probe_data: folders of prepared, labelled windows (validation split, or the only one) of people who are not
+            trained on. At each validation a linear classifier is fitted to the encoder's features of some people and
+            tested on the others, and the checkpoint kept is the one with the best balanced accuracy, as a mean over
+            folders, instead of the one with the lowest validation loss. Never give test people: what chooses the
+            checkpoint cannot judge it.
+        probe_windows: how many windows of each folder to probe, at most, drawn evenly over people and classes.
         invariance_windows: windows of the validation set on which mask invariance and collapse are measured; 0 is off.
         resume: continue from the newest intact checkpoint in `output_dir`; start anew when there is none.
         trackers: Accelerate trackers by name (tensorboard, wandb, ...); None is TensorBoard where it is installed.
@@ -102,6 +109,8 @@ class PretrainingArguments:
     checkpoint_every: int = 500
     keep_last: int = 2
     patience: int | None = None
+    probe_data: list[str] | None = None
+    probe_windows: int = 400
     invariance_windows: int = 128
     resume: bool = False
     trackers: list[str] | None = None
@@ -113,9 +122,12 @@ class PretrainingArguments:
         from dare_eeg_hf.configuration_dare_eeg import DareEegConfig  # slow to load, and help needs the fields alone
 
         self.output_dir = Path(self.output_dir)
+        if isinstance(self.probe_data, (str, Path)):
+            self.probe_data = [self.probe_data]
         DareEegConfig.refuse_names_without_field(self.config)
         positive = ("epochs", "max_steps", "batch_size", "accumulation_steps", "log_every", "validate_every")
-        for name in (*positive, "checkpoint_every", "crop_patches", "keep_last", "patience", "threads"):
+        positive += ("checkpoint_every", "crop_patches", "keep_last", "patience", "threads", "probe_windows")
+        for name in positive:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}")

@@ -89,7 +89,7 @@ def collect_numbers(run: PretrainingRun) -> None:
 
 def validation_is_due(run: PretrainingRun) -> bool:
     """At every `validate_every` steps (an epoch), and at the end."""
-    if not run.validation_datasets:
+    if not run.validation_datasets and not run.probes:
         return False
     every = run.arguments.validate_every or run.steps_per_epoch or 500
     return run.progress.step % every == 0 or run.progress.step == run.total_steps
@@ -103,7 +103,7 @@ def note_validation(run: PretrainingRun, metrics: dict[str, object]) -> None:
             cannot be written.
     """
     progress = run.progress
-    if not math.isfinite(metrics["loss"]):
+    if not math.isfinite(metrics.get("loss", 0.0)):
         raise PretrainingError(
             f"The validation loss is not a number at step {progress.step} ({metrics}). Usual causes: a validation "
             "window with NaN or huge values, weights grown too large (too high a learning rate), or fp16. "
@@ -128,7 +128,7 @@ def patience_is_over(run: PretrainingRun) -> bool:
 
 
 def checkpoint_is_due(run: PretrainingRun) -> bool:
-    """Every `checkpoint_every` steps, at the best validation loss, when patience is over, and at the end."""
+    """Every `checkpoint_every` steps, at the best validation, when patience is over, and at the end."""
     step = run.progress.step
     due = step % run.arguments.checkpoint_every == 0 or step in (run.total_steps, run.progress.best_step)
     return due or patience_is_over(run)
@@ -180,9 +180,28 @@ def finish(run: PretrainingRun, write_card: WriteCard | None = None) -> tuple[di
 
 
 def facts_for_card(run: PretrainingRun) -> dict[str, object]:
-    """What only the run knows about its model: licence, settings and, where they were given, corpora."""
+    """What only the run knows about its model: licence, settings, its choice and, where they were given, corpora."""
     arguments = run.arguments
     left_out = ("corpora", "license", "output_dir")
     settings = {name: value for name, value in asdict(arguments).items() if name not in left_out}
-    facts = {"license": arguments.license, "arguments": settings}
+    if run.probes:  # by name: where they lie is nobody's business
+        settings["probe_data"] = [probe.name for probe in run.probes]
+    facts = {"license": arguments.license, "arguments": settings, "choice": how_chosen(run)}
     return {**facts, "corpora": arguments.corpora} if arguments.corpora else facts
+
+
+def how_chosen(run: PretrainingRun) -> str:
+    """Sentences on which of the checkpoints was kept, and why."""
+    progress = run.progress
+    if progress.best_step is None:
+        return f"The checkpoint of the last step, {progress.step}, was kept."
+    kept = f"The checkpoint of step {progress.best_step} of {progress.step} was kept"
+    if progress.best_probe is None:
+        return f"{kept}: it had the lowest validation loss."
+    names = ", ".join(probe.name for probe in run.probes)
+    chance = progress.last_validation.get("probe_chance", 0.0)
+    return (
+        f"{kept}: a linear probe of labelled windows of people who were not trained on ({names}) had its highest "
+        f"balanced accuracy there, {progress.best_probe:.3f} (guessing: {chance:.3f}). Chosen for its height, this "
+        "figure is too high for new people."
+    )

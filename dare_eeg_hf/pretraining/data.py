@@ -112,6 +112,29 @@ def open_validation_windows(source: str | Path, *, streaming: bool = False):
     return load_windows(source, split="validation" if "validation" in splits else splits[0], streaming=streaming)
 
 
+def open_labelled_windows(source: str | Path) -> datasets.Dataset:
+    """The windows of a source that a probe may see: its validation split, or its only split, with labels.
+
+    Raises:
+        FileNotFoundError: when `source` is neither a folder nor looks like a repository's name.
+        ValueError: when there are several splits and none is called validation; when there is nothing but a test
+            split; when there are no labels.
+    """
+    splits = split_names(source)
+    if splits == ["test"]:
+        raise ValueError(
+            f"{source} has a test split alone, and a checkpoint must not be chosen on test people: give labelled "
+            "windows of other people as probe_data."
+        )
+    windows = open_validation_windows(source)
+    if not isinstance(windows.features.get("label"), datasets.ClassLabel):
+        raise ValueError(
+            f"{source} has no labels to probe for: prepare it with labels (`dare-eeg prepare --help`, under labels), "
+            "or leave it out of probe_data."
+        )
+    return windows
+
+
 def split_by_subject(
     windows: datasets.Dataset, fraction: float = 0.1, seed: int = 0, subject_pattern: str | None = None
 ):
@@ -141,7 +164,7 @@ def split_by_subject(
     if fraction == 0:
         return windows, None
     for column in ("subject", "recording"):
-        owners = _owners(windows, column, subject_pattern)
+        owners = owners_of(windows, column, subject_pattern)
         counts = Counter(owners)
         if len(counts) > 1:
             held_out = _held_out(counts, fraction * len(owners), seed)
@@ -160,8 +183,8 @@ def _held_out(counts: Counter[str], share: float, seed: int) -> set[str]:
     return held_out or {min(counts, key=lambda name: (counts[name], name))}
 
 
-def _owners(windows: datasets.Dataset, column: str, subject_pattern: str | None) -> list[str]:
-    """The subject of each window. Names are unique within their corpus only."""
+def owners_of(windows: datasets.Dataset, column: str = "subject", subject_pattern: str | None = None) -> list[str]:
+    """The subject or recording of each window, after its corpus: names are unique within a corpus only."""
     table = windows.select_columns(["corpus", "subject", "recording"]).with_format("arrow")[:]
     corpora, subjects, recordings = (table.column(name).to_pylist() for name in table.column_names)
     if subject_pattern is not None:

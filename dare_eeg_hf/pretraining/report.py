@@ -24,12 +24,19 @@ from dare_eeg_hf.atomic_files import write_text
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.corpora.loading import WindowCollator, load_windows, split_names
 from dare_eeg_hf.masking_dare_eeg import draw_masks
-from dare_eeg_hf.metrics_log import FILE_NAME, best_validation, read_metrics
+from dare_eeg_hf.metrics_log import FILE_NAME, best_probe, best_validation, read_metrics
 from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining, split_patches
 from dare_eeg_hf.pretraining.checkpointing import CheckpointStore
 from dare_eeg_hf.pretraining.step_inputs import model_inputs
 from dare_eeg_hf.randomness import generator_for
-from dare_eeg_hf.visualization import plot_invariance, plot_loss_curves, plot_reconstruction, plot_scalp_map, png_of
+from dare_eeg_hf.visualization import (
+    plot_invariance,
+    plot_loss_curves,
+    plot_probes,
+    plot_reconstruction,
+    plot_scalp_map,
+    png_of,
+)
 
 SHOWN_LOSS_ROWS = 2000
 SHOWN_CHANNELS = 16
@@ -60,6 +67,7 @@ def write_report(run: str | Path, output: str | Path | None = None, data: str | 
         written=time.strftime("%d %B %Y, %H:%M"),
         facts=_facts(run, training, validations),
         losses=_image(plot_loss_curves(_thin(training) + validations)) if records else None,
+        probes=_probes(validations),
         invariance=_invariance(validations),
         collapsed=[record["step"] for record in validations if record.get("collapsed")],
         validations=validations[-20:],
@@ -87,7 +95,17 @@ def _facts(run: Path, training: list[dict], validations: list[dict]) -> dict[str
         facts["windows per second (median)"] = round(float(np.median(speeds)), 1) if speeds else "unknown"
     if best := best_validation(validations):
         facts["best validation loss"] = f"{best['loss']:.4f} at step {best['step']}"
+    if best := best_probe(validations):
+        facts["best probe (balanced accuracy)"] = f"{best['probe']:.4f} at step {best['step']}"
     return facts
+
+
+def _probes(validations: list[dict]) -> dict[str, object] | None:
+    """The figure of the probes, and the step they chose."""
+    best = best_probe(validations)
+    if best is None:
+        return None
+    return {"image": _image(plot_probes(validations, best["step"])), "step": best["step"]}
 
 
 def _invariance(validations: list[dict]) -> dict[str, object] | None:

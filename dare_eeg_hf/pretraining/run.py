@@ -33,6 +33,7 @@ from dare_eeg_hf.pretraining.bookkeeping import (
 )
 from dare_eeg_hf.pretraining.checkpointing import PretrainingError
 from dare_eeg_hf.pretraining.invariance import measure_invariance
+from dare_eeg_hf.pretraining.probe import measure_probes
 from dare_eeg_hf.pretraining.processes import StopRequest, is_dead_worker, start_reading
 from dare_eeg_hf.pretraining.run_setup import PretrainingRun, seed_step, set_up
 from dare_eeg_hf.pretraining.step import take_step, validate
@@ -54,8 +55,8 @@ class PretrainingResult:
     Attributes:
         output_dir: the run's folder; once completed it is itself a checkpoint that `from_pretrained` loads. A
             run stopped by a signal has its checkpoints only.
-        metrics: the last validation's losses (and invariance), or the last training losses without validation data.
-        best_step: the step whose weights were kept: the lowest validation loss, or the last step.
+        metrics: what the last validation found, or the last training losses without validation data.
+        best_step: the step whose weights were kept: the best probe, else the lowest validation loss, else the last.
         step: optimiser steps done.
         stopped_by: the signal (or "patience") that ended the run early; None when it ran to completion.
     """
@@ -80,7 +81,8 @@ def pretrain(
     Args:
         arguments: the settings of the run.
         train_datasets: data set of windows, or a list of them (a mixture); map-style or streaming.
-        validation_dataset: windows of other subjects; picks the checkpoint. Without it the last step is kept.
+        validation_dataset: windows of other subjects; picks the checkpoint, unless `probe_data` of the arguments do.
+            Without either the last step is kept.
         feature_extractor: its signal contract is saved beside the weights; the one the model's configuration
             implies when None.
         write_card: writes the model card of a completed run, such as `hub.cards.write_run_card`; None writes none.
@@ -197,16 +199,23 @@ def batches_of_each_step(run: PretrainingRun) -> Iterator[list[dict[str, torch.T
 
 
 def measure(run: PretrainingRun) -> dict[str, object]:
-    """Mean losses over the validation windows, how invariant the features are, and whether they collapse.
+    """Mean losses over the validation windows, how invariant the features are, if they collapse, what probes find.
 
     Returns:
-        The losses by name; with `invariance_windows` also what `measure_invariance` returns, where there are windows
-        to compare and the features are numbers.
+        The losses by name, where there are validation windows; with `invariance_windows` also what
+        `measure_invariance` returns, where there are windows to compare; with probes what `measure_probes` returns.
+        Where the loss is not a number, nothing but the losses.
     """
     run.network.eval()
-    metrics = validate(run.network, validation_inputs(run), accelerator=run.accelerator, processes=run.processes)
-    if run.arguments.invariance_windows and math.isfinite(metrics["loss"]):
-        metrics |= invariance(run)
+    metrics: dict[str, object] = {}
+    if run.validation_datasets:
+        metrics |= validate(run.network, validation_inputs(run), accelerator=run.accelerator, processes=run.processes)
+        if not math.isfinite(metrics["loss"]):
+            return metrics
+        if run.arguments.invariance_windows:
+            metrics |= invariance(run)
+    if run.probes:
+        metrics |= measure_probes(run.probes, run.network, run.accelerator.device, run.processes)
     return metrics
 
 

@@ -18,6 +18,7 @@ from dare_eeg_hf.pretraining.arguments import PretrainingArguments
 from dare_eeg_hf.pretraining.checkpointing import CheckpointError, CheckpointStore, PretrainingError, not_written
 from dare_eeg_hf.pretraining.data import check_trainable, content_digest
 from dare_eeg_hf.pretraining.hub_push import BackgroundPush
+from dare_eeg_hf.pretraining.probe import Probe, open_probes, refuse_trained_people
 from dare_eeg_hf.pretraining.processes import ProcessGroup
 from dare_eeg_hf.pretraining.run_log import RunLog
 from dare_eeg_hf.pretraining.run_state import Progress, RunState
@@ -57,6 +58,7 @@ class PretrainingRun:
         arguments: how to train.
         train_datasets: windows to train on.
         validation_datasets: windows to validate on; empty for none.
+        probes: labelled windows whose classification chooses the checkpoint; empty where the validation loss does.
         accelerator: device, precision, sharding, trackers.
         processes: those that take part.
         store: the checkpoints.
@@ -77,6 +79,7 @@ class PretrainingRun:
     arguments: PretrainingArguments
     train_datasets: list
     validation_datasets: list
+    probes: list[Probe]
     accelerator: Accelerator
     processes: ProcessGroup
     store: CheckpointStore
@@ -137,7 +140,8 @@ def set_up(arguments: PretrainingArguments, train_datasets, validation_dataset, 
     Raises:
         PretrainingError: the folder holds a run that is not to be resumed, no intact checkpoint or another model's;
             the data do not fill a step, or their length is unknown and `max_steps` is missing.
-        ValueError: the signal contract is not the model's, or there are windows that cannot be trained on.
+        ValueError: the signal contract is not the model's, there are windows that cannot be trained on, or probe data
+            that cannot be probed.
         LaunchError: the launcher did not do what it was asked.
     """
     feature_extractor = feature_extractor or signal_contract(arguments)
@@ -165,7 +169,10 @@ def set_up(arguments: PretrainingArguments, train_datasets, validation_dataset, 
     config = network.config
     check_contract(feature_extractor, config)
     training, validation = listed(train_datasets), listed(validation_dataset)
-    remarks = check_trainable([*training, *validation], config, arguments.crop_patches)
+    probes = open_probes(arguments, config)
+    probed = [probe.rows for probe in probes]
+    remarks = check_trainable([*training, *validation, *probed], config, arguments.crop_patches)
+    remarks += refuse_trained_people(probes, training)
     collator = WindowCollator(config.channel_names, config.patch_size, sampling_rate=config.sampling_rate)
     steps_per_epoch = count_steps_per_epoch(arguments, training, collator, processes)
     total_steps = count_total_steps(arguments, steps_per_epoch)
@@ -176,6 +183,7 @@ def set_up(arguments: PretrainingArguments, train_datasets, validation_dataset, 
         "mixed_precision": accelerator.mixed_precision,
         **{name: getattr(arguments, name) for name in SAME_WHEN_RESUMED},
         **described(training, validation),
+        "probe_data": [probe.fingerprint() for probe in probes],
     }
     state = RunState(network, adamw, accelerator.scaler, feature_extractor, setup)
     windows = windows_per_step(arguments, processes)
@@ -183,6 +191,7 @@ def set_up(arguments: PretrainingArguments, train_datasets, validation_dataset, 
         arguments=arguments,
         train_datasets=training,
         validation_datasets=validation,
+        probes=probes,
         accelerator=accelerator,
         processes=processes,
         store=store,

@@ -23,8 +23,9 @@ class Progress:
         step: optimiser steps done.
         epoch: the current pass over the data.
         batch: batches of this epoch already used, per process.
-        best_step: step with the lowest validation loss; None before the first validation.
-        best_loss: that loss.
+        best_step: step with the best probe, or else the lowest validation loss; None before the first validation.
+        best_loss: the validation loss there.
+        best_probe: what the probe found there; None where the loss decides.
         validations_since_best: for early stopping.
         last_validation: what the newest validation found.
         unlogged: losses of steps that metrics.jsonl does not hold yet, one row a step.
@@ -35,6 +36,7 @@ class Progress:
     batch: int = 0
     best_step: int | None = None
     best_loss: float | None = None
+    best_probe: float | None = None
     validations_since_best: int = 0
     last_validation: dict[str, object] = field(default_factory=dict)
     unlogged: list[list[float]] = field(default_factory=list)
@@ -42,10 +44,22 @@ class Progress:
     def note_validation(self, metrics: dict[str, object]) -> None:
         """Remember what a validation found, and whether it is the best so far."""
         self.last_validation = metrics
-        if self.best_loss is None or metrics["loss"] < self.best_loss:
-            self.best_step, self.best_loss, self.validations_since_best = self.step, metrics["loss"], 0
+        if self.is_better(metrics):
+            self.best_step, self.validations_since_best = self.step, 0
+            self.best_loss, self.best_probe = metrics.get("loss"), metrics.get("probe")
         else:
             self.validations_since_best += 1
+
+    def is_better(self, metrics: dict[str, object]) -> bool:
+        """Whether a validation is better than the best so far, by the probe where there is one."""
+        if "probe" in metrics:
+            return self.best_probe is None or metrics["probe"] > self.best_probe
+        return self.best_loss is None or metrics["loss"] < self.best_loss
+
+    def forget_best(self) -> None:
+        """Look for the best from here on, as another probe, or the loss, will judge."""
+        self.best_step = self.best_loss = self.best_probe = None
+        self.validations_since_best = 0
 
 
 @dataclass
@@ -100,7 +114,7 @@ class RunState:
         self.progress = Progress(**state["progress"])
         if self.scaler is not None and "scaler" in state:
             self.scaler.load_state_dict(state["scaler"])
-        before = state["setup"]
+        before = {"probe_data": [], **state["setup"]}  # an older version had no probes
         changed = {
             name: value
             for name, value in self.setup.items()
@@ -110,6 +124,12 @@ class RunState:
             # The place in the epoch, where batches have another size than when it was saved.
             seen = self.progress.batch * before["batch_size"] * before["processes"]
             self.progress.batch = seen // (self.setup["batch_size"] * self.setup["processes"])
+        if "probe_data" in changed:
+            self.progress.forget_best()
+            logger.warning(
+                "The probe data are not those of before, so the best checkpoint is looked for anew, from step %d on.",
+                self.progress.step,
+            )
         for name, now in changed.items():
             logger.warning(
                 "Resuming with %s = %s, which was %s: the run goes on, but not bit for bit.", name, now, before[name]

@@ -5,7 +5,14 @@ Every function returns a Figure; keep it with `figure.savefig("name.png", dpi=15
 """
 
 from dare_eeg_hf.visualization.confusion import plot_confusion
-from dare_eeg_hf.visualization.curves import Curve, Panel, plot_curves, plot_invariance, plot_loss_curves
+from dare_eeg_hf.visualization.curves import (
+    Curve,
+    Panel,
+    plot_curves,
+    plot_invariance,
+    plot_loss_curves,
+    plot_probes,
+)
 from dare_eeg_hf.visualization.embedding_map import plot_embedding_map, project_to_plane
 from dare_eeg_hf.visualization.people import plot_people
 from dare_eeg_hf.visualization.predictions import plot_classification, plot_predictions
@@ -25,6 +32,7 @@ __all__ = [
     "plot_loss_curves",
     "plot_people",
     "plot_predictions",
+    "plot_probes",
     "plot_reconstruction",
     "plot_scalp_map",
     "plot_spectrum",

@@ -47,6 +47,7 @@ class Panel:
         curves: from the back to the front.
         title, x_label, y_label: in words, with units.
         level: a dotted line at this height, such as chance.
+        place: a dotted line at this place of the x axis, such as the step that was chosen.
         ticks: (P,) what stands at the places 0, 1, ... of the x axis.
     """
 
@@ -55,6 +56,7 @@ class Panel:
     x_label: str = ""
     y_label: str = ""
     level: float | None = None
+    place: float | None = None
     ticks: Sequence[str] | None = None
 
 
@@ -94,6 +96,8 @@ def plot_curves(
                 axes.fill_between(curve.x, low, high, color=color, alpha=0.18, linewidth=0)
         if panel.level is not None:
             axes.axhline(panel.level, color=MUTED, linestyle=":", linewidth=1)
+        if panel.place is not None:
+            axes.axvline(panel.place, color=MUTED, linestyle=":", linewidth=1)
         if panel.ticks is not None:
             axes.set_xticks(range(len(panel.ticks)), panel.ticks)
         axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
@@ -157,6 +161,28 @@ def _curves_of_loss(records: Sequence[Mapping[str, object]], term: str) -> list[
         elif len(losses):
             curves.append(Curve(steps, losses, split, color=color, marker="." if split == "train" else "o", width=1.2))
     return curves
+
+
+def plot_probes(records: Sequence[Mapping[str, object]], chosen: int | None = None) -> Figure:
+    """Draw what probes found at each validation of a training run against the step: their mean, and each by itself.
+
+    Args:
+        records: Rows of `metrics.jsonl`; those with `probe` are drawn, and their `probe/...`.
+        chosen: The step to mark, such as that of the checkpoint that is kept.
+    """
+    probed = [record for record in records if record.get("probe") is not None]
+    if not probed:
+        raise ValueError("None of the records has a probe.")
+    names = sorted({key for record in probed for key in record if key.startswith("probe/")})
+    # Of one probe without its centered variant the mean is the probe.
+    curves = [Curve([r["step"] for r in probed], [r["probe"] for r in probed], "mean", color=0, width=2.2)]
+    for number, name in enumerate(names if len(names) > 1 else (), start=1):
+        points = [(record["step"], record[name]) for record in probed if name in record]
+        label = name.removeprefix("probe/").replace("_", " ")
+        curves.append(Curve(*zip(*points, strict=True), label, color=number, marker=".", width=1.0))
+    chance = probed[-1].get("probe_chance")
+    panel = Panel(curves, x_label="Step", y_label="Balanced accuracy", level=chance, place=chosen)
+    return plot_curves([panel], size=6.4)
 
 
 def plot_invariance(curve: Sequence[Mapping[str, float]]) -> Figure:

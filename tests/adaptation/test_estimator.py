@@ -13,9 +13,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from transformers import AutoModelForSequenceClassification
 
-from dare_eeg_hf.adaptation.centering import center_by_subject
 from dare_eeg_hf.adaptation.estimator import DareEegClassifier, DareEegFeatures
 from dare_eeg_hf.adaptation.feature_classifier import feature_classifier
+from dare_eeg_hf.centering import center_by_subject
 from dare_eeg_hf.signal_reports_dare_eeg import EegWarning
 from tests.adaptation.conftest import CONFIG, classifier, easy, epochs_of
 from tests.adaptation.conftest import MOTOR_CHANNELS as CHANNELS

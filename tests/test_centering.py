@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dare_eeg_hf.adaptation.centering import center_by_subject, refuse_to_center_classes
+from dare_eeg_hf.centering import center_by_subject, refuse_to_center_classes
 
 
 def test_centering_takes_out_what_is_a_subjects_own():
