@@ -1,16 +1,20 @@
-"""From open recordings to dare-eeg-nano: what was run for model_cards/dare-eeg-nano, repeatable by anyone.
+"""From open recordings to dare-eeg-nano, or to light or base: what was run for model_cards/, repeatable by anyone.
 
     python examples/train_nano.py --data recordings/ --output runs/nano
+    python examples/train_nano.py --data recordings/ --output runs/base --size base
 
-DATA holds the corpora as PhysioNet distributes them: eegmat/ (EEG During Mental Arithmetic Tasks; subjects 00 to 31
-are enough, and 32 to 35 are left out in any case) and eegmmidb/ (EEG Motor Movement/Imagery Dataset; S001 to S004 are
-enough). The script prints every command it runs: dataset_scripts/ cut the recordings into windows, pretrain.py trains
-with examples/configs/nano_open.yaml, and a report shows how it went. If it is stopped, run it again to continue.
+DATA holds the corpora as their authors distribute them, each in a folder of its own; a script of dataset_scripts/ tells
+where to get each. The script prints every command it runs: dataset_scripts/ cut the recordings into windows,
+pretrain.py trains with examples/configs/SIZE_open.yaml, and a report shows how it went. If it is stopped, run it again
+to continue.
 
-For evidence on people the encoder has never seen, leave their corpus out: --corpora physionet_mi. More people, with 2
-to 64 electrodes:
+For evidence on people the encoder has never seen, leave their corpus out; examples/evidence.py does that for all of them:
 
-    --corpora mental_arithmetic physionet_mi guinea_bissau guinea_bissau_more ssvep_exoskeleton muse_cueing
+    --corpora physionet_mi guinea_bissau guinea_bissau_more ssvep_exoskeleton
+
+A headband of two electrodes, AF7 and AF8, which are not in the published pre-training montage, can be added:
+
+    --corpora mental_arithmetic physionet_mi muse_cueing --set pretraining_channel_names=all
 """
 
 from __future__ import annotations
@@ -45,9 +49,18 @@ SOURCES = {
     "uci_alcoholism": Source("uci_alcoholism", ("uci-eeg-alcoholism", "uci_alcoholism")),
     "eye_state": Source("eye_state", ("uci-eeg-eye-state", "eye_state")),
 }
-RELEASED = ("mental_arithmetic", "physionet_mi")
-"""Corpora whose licence (ODC-By 1.0) is stated where they are distributed, and which the shipped nano was trained on.
-The others are named by --corpora only, so that the command without it repeats the shipped weights."""
+RELEASED = (
+    "mental_arithmetic",
+    "physionet_mi",
+    "guinea_bissau",
+    "guinea_bissau_more",
+    "ssvep_exoskeleton",
+)
+"""What the shipped weights were trained on: 8 to 64 electrodes. The others are named by --corpora only, so that the
+command without it repeats the shipped weights."""
+PROBED = "mental_arithmetic"
+"""The corpus whose validation people, seen without labels by nobody, choose the checkpoint where it is among the corpora."""
+SIZES = ("nano", "light", "base")
 
 
 def source_of(corpus: str, data: Path) -> Path:
@@ -79,6 +92,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder of the run")
     parser.add_argument("--windows", type=Path, help="folder for the cut windows (default: OUTPUT/windows)")
     parser.add_argument("--corpora", nargs="+", choices=SOURCES, default=list(RELEASED), help="default: %(default)s")
+    parser.add_argument("--size", choices=SIZES, default="nano", help="default: nano")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=VALUE", help="model settings to change")
     options = parser.parse_args()
@@ -86,7 +100,8 @@ def main() -> None:
     run_python(
         EXAMPLES / "pretrain.py",
         *("--data", *folders, "--output", options.output, "--seed", options.seed, "--resume"),
-        *("--config", EXAMPLES / "configs" / "nano_open.yaml"),
+        *("--config", EXAMPLES / "configs" / f"{options.size}_open.yaml"),
+        *(("--probe-data", folders[options.corpora.index(PROBED)]) if PROBED in options.corpora else ()),
         *(("--set", *options.set) if options.set else ()),
     )
     run_python("-m", "dare_eeg_hf.pretraining.report", options.output)
