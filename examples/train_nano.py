@@ -3,12 +3,12 @@
     python examples/train_nano.py --data recordings/ --output runs/nano
     python examples/train_nano.py --data recordings/ --output runs/base --size base
 
-DATA holds the corpora as their authors distribute them, each in a folder of its own; a script of dataset_scripts/ tells
-where to get each. The script prints every command it runs: dataset_scripts/ cut the recordings into windows,
+DATA holds the corpora as their authors distribute them, each in a folder of its own; the scripts of dataset_scripts/
+tell where to get them. This one prints every command it runs: dataset_scripts/ cut the recordings into windows,
 pretrain.py trains with examples/configs/SIZE_open.yaml, and a report shows how it went. If it is stopped, run it again
 to continue.
 
-For evidence on people the encoder has never seen, leave their corpus out; examples/evidence.py does that for all of them:
+For evidence on people the encoder has never seen, leave their corpus out (examples/evidence.py does, for each in turn):
 
     --corpora physionet_mi guinea_bissau guinea_bissau_more ssvep_exoskeleton
 
@@ -59,7 +59,7 @@ RELEASED = (
 """What the shipped weights were trained on: 8 to 64 electrodes. The others are named by --corpora only, so that the
 command without it repeats the shipped weights."""
 PROBED = "mental_arithmetic"
-"""The corpus whose validation people, seen without labels by nobody, choose the checkpoint where it is among the corpora."""
+"""Where it is among the corpora, its validation people, whom training leaves out, choose the checkpoint."""
 SIZES = ("nano", "light", "base")
 
 
