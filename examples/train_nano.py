@@ -8,7 +8,7 @@ tell where to get them. This one prints every command it runs: dataset_scripts/ 
 pretrain.py trains with examples/configs/SIZE_open.yaml, and a report shows how it went. If it is stopped, run it again
 to continue.
 
-For evidence on people the encoder has never seen, leave their corpus out (examples/evidence.py does, for each in turn):
+For evidence on people it has never seen, leave their corpus out (examples/evidence.py does, for each in turn):
 
     --corpora physionet_mi guinea_bissau guinea_bissau_more ssvep_exoskeleton
 
