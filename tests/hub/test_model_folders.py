@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from huggingface_hub import ModelCard
 
-from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor, DareEegForPreTraining
+from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor, DareEegForPreTraining, DareEegModel
 from dare_eeg_hf.configuration_dare_eeg import PRESETS
 from dare_eeg_hf.hub import model_folders
-from dare_eeg_hf.hub.cards import GENERATED_MARK, REPORTED_BY_PAPER, count_parameters, has_weights
+from dare_eeg_hf.hub.cards import GENERATED_MARK, REPORTED_BY_PAPER, count_parameters, has_weights, write_model_card
 from dare_eeg_hf.hub.model_folders import write_model_folder
 from dare_eeg_hf.hub.publishing import AUTO_MAP, CUSTOM_PIPELINES
 
@@ -77,3 +78,24 @@ def test_a_run_becomes_a_folder_of_the_repository_and_is_left_alone_afterwards(f
     capsys.readouterr()
     assert model_folders.main(arguments) == 1
     assert "config.json" in capsys.readouterr().err
+
+
+def test_an_encoder_alone_is_the_same_encoder_and_keeps_the_run_s_record(folder, tmp_path, capsys):
+    root = tmp_path / "model_cards"
+    write_model_card(folder, run={"command": "make it"})
+    arguments = [str(root), "--trained", str(folder), "--name", "dare-eeg-base", "--encoder-alone"]
+    assert model_folders.main(arguments) == 0
+    alone = root / "dare-eeg-base"
+    encoder, expected = DareEegModel.from_pretrained(alone), DareEegModel.from_pretrained(folder)
+    for name, weight in expected.state_dict().items():
+        assert torch.equal(weight, encoder.state_dict()[name])
+    sizes = [(each / "model.safetensors").stat().st_size for each in (alone, folder)]
+    assert sizes[0] < sizes[1] / 2
+    assert (alone / "metrics.jsonl").read_bytes() == (folder / "metrics.jsonl").read_bytes()
+    card = (alone / "README.md").read_text()
+    assert "make it" in card
+    assert "This is the encoder alone" in card
+
+    capsys.readouterr()
+    assert model_folders.main([str(root), "--trained", str(tmp_path), "--name", "x", "--encoder-alone"]) == 1
+    assert "holds no checkpoint" in capsys.readouterr().err
