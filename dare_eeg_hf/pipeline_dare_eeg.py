@@ -25,6 +25,7 @@ from transformers.utils import logging
 from .argument_names import suggest
 from .coverage_dare_eeg import ElectrodeCoverage, Features, Predictions
 from .inputs_dare_eeg import DESCRIPTION, ReadingOptions, as_array, is_nested_numbers, several_recordings
+from .onednn_linear import onednn_products
 from .readout_dare_eeg import window_statistics
 from .signal_reports_dare_eeg import EegWarning
 from .sources_dare_eeg import open_sources
@@ -125,6 +126,11 @@ class EegPipeline(Pipeline):
         answers = self.postprocess({"windows": windows, "outputs": outputs, "clock": clock, "pooling": pooling})
         answers.report = report
         return answers
+
+    @onednn_products()
+    def forward(self, model_inputs: dict[str, Any], **forward_params: Any) -> dict[str, Any]:
+        """Run the model on one batch, without gradients."""
+        return super().forward(model_inputs, **forward_params)
 
     @property
     def window_samples(self) -> int:
