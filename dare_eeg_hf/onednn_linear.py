@@ -7,12 +7,16 @@ no switch, hence the operation that its compiler uses.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import MethodType
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.autograd.function import once_differentiable
+from torch.overrides import TorchFunctionMode
 
 
 def is_available() -> bool:
@@ -52,10 +56,12 @@ class OneDnnLinear(torch.autograd.Function):
         )
 
 
-def linear(values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+def linear(values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """`F.linear`, by oneDNN where everything is float32 on a CPU, and neither cast, traced nor compiled."""
     if (
         values.device.type != "cpu"
+        or type(values) is not torch.Tensor  # other kinds, such as quantised ones, have their own products
+        or type(weight) not in (torch.Tensor, nn.Parameter)
         or not values.dtype == weight.dtype == torch.float32
         or torch.is_autocast_enabled("cpu")
         or torch.compiler.is_compiling()
@@ -63,6 +69,8 @@ def linear(values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
         or torch.jit.is_tracing()
     ):
         return F.linear(values, weight, bias)
+    if not torch.is_grad_enabled():
+        return _product(values, weight, bias)
     return OneDnnLinear.apply(values, weight, bias)
 
 
@@ -83,3 +91,25 @@ def use_onednn(model: nn.Module) -> bool:
 def _forward(layer: nn.Linear, values: torch.Tensor) -> torch.Tensor:
     """What a linear map computes instead of `F.linear`."""
     return linear(values, layer.weight, layer.bias)
+
+
+class _OneDnnProducts(TorchFunctionMode):
+    """While it is entered, `F.linear` is `linear`."""
+
+    def __torch_function__(self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        if function is F.linear:
+            return linear(*args, **kwargs or {})
+        return function(*args, **kwargs or {})
+
+
+@contextmanager
+def onednn_products() -> Iterator[None]:
+    """Let all linear maps of this thread compute by oneDNN, where this machine can; no model is changed.
+
+    It is a decorator as well. Answers differ from torch's own by rounding alone.
+    """
+    if not is_available():
+        yield
+        return
+    with _OneDnnProducts():
+        yield

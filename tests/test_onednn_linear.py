@@ -2,12 +2,13 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from dare_eeg_hf import DareEegForPreTraining
-from dare_eeg_hf.onednn_linear import OneDnnLinear, is_available, use_onednn
+from dare_eeg_hf import DareEegForPreTraining, DareEegModel, onednn_linear
+from dare_eeg_hf.onednn_linear import OneDnnLinear, is_available, onednn_products, use_onednn
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +59,29 @@ def test_half_precision_stays_with_torch(monkeypatch):
     with torch.autocast("cpu", torch.bfloat16):
         assert layer(torch.randn(2, 8)).dtype == torch.bfloat16
     assert layer.double()(torch.randn(2, 8, dtype=torch.float64)).dtype == torch.float64
+
+
+def test_products_change_within_the_block_alone_and_no_model_is_touched(tiny_config):
+    torch.manual_seed(0)
+    model = DareEegModel(tiny_config).eval()
+    batch = {"input_values": 0.02 * torch.randn(2, 6, 256), "channel_ids": torch.arange(6)}
+    with torch.no_grad():
+        wanted = model(**batch).last_hidden_state
+        with onednn_products(), torch.profiler.profile() as inside:
+            found = model(**batch).last_hidden_state
+        with torch.profiler.profile() as outside:
+            model(**batch)
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+    assert any("_linear_pointwise" in each.key for each in inside.key_averages())
+    assert not any("_linear_pointwise" in each.key for each in outside.key_averages())
+
+
+def test_pipelines_answer_the_same_within_rounding(classify, encode, eyes_recordings, monkeypatch):
+    recording = str(eyes_recordings[0])
+    features, answers = encode(recording)["features"], classify(recording)
+    monkeypatch.setattr(onednn_linear, "is_available", lambda: False)
+    plain = encode(recording)["features"]
+    assert np.linalg.norm(features - plain) <= 1e-4 * np.linalg.norm(plain)
+    for found, wanted in zip(answers, classify(recording), strict=True):
+        assert found["label"] == wanted["label"]
+        assert found["score"] == pytest.approx(wanted["score"], abs=1e-4)

@@ -15,6 +15,7 @@ from dare_eeg_hf.adaptation.classifier_setup import prepare_inputs
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
+from dare_eeg_hf.onednn_linear import onednn_products
 from dare_eeg_hf.progress import progress_bar
 
 BATCH_SIZE = 64
@@ -33,6 +34,7 @@ def encoder_fingerprint(encoder: DareEegModel, extractor: DareEegFeatureExtracto
 
 
 @torch.no_grad()
+@onednn_products()
 def encode_inputs(
     encoder: DareEegModel, inputs: dict[str, torch.Tensor], device: torch.device | str = "cpu", progress: bool = False
 ) -> torch.Tensor:

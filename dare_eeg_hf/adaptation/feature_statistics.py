@@ -17,11 +17,13 @@ from dare_eeg_hf.adaptation.encoder_features import BATCH_SIZE
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
+from dare_eeg_hf.onednn_linear import onednn_products
 from dare_eeg_hf.progress import progress_bar
 from dare_eeg_hf.readout_dare_eeg import STATISTICS_STRIDE, window_statistics
 
 
 @torch.no_grad()
+@onednn_products()
 def feature_statistics(
     encoder: DareEegModel, inputs: dict[str, torch.Tensor], stride: int = STATISTICS_STRIDE, progress: bool = False
 ) -> np.ndarray:

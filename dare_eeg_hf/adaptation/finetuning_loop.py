@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from dare_eeg_hf.adaptation.finetuning_arguments import FinetuningArguments
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.modeling_dare_eeg import DareEegForSequenceClassification
+from dare_eeg_hf.onednn_linear import onednn_products
 from dare_eeg_hf.optimization import layerwise_parameter_groups, one_cycle
 from dare_eeg_hf.progress import progress_bar
 from dare_eeg_hf.randomness import generator_for
@@ -204,6 +205,7 @@ class TrainingLoop:
 
 
 @torch.no_grad()
+@onednn_products()
 def batched_logits(module: ClassifierWithLoss, inputs: dict[str, torch.Tensor], device) -> torch.Tensor:
     """Logits (W, K) on the CPU, in float32, computed in batches."""
     count = len(next(iter(inputs.values())))
