@@ -3,11 +3,8 @@
     python benchmarks/long_recording.py                       # one hour of 64 channels, nano
     python benchmarks/long_recording.py --minutes 10 --preset base
 
-Both sides are measured in turn, round after round: "plain" reads a piece, encodes it, reads the next one, with torch's
-own products; "now" reads ahead, and multiplies by oneDNN where the processor has AVX-512. The model has random
-weights: what is measured does not depend on them. The pipeline runs in processes of its own, so that the memory of the
-simulation is not counted; the memory of an idle process with everything loaded is printed too. Processor seconds tell
-what the work costs on a machine that is busy with something else; time that passes tells what is done side by side.
+The model has random weights: what is measured does not depend on them. The pipeline runs in a process of its own, so
+that the memory of the simulation is not counted; the memory of an idle process with everything loaded is printed too.
 """
 
 import argparse
@@ -26,21 +23,16 @@ import sys, time
 import torch
 from transformers import pipeline
 import dare_eeg_hf
-from dare_eeg_hf import onednn_linear, windows_dare_eeg
 from dare_eeg_hf.evaluation.costs import peak_megabytes
 
-if sys.argv[4] == "plain":
-    windows_dare_eeg.read_ahead = lambda pieces: pieces
-    onednn_linear.is_available = lambda: False
 torch.set_num_threads(int(sys.argv[3]))
 classify = pipeline("eeg-classification", model=sys.argv[1], device="cpu")
 idle = peak_megabytes()
-start, processor = time.perf_counter(), time.process_time()
+start = time.perf_counter()
 windows = classify(sys.argv[2])
-seconds, processor = time.perf_counter() - start, time.process_time() - processor
-print(f"{sys.argv[4]:>5}: {len(windows)} windows in {seconds:.1f} s ({len(windows) / seconds:.1f} windows/s)")
-print(f"       {processor:.1f} s of the processor")
-print(f"       peak memory {peak_megabytes():.0f} MB, of which {idle:.0f} MB before the recording was opened")
+seconds = time.perf_counter() - start
+print(f"{len(windows)} windows in {seconds:.1f} s ({len(windows) / seconds:.1f} windows/s)")
+print(f"peak memory {peak_megabytes():.0f} MB, of which {idle:.0f} MB before the recording was opened")
 """
 
 
@@ -50,7 +42,6 @@ def main() -> None:
     parser.add_argument("--minutes", type=int, default=60, help="length of the recording (default: 60)")
     parser.add_argument("--preset", choices=PRESETS, default="nano", help="size of the model (default: nano)")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch (default: 1)")
-    parser.add_argument("--rounds", type=int, default=1, help="of both sides (default: 1)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         model = DareEegForSequenceClassification(DareEegConfig.from_preset(options.preset, num_labels=2))
@@ -64,9 +55,8 @@ def main() -> None:
             f"{options.minutes} minutes, 64 channels at 160 Hz, {size:.0f} MB on the disk; {options.preset}",
             flush=True,
         )
-        for side in options.rounds * ["plain", "now"]:
-            arguments = [folder, str(recording), str(options.threads), side]
-            subprocess.run([sys.executable, "-c", MEASURED, *arguments], check=True)
+        arguments = [folder, str(recording), str(options.threads)]
+        subprocess.run([sys.executable, "-c", MEASURED, *arguments], check=True)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ Reading files needs MNE; with the package dare_eeg_hf installed they also get it
 import math
 import warnings
 from collections.abc import Iterator
-from itertools import chain
 from numbers import Integral, Real
 from typing import Any
 
@@ -27,11 +26,10 @@ from .argument_names import suggest
 from .coverage_dare_eeg import ElectrodeCoverage, Features, Predictions
 from .inputs_dare_eeg import DESCRIPTION, ReadingOptions, as_array, is_nested_numbers, several_recordings
 from .onednn_linear import onednn_products
-from .reading_ahead_dare_eeg import OpenedRecording, while_nothing_is_read
 from .readout_dare_eeg import window_statistics
 from .signal_reports_dare_eeg import EegWarning
 from .sources_dare_eeg import open_sources
-from .windows_dare_eeg import Window, collate_windows, read_windows, warn_of_losses, window_starts, with_progress
+from .windows_dare_eeg import Window, collate_windows, read_windows, warn_of_losses, window_starts
 
 logger = logging.get_logger(__name__)
 
@@ -78,7 +76,8 @@ class EegPipeline(Pipeline):
 
     def __call__(self, inputs: Any, *, batch_size: int | None = None, **kwargs: Any) -> Any:
         """Process one recording, or several one after the other."""
-        batch_size = self._batch_size_or_best(batch_size)
+        if batch_size is None:
+            batch_size = self._batch_size or self._best_batch_size
         several = several_recordings(inputs)
         if several is not None:
             answers = (self(each, batch_size=batch_size, **kwargs) for each in several)
@@ -86,18 +85,6 @@ class EegPipeline(Pipeline):
         if is_nested_numbers(inputs):  # Transformers would go through them one by one
             inputs = as_array(inputs)
         return super().__call__(inputs, windows_per_batch=batch_size, **kwargs)
-
-    def open(self, inputs: Any, *, batch_size: int | None = None, **kwargs: Any) -> OpenedRecording:
-        """Open a recording and read its first piece, now and in this thread; the result can be given to the pipeline.
-
-        Args:
-            inputs: A single recording.
-            batch_size, kwargs: As for the pipeline, which takes from its own call only what concerns the model.
-        """
-        parameters = {**self._preprocess_params, **self._sanitize_parameters(**kwargs)[0]}
-        parameters.pop("progress", None)
-        batches = self.preprocess(inputs, **{**parameters, "windows_per_batch": self._batch_size_or_best(batch_size)})
-        return OpenedRecording(chain([next(batches)], batches))
 
     def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict, dict, dict]:
         known = {
@@ -119,13 +106,10 @@ class EegPipeline(Pipeline):
     _own_parameters: tuple[str, ...] = ()
 
     def run_single(self, inputs, preprocess_params, forward_params, postprocess_params):  # noqa: ARG002
-        """Run the model batch by batch, with one batch and two pieces in memory: one is read ahead."""
+        """Run the model batch by batch, with at most one piece and one batch in memory."""
         windows, outputs, clock, signal_report = [], [], (None, 0.0), None
         coverage = ElectrodeCoverage(self.model.config, classifies=self.task == "eeg-classification")
-        progress = preprocess_params.pop("progress", None)
-        opened = isinstance(inputs, OpenedRecording)
-        batches = inputs.batches if opened else self.preprocess(inputs, **preprocess_params)
-        for batch in with_progress(batches, progress):
+        for batch in self.preprocess(inputs, **preprocess_params):
             windows += batch.pop("windows")
             clock, signal_report = batch.pop("clock"), batch.pop("report")
             if not batch:
@@ -134,11 +118,10 @@ class EegPipeline(Pipeline):
             coverage.check(channel_names)
             coverage.add(channel_names, batch["channel_mask"].any(dim=0).tolist())
             outputs.append(self.forward(batch, **forward_params)["output"])
+        warn_of_losses(windows)
         report = coverage.report(signal_report)
-        with while_nothing_is_read():  # warnings would be taken for those of what is read
-            warn_of_losses(windows)
-            for message in report.warnings if outputs else ():
-                warnings.warn(message, EegWarning, stacklevel=2)
+        for message in report.warnings if outputs else ():
+            warnings.warn(message, EegWarning, stacklevel=2)
         pooling = forward_params.get("pooling", POOLINGS[0])
         answers = self.postprocess({"windows": windows, "outputs": outputs, "clock": clock, "pooling": pooling})
         answers.report = report
@@ -168,6 +151,7 @@ class EegPipeline(Pipeline):
         overlap: float = 0.0,
         drop_partial: bool = False,
         windows_per_batch: int = CPU_BATCH_SIZE,
+        progress: bool | None = None,
         filter: bool | None = None,
         window_seconds: float | None = None,
         **description: Any,
@@ -189,12 +173,14 @@ class EegPipeline(Pipeline):
         if not total:
             wanted = f"one window of {window}" if drop_partial else f"one patch of {self.model.config.patch_size}"
             raise ValueError(f"The recording is shorter than {wanted} samples.")
-        windows = (each for source, places in plans for each in read_windows(source, places, window))
-        for batch in collate_windows(windows, windows_per_batch, self._patches_in(window)):
-            yield {"total": total, "clock": sources[0].clock, "report": sources[0].report, **batch}
-
-    def _batch_size_or_best(self, batch_size: int | None) -> int:
-        return (self._batch_size or self._best_batch_size) if batch_size is None else batch_size
+        cut = (read_windows(source, places, window) for source, places in plans)
+        bar = logging.tqdm(total=total, unit="window", disable=None if progress is None else not progress)
+        with bar:
+            windows = (each for windows in cut for each in windows)
+            for batch in collate_windows(windows, windows_per_batch, self._patches_in(window)):
+                done = len(batch["windows"])
+                yield {"clock": sources[0].clock, "report": sources[0].report, **batch}
+                bar.update(done)
 
     def _patches_in(self, window: int) -> int:
         """Time patches the model makes of a window; behind an adapter always as many as it was trained on."""

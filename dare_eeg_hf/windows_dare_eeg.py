@@ -1,7 +1,6 @@
 """A recording's signal as a source that is read piece by piece, cut into windows, and stacked into a model's inputs.
 
-Only one batch and two pieces, of which one is read ahead, are in memory at a time, so hours of a recording need no
-more than minutes.
+Only one piece and one batch are in memory at a time, so hours of a recording need no more than minutes.
 """
 
 import math
@@ -11,10 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from transformers.utils import logging
 
 from .lost_samples_dare_eeg import SHORTEST_LOSS
-from .reading_ahead_dare_eeg import read_ahead
 from .remedies_dare_eeg import about
 from .signal_reports_dare_eeg import EegWarning, SignalReport
 from .usability_dare_eeg import Loss, lost_channels, lost_seconds, uninterrupted, why_unusable
@@ -191,7 +188,7 @@ def window_starts(
 def read_windows(
     source: Source, places: Sequence[tuple[int, int]], window: int
 ) -> Iterator[tuple[Window, Piece | None]]:
-    """Yield windows, reading as many neighbouring ones at once as fit into `SEGMENT_SECONDS`, one piece ahead.
+    """Yield windows, reading as many neighbouring ones at once as fit into `SEGMENT_SECONDS`.
 
     Args:
         places: First sample of each window and how many samples it has; see `window_starts`.
@@ -200,25 +197,15 @@ def read_windows(
     Yields:
         The window and its padded signal, or None instead of a signal where the window is unusable.
     """
-    groups = _neighbours(places, max(window, int(SEGMENT_SECONDS * source.rate)))
-    pieces = ((group, _read_group(source, group)) for group in groups)
-    for group, piece in read_ahead(pieces) if len(groups) > 1 else pieces:
-        for start, length in group:
-            yield _window(source, piece, start, length, group[0][0], window)
-
-
-def _neighbours(places: Sequence[tuple[int, int]], span: int) -> list[list[tuple[int, int]]]:
-    """Put windows together that are read at once: those within `span` samples."""
-    groups, position = [], 0
+    span = max(window, int(SEGMENT_SECONDS * source.rate))
+    position = 0
     while position < len(places):
-        last = places[position][0] + span
-        groups.append([place for place in places[position:] if place[0] + place[1] <= last])
-        position += len(groups[-1])
-    return groups
-
-
-def _read_group(source: Source, group: Sequence[tuple[int, int]]) -> Piece:
-    return source.read(group[0][0], min(max(start + length for start, length in group), source.samples))
+        first = places[position][0]
+        group = [place for place in places[position:] if place[0] + place[1] <= first + span]
+        piece = source.read(first, min(max(start + length for start, length in group), source.samples))
+        for start, length in group:
+            yield _window(source, piece, start, length, first, window)
+        position += len(group)
 
 
 def _window(
@@ -277,23 +264,6 @@ def _stack(signals: list[tuple[Window, Piece]], patches: int) -> dict[str, Any]:
         "patch_mask": torch.arange(patches) < valid[:, None],
         "channel_names": signals[0][1].channel_names,
     }
-
-
-def with_progress(batches: Iterator[dict[str, Any]], progress: bool | None) -> Iterator[dict[str, Any]]:
-    """Pass on batches that know the `total` of windows, and show how many were answered.
-
-    Args:
-        progress: Whether to; None for terminals only.
-    """
-    bar = None
-    for batch in batches:
-        total, done = batch.pop("total"), len(batch["windows"])
-        if bar is None:
-            bar = logging.tqdm(total=total, unit="window", disable=None if progress is None else not progress)
-        yield batch
-        bar.update(done)
-    if bar is not None:
-        bar.close()
 
 
 def warn_of_losses(windows: Sequence[Window]) -> None:

@@ -1,9 +1,8 @@
 """`dare-eeg embed`: encode recordings as features."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,8 @@ from dare_eeg_hf.cli.cluster_argument import add_cluster_argument
 from dare_eeg_hf.cli.each_recording import for_each_recording, recordings_given
 from dare_eeg_hf.cli.failures import EXIT_BAD_INPUT, bad_input, one_sentence, say
 from dare_eeg_hf.cli.feature_outputs import FeatureOutputs, add_output_arguments
-from dare_eeg_hf.cli.model_results import add_model_arguments, is_done, load_model, maker_of, say_skipped, tell
+from dare_eeg_hf.cli.model_results import add_model_arguments, is_done, load_model, maker_of, tell
 from dare_eeg_hf.cli.provenance import Maker, write_result_report
-from dare_eeg_hf.cli.reading_ahead import ReadingAhead
 from dare_eeg_hf.cli.reading_arguments import reading_options
 from dare_eeg_hf.predictions import save_features
 from dare_eeg_hf.progress import progress_bar
@@ -72,11 +70,9 @@ def run(options: argparse.Namespace) -> int:
     if options.cluster is not None:
         status = _over_cluster(encoding, recordings, outputs)
     else:
-        load = partial(_model, options)
-        encode = ReadingAhead(load, recordings, encoding.is_done, batch_size=options.batch_size, **settings)
 
         def embed(path: Path, relative: Path) -> None:
-            encoding(path, relative, encode)
+            encoding(path, relative)
             outputs.add(relative.as_posix(), encoding.target(relative))
 
         status = for_each_recording(recordings, embed, outputs.add_failure)
@@ -100,34 +96,23 @@ class Encoding:
         """The file of a recording's features."""
         return (self.options.output / relative).with_suffix(".npz")
 
-    def is_done(self, path: Path, relative: Path) -> bool:
-        """Whether the features of a recording are there already."""
-        return is_done(self.target(relative), [], self.maker, path, self.options.overwrite)
-
-    def __call__(self, path: Path, relative: Path, encode: Callable[[Path], Any] | None = None) -> None:
+    def __call__(self, path: Path, relative: Path) -> None:
         """Encode a recording, where that has not been done yet.
-
-        Args:
-            encode: Gives the features of a file; by default the pipeline of the model.
 
         Raises:
             ValueError, OSError: The recording cannot be encoded.
         """
         target = self.target(relative)
-        if self.is_done(path, relative):
-            say_skipped(target)
+        if is_done(target, [], self.maker, path, self.options.overwrite):
             return
-        features = self._encode(path, encode or self._alone)
+        features = self._encode(path)
         tell(path, features.report)
         write_result_report(target, self.maker, path, features.report)
         say(str(save_features(features, target)))
 
-    def _alone(self, path: Path) -> Any:
-        return _model(self.options)(path, batch_size=self.options.batch_size, **self.settings)
-
-    def _encode(self, path: Path, encode: Callable[[Path], Any]) -> Any:
+    def _encode(self, path: Path) -> Any:
         try:
-            return encode(path)
+            return _model(self.options)(path, batch_size=self.options.batch_size, **self.settings)
         except ValueError as error:
             if "shorter than one window" not in str(error):
                 raise

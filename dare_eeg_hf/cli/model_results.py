@@ -55,12 +55,10 @@ def maker_of(options: argparse.Namespace, settings: dict[str, Any]) -> Maker:
 
 def is_done(target: Path, beside: Sequence[Path | None], maker: Maker, recording: Path, overwrite: bool) -> bool:
     """Whether a result and the files asked for beside it exist, made from the same input in the same way."""
-    return not overwrite and is_made(target, maker, recording) and all(path.exists() for path in beside if path)
-
-
-def say_skipped(target: Path) -> None:
-    """Say that a result is there and stays."""
+    if overwrite or not is_made(target, maker, recording) or not all(path.exists() for path in beside if path):
+        return False
     say(f"{target} already exists, skipped; --overwrite makes it again")
+    return True
 
 
 def tell(path: Path, report: Any) -> None:

@@ -10,18 +10,9 @@ from typing import Any
 
 from dare_eeg_hf.cli.each_recording import for_each_recording, recordings_given
 from dare_eeg_hf.cli.failures import say
-from dare_eeg_hf.cli.model_results import (
-    add_model_arguments,
-    is_done,
-    load_model,
-    maker_of,
-    name_of_model,
-    say_skipped,
-    tell,
-)
+from dare_eeg_hf.cli.model_results import add_model_arguments, is_done, load_model, maker_of, name_of_model, tell
 from dare_eeg_hf.cli.prediction_summary import PredictionSummary
 from dare_eeg_hf.cli.provenance import read_result_report, write_result_report
-from dare_eeg_hf.cli.reading_ahead import ReadingAhead
 from dare_eeg_hf.cli.reading_arguments import reading_options
 from dare_eeg_hf.predictions import flatten_prediction, read_predictions, save_annotations, save_predictions
 
@@ -86,30 +77,19 @@ def run(options: argparse.Namespace) -> int:
     summary = PredictionSummary(list(classify.model.config.id2label.values()))
     printed = _Printer(options.format, several=len(recordings) > 1)
 
-    def files_of(relative: Path) -> _ResultFiles:
-        return _ResultFiles((options.output / relative).with_suffix(f".{options.format}"), options)
-
-    def is_complete(path: Path, relative: Path) -> bool:
-        if options.output is None:
-            return False
-        files = files_of(relative)
-        return files.has_importance() and is_done(files.table, files.beside, maker, path, options.overwrite)
-
-    answer = ReadingAhead(lambda: classify, recordings, is_complete, batch_size=options.batch_size, **settings)
-
     def predict(path: Path, relative: Path) -> None:
         if options.output is None:
-            predictions = answer(path)
+            predictions = classify(path, batch_size=options.batch_size, **settings)
             tell(path, predictions.report)
             printed(path, predictions)
             summary.add(path, predictions, predictions.report)
             return
-        files = files_of(relative)
-        if is_complete(path, relative):
-            say_skipped(files.table)
+        files = _ResultFiles((options.output / relative).with_suffix(f".{options.format}"), options)
+        complete = files.has_importance() and is_done(files.table, files.beside, maker, path, options.overwrite)
+        if complete:
             summary.add(path, read_predictions(files.table), read_result_report(files.table))
             return
-        predictions = answer(path)
+        predictions = classify(path, batch_size=options.batch_size, **settings)
         tell(path, predictions.report)
         _write(files, path, classify, predictions, maker, reading_options(options), name_of_model(options.model))
         summary.add(path, predictions, predictions.report)
