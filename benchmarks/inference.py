@@ -1,9 +1,10 @@
 """Speed of the encoder on complete windows on this machine, as a share of its own matrix peak.
 
-    python benchmarks/inference.py                                          nano, float32, torch and ONNX Runtime
+    python benchmarks/inference.py                                          nano, float32, all but compiled
     python benchmarks/inference.py --preset nano base deep --dtype float32 bf16 --batch-size 1 16 64
     python benchmarks/inference.py --preset base --profile                  where the time goes
 
+"plain" are torch's own products, "torch" is what pipelines compute: on CPUs with AVX-512, float32 products by oneDNN.
 Windows are noise of the published shape (58 channels, 4 s at 256 Hz); reading and filtering are left out. Operations
 are those of matrix products and attention (pretraining/estimate.py). The peak is the best rate of one large matrix
 product on this machine with the same threads and dtype. ONNX Runtime runs float32 on the CPU.
@@ -14,6 +15,7 @@ import itertools
 import json
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -22,11 +24,13 @@ from dare_eeg_hf.configuration_dare_eeg import PRESETS, DareEegConfig
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.hub.export import export_checkpoint, run_onnx
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
+from dare_eeg_hf.onednn_linear import onednn_products
 from dare_eeg_hf.pretraining.estimate import forward_flops
 from hardware import best_time, machine, matrix_peak
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 CHANNELS = 58
+RUNTIMES = ("plain", "torch", "compiled", "onnx")
 
 
 def runnable(preset: str, dtype: str, batch_size: int, runtime: str, attention: str, device: str) -> Callable:
@@ -49,7 +53,14 @@ def runnable(preset: str, dtype: str, batch_size: int, runtime: str, attention: 
     inputs, channel_ids = inputs.to(device, DTYPES[dtype]), channel_ids.to(device)
     if runtime == "compiled":
         model = torch.compile(model)
-    return torch.inference_mode()(lambda: model(inputs, channel_ids))
+    products = onednn_products if runtime == "torch" else nullcontext
+
+    @torch.inference_mode()
+    def encode() -> object:
+        with products():
+            return model(inputs, channel_ids)
+
+    return encode
 
 
 def profile(call: Callable[[], object]) -> str:
@@ -66,7 +77,7 @@ def main() -> None:
     parser.add_argument("--preset", nargs="+", choices=list(PRESETS), default=["nano"])
     parser.add_argument("--dtype", nargs="+", choices=list(DTYPES), default=["float32"])
     parser.add_argument("--batch-size", nargs="+", type=int, default=[16])
-    parser.add_argument("--runtime", nargs="+", choices=["torch", "compiled", "onnx"], default=["torch", "onnx"])
+    parser.add_argument("--runtime", nargs="+", choices=RUNTIMES, default=["plain", "torch", "onnx"])
     parser.add_argument("--attention", nargs="+", choices=["sdpa", "eager"], default=["sdpa"])
     parser.add_argument(
         "--seconds", type=float, default=3.0, help="duration of each measurement (default: %(default)s)"

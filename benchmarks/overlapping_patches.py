@@ -5,7 +5,8 @@
 
 Windows are noise, by default as long and of as many electrodes as those of mental arithmetic (EEGMAT). All settings
 are measured in turn, round after round, and the median round counts. The first row is what all others are compared
-with: patches 8 samples apart, in float32, with torch's fused attention throughout.
+with: patches 8 samples apart, in float32, with torch's fused attention throughout and torch's own products. Pipelines
+and estimators have oneDNN compute products on processors with AVX-512; on others these rows are torch's as well.
 """
 
 import argparse
@@ -16,13 +17,14 @@ from unittest.mock import patch
 
 import torch
 
-from dare_eeg_hf import DareEegModel, modeling_dare_eeg
+from dare_eeg_hf import DareEegModel, modeling_dare_eeg, onednn_linear
 from dare_eeg_hf.adaptation.feature_statistics import feature_statistics
 from hardware import clock, machine
 
 SETTINGS = [
-    (8, "float32", "fused"),
-    *((stride, dtype, "by rule") for dtype in ("float32", "bf16") for stride in (8, 16, 32)),
+    (8, "float32", "fused", "torch"),
+    *((stride, dtype, "by rule", "torch") for dtype in ("float32", "bf16") for stride in (8, 16, 32)),
+    *((stride, "float32", "by rule", "oneDNN") for stride in (8, 16, 32)),
 ]
 
 
@@ -46,19 +48,27 @@ def main() -> None:
     print(machine("cpu"))
     now, times = clock("cpu"), {setting: [] for setting in SETTINGS}
     for number in range(options.rounds + 1):  # the first one warms up
-        for stride, dtype, attention in SETTINGS:
+        for setting in SETTINGS:
+            stride, dtype, attention, products = setting
+            torchs = patch.object(onednn_linear, "is_available", return_value=False)
             fused = patch.object(modeling_dare_eeg, "suits_products", return_value=False)
             precision = torch.autocast("cpu", torch.bfloat16) if dtype == "bf16" else nullcontext()
-            with fused if attention == "fused" else nullcontext(), precision:
+            with (
+                fused if attention == "fused" else nullcontext(),
+                torchs if products == "torch" else nullcontext(),
+                precision,
+            ):
                 start = now()
                 feature_statistics(encoder, inputs, stride)
             if number:
-                times[stride, dtype, attention].append(now() - start)
-    print(f"{'samples apart':>13}{'precision':>11}{'attention':>11}{'windows/s':>11}{'times the first':>17}")
+                times[setting].append(now() - start)
+    titles = ("precision", "attention", "products", "windows/s", "times the first")
+    print("samples apart" + "".join(f"{title:>17}" for title in titles))
     first = times[SETTINGS[0]]
-    for (stride, dtype, attention), own in times.items():
+    for (stride, dtype, attention, products), own in times.items():
         faster = median(before / after for before, after in zip(first, own, strict=True))
-        print(f"{stride:>13}{dtype:>11}{attention:>11}{options.windows / median(own):>11.1f}{faster:>15.2f} x")
+        speed = f"{options.windows / median(own):>17.1f}{faster:>15.2f} x"
+        print(f"{stride:>13}{dtype:>17}{attention:>17}{products:>17}{speed}")
 
 
 if __name__ == "__main__":
