@@ -59,12 +59,6 @@ def best_validation(records: Iterable[dict[str, object]]) -> dict[str, object] |
     return min(known, key=lambda record: record["loss"], default=None)
 
 
-def best_probe(records: Iterable[dict[str, object]]) -> dict[str, object] | None:
-    """The first validation record with the best probe; None where nothing was probed."""
-    known = [record for record in records if record.get("probe") is not None]
-    return max(known, key=lambda record: record["probe"], default=None)
-
-
 def _json_safe(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return None

@@ -201,7 +201,8 @@ def how_chosen(run: PretrainingRun) -> str:
     names = ", ".join(probe.name for probe in run.probes)
     chance = progress.last_validation.get("probe_chance", 0.0)
     return (
-        f"{kept}: a linear probe of labelled windows of people who were not trained on ({names}) had its highest "
-        f"balanced accuracy there, {progress.best_probe:.3f} (guessing: {chance:.3f}). Chosen for its height, this "
-        "figure is too high for new people."
+        f"{kept}: a linear probe of labelled windows of people who were not trained on ({names}) had a balanced "
+        f"accuracy of {progress.best_probe:.3f} there (guessing: {chance:.3f}; the highest of all, "
+        f"{progress.highest_probe:.3f}), and of the checkpoints within a standard error of the highest this one had "
+        "the lowest validation loss. Chosen for its height, the figure is too high for new people."
     )

@@ -85,6 +85,11 @@ class Probe:
         """The balanced accuracy of guessing."""
         return 1 / len(np.unique(self.labels))
 
+    @property
+    def error(self) -> float:
+        """The standard error of an accuracy of one half on so many windows."""
+        return 0.5 / len(self.labels) ** 0.5
+
     def fingerprint(self) -> str:
         """A digest of the windows and their labels."""
         return hashlib.sha256(content_digest(self.rows).encode() + self.labels.tobytes()).hexdigest()[:16]
@@ -246,8 +251,9 @@ def measure_probes(
     """What the probes find in the momentum encoder, which is what a run is kept for; every process must call this.
 
     Returns:
-        `probe`, the mean over probes, by which a checkpoint is chosen; `probe_chance`, what guessing gives; and
-        `probe/NAME` and `probe/NAME_centered` of each. The same in all processes, to the last bit.
+        `probe`, the mean over probes, by which a checkpoint is chosen; `probe_error`, its standard error;
+        `probe_chance`, what guessing gives; and `probe/NAME` and `probe/NAME_centered` of each. The same in all
+        processes, to the last bit.
     """
     encoder = whole_encoder(network).to(device)
     names = [name for probe in probes for name in probe.measures]
@@ -258,7 +264,8 @@ def measure_probes(
     values = dict(zip(names, processes.sum(found), strict=True))
     means = [np.mean([values[name] for name in probe.measures]) for probe in probes]
     chance = np.mean([probe.chance for probe in probes])
-    return {"probe": float(np.mean(means)), "probe_chance": float(chance), **values}
+    error = np.linalg.norm([probe.error for probe in probes]) / len(probes)
+    return {"probe": float(np.mean(means)), "probe_error": float(error), "probe_chance": float(chance), **values}
 
 
 def whole_encoder(network: DareEegForPreTraining) -> DareEegModel:

@@ -24,9 +24,10 @@ from dare_eeg_hf.atomic_files import write_text
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.corpora.loading import WindowCollator, load_windows, split_names
 from dare_eeg_hf.masking_dare_eeg import draw_masks
-from dare_eeg_hf.metrics_log import FILE_NAME, best_probe, best_validation, read_metrics
+from dare_eeg_hf.metrics_log import FILE_NAME, best_validation, read_metrics
 from dare_eeg_hf.modeling_dare_eeg import DareEegForPreTraining, split_patches
 from dare_eeg_hf.pretraining.checkpointing import CheckpointStore
+from dare_eeg_hf.pretraining.run_state import chosen_step
 from dare_eeg_hf.pretraining.step_inputs import model_inputs
 from dare_eeg_hf.randomness import generator_for
 from dare_eeg_hf.visualization import (
@@ -95,17 +96,18 @@ def _facts(run: Path, training: list[dict], validations: list[dict]) -> dict[str
         facts["windows per second (median)"] = round(float(np.median(speeds)), 1) if speeds else "unknown"
     if best := best_validation(validations):
         facts["best validation loss"] = f"{best['loss']:.4f} at step {best['step']}"
-    if best := best_probe(validations):
-        facts["best probe (balanced accuracy)"] = f"{best['probe']:.4f} at step {best['step']}"
+    if probed := [record for record in validations if record.get("probe") is not None]:
+        highest = max(probed, key=lambda record: record["probe"])
+        facts["highest probe (balanced accuracy)"] = f"{highest['probe']:.4f} at step {highest['step']}"
     return facts
 
 
 def _probes(validations: list[dict]) -> dict[str, object] | None:
     """The figure of the probes, and the step they chose."""
-    best = best_probe(validations)
-    if best is None:
+    if not any(record.get("probe") is not None for record in validations):
         return None
-    return {"image": _image(plot_probes(validations, best["step"])), "step": best["step"]}
+    step = chosen_step(validations)
+    return {"image": _image(plot_probes(validations, step)), "step": step}
 
 
 def _invariance(validations: list[dict]) -> dict[str, object] | None:

@@ -1,7 +1,7 @@
 """What a run saves with every checkpoint and restores, so that it continues as if it had never stopped."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -23,9 +23,10 @@ class Progress:
         step: optimiser steps done.
         epoch: the current pass over the data.
         batch: batches of this epoch already used, per process.
-        best_step: step with the best probe, or else the lowest validation loss; None before the first validation.
+        best_step: step whose checkpoint is kept, see `is_better`; None before the first validation.
         best_loss: the validation loss there.
         best_probe: what the probe found there; None where the loss decides.
+        highest_probe: the most it found anywhere.
         validations_since_best: for early stopping.
         last_validation: what the newest validation found.
         unlogged: losses of steps that metrics.jsonl does not hold yet, one row a step.
@@ -37,6 +38,7 @@ class Progress:
     best_step: int | None = None
     best_loss: float | None = None
     best_probe: float | None = None
+    highest_probe: float | None = None
     validations_since_best: int = 0
     last_validation: dict[str, object] = field(default_factory=dict)
     unlogged: list[list[float]] = field(default_factory=list)
@@ -44,6 +46,8 @@ class Progress:
     def note_validation(self, metrics: dict[str, object]) -> None:
         """Remember what a validation found, and whether it is the best so far."""
         self.last_validation = metrics
+        if "probe" in metrics:
+            self.highest_probe = max(metrics["probe"], self.highest_probe or 0.0)
         if self.is_better(metrics):
             self.best_step, self.validations_since_best = self.step, 0
             self.best_loss, self.best_probe = metrics.get("loss"), metrics.get("probe")
@@ -51,15 +55,31 @@ class Progress:
             self.validations_since_best += 1
 
     def is_better(self, metrics: dict[str, object]) -> bool:
-        """Whether a validation is better than the best so far, by the probe where there is one."""
-        if "probe" in metrics:
-            return self.best_probe is None or metrics["probe"] > self.best_probe
+        """Whether a validation is better than the best so far.
+
+        Of those whose probe is within one standard error of the highest, the one with the lowest loss is the best: so
+        small a difference is chance. Without a probe the loss alone decides, without a loss the probe.
+        """
+        if "probe" in metrics and self.best_probe is not None:
+            enough = self.highest_probe - metrics.get("probe_error", 0.0)
+            if min(metrics["probe"], self.best_probe) < enough or self.best_loss is None:
+                return metrics["probe"] > self.best_probe
         return self.best_loss is None or metrics["loss"] < self.best_loss
 
     def forget_best(self) -> None:
         """Look for the best from here on, as another probe, or the loss, will judge."""
-        self.best_step = self.best_loss = self.best_probe = None
+        self.best_step = self.best_loss = self.best_probe = self.highest_probe = None
         self.validations_since_best = 0
+
+
+def chosen_step(records: Iterable[Mapping[str, object]]) -> int | None:
+    """The step that the validations among the rows of a metrics.jsonl chose; None where there were none."""
+    progress = Progress()
+    for record in records:
+        if record.get("split") == "validation" and (record.get("loss") is not None or "probe" in record):
+            progress.step = record["step"]
+            progress.note_validation(record)
+    return progress.best_step
 
 
 @dataclass

@@ -20,9 +20,10 @@ from dare_eeg_hf.hub.cards import write_run_card
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
 from dare_eeg_hf.pretraining import run as pretraining
 from dare_eeg_hf.pretraining.arguments import PretrainingArguments
-from dare_eeg_hf.pretraining.probe import draw_evenly, make_probe
+from dare_eeg_hf.pretraining.probe import Probe, draw_evenly, make_probe
 from dare_eeg_hf.pretraining.report import write_report
 from dare_eeg_hf.pretraining.run_setup import set_up
+from dare_eeg_hf.pretraining.run_state import chosen_step
 from dare_eeg_hf.recordings.simulation import simulate_recordings
 from tests.pretraining.conftest import CHANNELS, TINY_CONFIG, run
 from tests.pretraining.test_run import assert_same_run, losses
@@ -132,31 +133,50 @@ def test_windows_are_drawn_evenly_over_people_and_classes_and_always_the_same():
     assert len(draw_evenly(windows, 1000)) == len(windows)
 
 
-def test_the_probe_chooses_and_not_the_loss(arguments, windows, rhythm):
-    """The momentum encoder, which is kept, never moves: its probe is at its best at once, though the loss falls."""
-    still = arguments(momentum_start=1.0, learning_rate=3e-3, max_steps=8)
+def test_the_probe_chooses_and_not_the_loss(arguments, windows, rhythm, monkeypatch):
+    """The probe is at its best at once, though the loss falls."""
+    given = arguments(learning_rate=3e-3, max_steps=8)
     data = windows(24), windows(8, seed=1)
-    by_loss = run({**still, "output_dir": still["output_dir"].with_name("by_loss")}, *data)
+    by_loss = run({**given, "output_dir": given["output_dir"].with_name("by_loss")}, *data)
     assert by_loss.best_step > 2
-    by_probe = run({**still, "probe_data": [rhythm]}, *data)
-    rows = losses(by_probe.output_dir, "validation")
-    assert len({row["probe"] for row in rows}) == 1
+    found = iter([0.9, 0.7, 0.7, 0.7])
+    monkeypatch.setattr(Probe, "measure", lambda probe, _encoder: dict.fromkeys(probe.measures, next(found)))
+    by_probe = run({**given, "probe_data": [rhythm]}, *data)
     assert by_probe.best_step == 2
-    assert [row["loss"] for row in rows] == [row["loss"] for row in losses(by_loss.output_dir, "validation")]
+    by_both = [[row["loss"] for row in losses(each.output_dir, "validation")] for each in (by_probe, by_loss)]
+    assert by_both[0] == by_both[1]
     assert losses(by_probe.output_dir, "train") == losses(by_loss.output_dir, "train"), "training does not notice"
 
 
 def test_the_best_probe_is_kept_and_patience_waits_for_a_better_one(arguments, windows, rhythm, monkeypatch):
-    probes = (0.6, 0.8, 0.8, 0.7, 0.9, 0.9)
-    found = iter([{"loss": 5.0 - number, "probe": value, "probe_chance": 0.5} for number, value in enumerate(probes)])
+    probes = (0.6, 0.8, 0.7, 0.7, 0.9, 0.9)
+    others = {"probe_chance": 0.5, "probe_error": 0.01}
+    found = iter([{"loss": 5.0 - number, "probe": value, **others} for number, value in enumerate(probes)])
     monkeypatch.setattr(pretraining, "measure", lambda run: next(found))
     few = arguments(validate_every=1, patience=2, checkpoint_every=100, probe_data=[rhythm], max_steps=6)
     result = run(few, windows(16), windows(8, seed=1), write_card=write_run_card)
     assert (result.stopped_by, result.step, result.best_step) == ("patience", 4, 2)
     card = (result.output_dir / "README.md").read_text()
     assert "checkpoint of step 2 of 4 was kept" in card
-    assert "(rhythm) had its highest balanced accuracy there, 0.800 (guessing: 0.500)" in card
+    assert "(rhythm) had a balanced accuracy of 0.800 there (guessing: 0.500; the highest of all, 0.800)" in card
     assert rhythm not in card, "where the data lie is nobody's business"
+
+
+@pytest.mark.parametrize(
+    ("probes", "validation_losses", "chosen"),
+    [
+        ((0.80, 0.79, 0.70), (3, 2, 1), 2),  # as good as the highest, by a lower loss
+        ((0.80, 0.79, 0.82), (3, 1, 2), 3),  # a new highest leaves the others behind
+        ((0.80, 0.79, 0.805), (3, 1, 2), 2),  # a new highest, from which the best so far cannot be told
+        ((0.80, 0.80), (1, 2), 1),
+    ],
+)
+def test_among_probes_that_cannot_be_told_apart_the_loss_chooses(probes, validation_losses, chosen):
+    rows = [
+        {"split": "validation", "step": step, "loss": loss, "probe": probe, "probe_error": 0.02}
+        for step, (probe, loss) in enumerate(zip(probes, validation_losses, strict=True), start=1)
+    ]
+    assert chosen_step([{"split": "train", "step": 0, "loss": 0.0}, *rows]) == chosen
 
 
 def test_without_validation_windows_a_probe_alone_chooses(arguments, windows, rhythm):
@@ -174,7 +194,7 @@ def test_several_folders_are_probes_of_their_own_and_their_mean_decides(argument
     of_rhythm = (row["probe/rhythm"] + row["probe/rhythm_centered"]) / 2
     assert row["probe"] == pytest.approx((of_rhythm + row["probe/trait"]) / 2)
     page = write_report(result.output_dir).read_text()
-    assert "best probe" in page
+    assert "highest probe" in page
     assert f"{row['probe']:.4f} at step 2" in page
     assert len(re.findall("data:image/png", page)) == 2, "losses, probes"
 
@@ -219,7 +239,7 @@ def test_two_processes_agree_on_the_best(arguments, windows_folder, training_pro
     assert trained.succeeded, trained.output
     results = [json.loads((common["output_dir"] / f"result-{rank}.json").read_text()) for rank in (0, 1)]
     rows = losses(common["output_dir"], "validation")
-    best = max(rows, key=lambda row: row["probe"])["step"]
+    best = chosen_step(rows)
     assert [result["best_step"] for result in results] == [best, best]
 
 
