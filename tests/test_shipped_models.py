@@ -97,8 +97,8 @@ def test_the_classifier_on_a_person_it_was_not_trained_on_whole_and_with_half_of
 
 
 def test_the_classifier_on_another_device_is_as_good_as_its_card_says(shared):
-    """22 people with a headset of 14 electrodes: 0.62, and 0.70 as area under the ROC curve."""
+    """22 people with a headset of 14 electrodes: 0.64, and 0.73 as area under the ROC curve."""
     windows = TASKS["eyes-guinea-bissau"].load(shared("data"))
     scores = classifier_scores(windows)
-    assert scores["balanced_accuracy"] == pytest.approx(0.62, abs=0.01)
-    assert scores["auroc"] == pytest.approx(0.70, abs=0.01)
+    assert scores["balanced_accuracy"] == pytest.approx(0.64, abs=0.01)
+    assert scores["auroc"] == pytest.approx(0.73, abs=0.01)
