@@ -55,7 +55,7 @@ CONFIG = EXAMPLES / "configs" / "demo.yaml"
 PATCH_INITIALIZER_RANGE = 2.0
 """As in CONFIG: random weights are those that pre-training starts from."""
 SHIPPED = EXAMPLES.parent / "model_cards" / "dare-eeg-nano"
-"""Pre-trained on two hours of real recordings; it comes with the repository, as does a classifier made from it."""
+"""Pre-trained on nine hours of real recordings; it comes with the repository, as does a classifier made from it."""
 SHIPPED_CLASSIFIER = EXAMPLES.parent / "model_cards" / "dare-eeg-nano-eyes"
 CAP_32 = (
     "Fp1 Fp2 AF3 AF4 F7 F3 Fz F4 F8 FC5 FC1 FC2 FC6 T7 C3 Cz C4 T8 CP5 CP1 CP2 CP6 P7 P3 Pz P4 P8 PO3 PO4 O1 Oz O2"
@@ -342,7 +342,7 @@ def write_page(folds: Sequence[Fold], measured: Sequence[Measured], real: bool, 
     page.paragraph(
         f"dare-eeg-nano-eyes on {fold.test_subjects[0]}, open and then closed eyes: {right:.0%} of the windows are "
         "right. It was fitted to the real recordings of two people (EEGMMIDB S001 and S004). Its encoder, "
-        "dare-eeg-nano, learned from two hours of real recordings, those of S001 and S004 among them"
+        "dare-eeg-nano, learned from nine hours of real recordings, those of S001 and S004 among them"
         + (", so that its columns above are not of people it never saw. " if real else ". ")
         + "What it does on real recordings, as its card reports it:"
     )
