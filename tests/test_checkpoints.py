@@ -17,7 +17,7 @@ from dare_eeg_hf.pretraining.arguments import PretrainingArguments
 from dare_eeg_hf.pretraining.starting_point import starting_config
 
 ROOT = Path(__file__).parents[1]
-WITHOUT_WEIGHTS = ROOT / "model_cards" / "dare-eeg-base"
+WITHOUT_WEIGHTS = ROOT / "model_cards" / "dare-eeg-small"
 
 
 @pytest.fixture

@@ -8,6 +8,9 @@ import pytest
 import torch
 from huggingface_hub import ModelCard
 from safetensors import safe_open
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from transformers import AutoFeatureExtractor, AutoModel, AutoModelForSequenceClassification, pipeline
 
 from dare_eeg_hf import DareEegForPreTraining
@@ -21,14 +24,16 @@ from dare_eeg_hf.recordings.simulation import simulate_recordings
 
 MODEL_CARDS = Path(__file__).resolve().parents[1] / "model_cards"
 NANO, EYES_CLASSIFIER = MODEL_CARDS / "dare-eeg-nano", MODEL_CARDS / "dare-eeg-nano-eyes"
+LIGHT, BASE = MODEL_CARDS / "dare-eeg-light", MODEL_CARDS / "dare-eeg-base"
+MEGABYTES = {NANO: 5, EYES_CLASSIFIER: 5, LIGHT: 6, BASE: 27}
 
 
-@pytest.mark.parametrize("folder", [NANO, EYES_CLASSIFIER], ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", MEGABYTES, ids=lambda folder: folder.name)
 def test_folders_are_complete_small_and_free_of_pickles(folder):
     names = {path.name for path in folder.iterdir()}
     assert {"config.json", "preprocessor_config.json", "model.safetensors", "README.md", "metrics.jsonl"} <= names
     assert not [name for name in names if name.endswith((".bin", ".pt", ".ckpt", ".pkl"))]
-    assert sum(path.stat().st_size for path in folder.iterdir()) < 5e6
+    assert sum(path.stat().st_size for path in folder.iterdir()) < MEGABYTES[folder] * 1e6
     card = ModelCard.load(folder / "README.md")
     assert "It does not diagnose" in card.text
     assert card.data.license
@@ -45,6 +50,20 @@ def test_the_encoder_loads_with_and_without_its_pretraining_parts():
     signal = 20 * np.random.default_rng(0).standard_normal((3, 1000))
     batch = extractor(signal, channel_names=["Fp1", "Cz", "O2"], sampling_rate=250, unit="uV")
     assert encoder(**batch).pooler_output.shape == (1, 256)
+
+
+@pytest.mark.parametrize("folder", [LIGHT, BASE], ids=lambda folder: folder.name)
+def test_the_larger_encoders_load_and_tell_rhythms_apart(folder, tmp_path):
+    """A linear classifier of their features learns from every second window and is tested on the others."""
+    encoder = AutoModel.from_pretrained(folder)
+    assert all(weight.isfinite().all() for weight in encoder.parameters())
+    embed = pipeline("eeg-feature-extraction", model=str(folder))
+    recordings = simulate_recordings(tmp_path, subjects=1, montage=TEN_TWENTY, seconds=60)
+    opened, closed = (embed(path, pooling="statistics")["features"] for path in recordings)
+    assert opened.shape[1] == 2 * encoder.config.num_summary_tokens * encoder.config.hidden_size
+    features, is_closed = np.concatenate([opened, closed]), np.repeat([0, 1], [len(opened), len(closed)])
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.01)).fit(features[::2], is_closed[::2])
+    assert classifier.score(features[1::2], is_closed[1::2]) >= 0.8
 
 
 def probabilities_of(windows):
