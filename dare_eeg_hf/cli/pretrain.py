@@ -28,7 +28,7 @@ from_pretrained, is in OUTPUT at the end; `dare-eeg report OUTPUT` draws how the
 EXAMPLES = """\
   dare-eeg pretrain --data recordings/ --output runs/first --preset nano --epochs 2
   dare-eeg pretrain --data windows/ --output runs/base --config examples/configs/base.yaml --seed 1
-labelled windows of other people choose the checkpoint, not the validation loss:
+labelled windows of other people choose the checkpoint, and the loss only where they cannot tell:
   dare-eeg prepare recordings/ --labels open closed --label-table eyes.csv --validation 0.2 --output eyes/
   dare-eeg pretrain --data eyes/ --probe-data eyes/ --output runs/chosen
 several GPUs (batch sizes are per process):

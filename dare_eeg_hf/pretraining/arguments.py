@@ -61,9 +61,9 @@ class PretrainingArguments:
             never stops early.
         probe_data: folders of prepared, labelled windows (validation split, or the only one) of people who are not
             trained on. At each validation a linear classifier is fitted to the encoder's features of some people and
-            tested on the others, and the checkpoint kept is the one with the best balanced accuracy, as a mean over
-            folders, instead of the one with the lowest validation loss. Never give test people: what chooses the
-            checkpoint cannot judge it.
+            tested on the others. The checkpoint with the higher balanced accuracy, as a mean over folders, is kept;
+            between those within one standard error of the highest the validation loss decides. Never give test
+            people: what chooses the checkpoint cannot judge it.
         probe_windows: how many windows of each folder to probe, at most, drawn evenly over people and classes.
         invariance_windows: windows of the validation set on which mask invariance and collapse are measured; 0 is off.
         resume: continue from the newest intact checkpoint in `output_dir`; start anew when there is none.

@@ -203,6 +203,6 @@ def how_chosen(run: PretrainingRun) -> str:
     return (
         f"{kept}: a linear probe of labelled windows of people who were not trained on ({names}) had a balanced "
         f"accuracy of {progress.best_probe:.3f} there (guessing: {chance:.3f}; the highest of all, "
-        f"{progress.highest_probe:.3f}), and of the checkpoints within a standard error of the highest this one had "
-        "the lowest validation loss. Chosen for its height, the figure is too high for new people."
+        f"{progress.highest_probe:.3f}). Between checkpoints within a standard error of the highest the validation "
+        "loss decided. Chosen for its height, the figure is too high for new people."
     )

@@ -251,7 +251,7 @@ def measure_probes(
     """What the probes find in the momentum encoder, which is what a run is kept for; every process must call this.
 
     Returns:
-        `probe`, the mean over probes, by which a checkpoint is chosen; `probe_error`, its standard error;
+        `probe`, the mean over probes, by which checkpoints are compared; `probe_error`, its standard error;
         `probe_chance`, what guessing gives; and `probe/NAME` and `probe/NAME_centered` of each. The same in all
         processes, to the last bit.
     """

@@ -68,7 +68,7 @@ def write_report(run: str | Path, output: str | Path | None = None, data: str | 
         written=time.strftime("%d %B %Y, %H:%M"),
         facts=_facts(run, training, validations),
         losses=_image(plot_loss_curves(_thin(training) + validations)) if records else None,
-        probes=_probes(validations),
+        probes=_probes(run, validations),
         invariance=_invariance(validations),
         collapsed=[record["step"] for record in validations if record.get("collapsed")],
         validations=validations[-20:],
@@ -88,7 +88,8 @@ def _facts(run: Path, training: list[dict], validations: list[dict]) -> dict[str
     checkpoint = CheckpointStore(run / "checkpoints").latest()
     if checkpoint is not None:
         state = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
-        facts |= {name.replace("_", " "): value for name, value in state["setup"].items() if value is not None}
+        shown = {name: value for name, value in state["setup"].items() if value is not None and name != "probe_data"}
+        facts |= {name.replace("_", " "): value for name, value in shown.items()}
         facts["newest checkpoint"] = checkpoint.name
     if training:
         facts["steps done"] = training[-1]["step"]
@@ -102,11 +103,14 @@ def _facts(run: Path, training: list[dict], validations: list[dict]) -> dict[str
     return facts
 
 
-def _probes(validations: list[dict]) -> dict[str, object] | None:
+def _probes(run: Path, validations: list[dict]) -> dict[str, object] | None:
     """The figure of the probes, and the step they chose."""
     if not any(record.get("probe") is not None for record in validations):
         return None
+    checkpoint = CheckpointStore(run / "checkpoints").latest()
     step = chosen_step(validations)
+    if checkpoint is not None:  # it knows when another judge began
+        step = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))["progress"]["best_step"]
     return {"image": _image(plot_probes(validations, step)), "step": step}
 
 

@@ -56,7 +56,7 @@ class PretrainingResult:
         output_dir: the run's folder; once completed it is itself a checkpoint that `from_pretrained` loads. A
             run stopped by a signal has its checkpoints only.
         metrics: what the last validation found, or the last training losses without validation data.
-        best_step: the step whose weights were kept: the best probe, else the lowest validation loss, else the last.
+        best_step: the step whose weights were kept: see `Progress.is_better`; without a validation, the last.
         step: optimiser steps done.
         stopped_by: the signal (or "patience") that ended the run early; None when it ran to completion.
     """
@@ -81,7 +81,7 @@ def pretrain(
     Args:
         arguments: the settings of the run.
         train_datasets: data set of windows, or a list of them (a mixture); map-style or streaming.
-        validation_dataset: windows of other subjects; picks the checkpoint, unless `probe_data` of the arguments do.
+        validation_dataset: windows of other subjects; picks the checkpoint, as far as `probe_data` do not.
             Without either the last step is kept.
         feature_extractor: its signal contract is saved beside the weights; the one the model's configuration
             implies when None.

@@ -58,7 +58,7 @@ class PretrainingRun:
         arguments: how to train.
         train_datasets: windows to train on.
         validation_datasets: windows to validate on; empty for none.
-        probes: labelled windows whose classification chooses the checkpoint; empty where the validation loss does.
+        probes: labelled windows whose classification helps to choose the checkpoint; empty where the loss alone does.
         accelerator: device, precision, sharding, trackers.
         processes: those that take part.
         store: the checkpoints.

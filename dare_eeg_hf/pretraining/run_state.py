@@ -27,7 +27,7 @@ class Progress:
         best_loss: the validation loss there.
         best_probe: what the probe found there; None where the loss decides.
         highest_probe: the most it found anywhere.
-        validations_since_best: for early stopping.
+        validations_since_best: for early stopping: how many since the probe, or else the loss, was at its best.
         last_validation: what the newest validation found.
         unlogged: losses of steps that metrics.jsonl does not hold yet, one row a step.
     """
@@ -46,23 +46,24 @@ class Progress:
     def note_validation(self, metrics: dict[str, object]) -> None:
         """Remember what a validation found, and whether it is the best so far."""
         self.last_validation = metrics
+        improved = better = self.is_better(metrics)
         if "probe" in metrics:
+            improved = self.highest_probe is None or metrics["probe"] > self.highest_probe
             self.highest_probe = max(metrics["probe"], self.highest_probe or 0.0)
-        if self.is_better(metrics):
-            self.best_step, self.validations_since_best = self.step, 0
-            self.best_loss, self.best_probe = metrics.get("loss"), metrics.get("probe")
-        else:
-            self.validations_since_best += 1
+        self.validations_since_best = 0 if improved else self.validations_since_best + 1
+        if better:
+            self.best_step, self.best_loss, self.best_probe = self.step, metrics.get("loss"), metrics.get("probe")
 
     def is_better(self, metrics: dict[str, object]) -> bool:
-        """Whether a validation is better than the best so far.
+        """Whether a validation is better than the one that was kept so far.
 
-        Of those whose probe is within one standard error of the highest, the one with the lowest loss is the best: so
-        small a difference is chance. Without a probe the loss alone decides, without a loss the probe.
+        It is if its probe is higher. But where both are within one standard error of the highest probe so far, which
+        is chance, the lower loss is better. Without a probe the loss alone decides, without a loss the probe.
         """
         if "probe" in metrics and self.best_probe is not None:
-            enough = self.highest_probe - metrics.get("probe_error", 0.0)
-            if min(metrics["probe"], self.best_probe) < enough or self.best_loss is None:
+            enough = max(self.highest_probe, metrics["probe"]) - metrics["probe_error"]
+            told_apart = min(metrics["probe"], self.best_probe) < enough
+            if told_apart or self.best_loss is None or "loss" not in metrics:
                 return metrics["probe"] > self.best_probe
         return self.best_loss is None or metrics["loss"] < self.best_loss
 

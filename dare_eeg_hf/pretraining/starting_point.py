@@ -20,7 +20,6 @@ OBJECTIVE = (
     "use_skip_connection",
     "use_mask_alignment",
     "reconstruction_loss_weight",
-    "spectrum_loss_weight",
     "anchor_loss_weight",
     "mask_alignment_loss_weight",
     "activation_loss_weight",

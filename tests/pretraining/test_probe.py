@@ -169,6 +169,7 @@ def test_the_best_probe_is_kept_and_patience_waits_for_a_better_one(arguments, w
         ((0.80, 0.79, 0.82), (3, 1, 2), 3),  # a new highest leaves the others behind
         ((0.80, 0.79, 0.805), (3, 1, 2), 2),  # a new highest, from which the best so far cannot be told
         ((0.80, 0.80), (1, 2), 1),
+        ((0.80, 0.815, 0.825), (1, 3, 4), 3),  # the first falls behind the third, and the second was not kept
     ],
 )
 def test_among_probes_that_cannot_be_told_apart_the_loss_chooses(probes, validation_losses, chosen):
