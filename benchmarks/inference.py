@@ -57,7 +57,7 @@ def runnable(preset: str, dtype: str, batch_size: int, runtime: str, attention: 
 
     @torch.inference_mode()
     def encode() -> object:
-        with products():
+        with products(device):
             return model(inputs, channel_ids)
 
     return encode

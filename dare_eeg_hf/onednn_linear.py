@@ -62,6 +62,7 @@ def linear(values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
         values.device.type != "cpu"
         or type(values) is not torch.Tensor  # other kinds, such as quantised ones, have their own products
         or type(weight) not in (torch.Tensor, nn.Parameter)
+        or weight.dim() != 2  # F.linear takes a vector as well
         or not values.dtype == weight.dtype == torch.float32
         or torch.is_autocast_enabled("cpu")
         or torch.compiler.is_compiling()
@@ -103,12 +104,15 @@ class _OneDnnProducts(TorchFunctionMode):
 
 
 @contextmanager
-def onednn_products() -> Iterator[None]:
+def onednn_products(device: torch.device | str = "cpu") -> Iterator[None]:
     """Let all linear maps of this thread compute by oneDNN, where this machine can; no model is changed.
 
-    It is a decorator as well. Answers differ from torch's own by rounding alone.
+    Answers differ from torch's own by rounding alone.
+
+    Args:
+        device: where the model is. On others than CPUs everything stays as it is, at no cost.
     """
-    if not is_available():
+    if torch.device(device).type != "cpu" or not is_available():
         yield
         return
     with _OneDnnProducts():

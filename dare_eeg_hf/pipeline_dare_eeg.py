@@ -127,10 +127,10 @@ class EegPipeline(Pipeline):
         answers.report = report
         return answers
 
-    @onednn_products()
     def forward(self, model_inputs: dict[str, Any], **forward_params: Any) -> dict[str, Any]:
         """Run the model on one batch, without gradients."""
-        return super().forward(model_inputs, **forward_params)
+        with onednn_products(self.device):
+            return super().forward(model_inputs, **forward_params)
 
     @property
     def window_samples(self) -> int:

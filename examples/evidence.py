@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
-from train_nano import EXAMPLES, SOURCES, cut_windows, source_of
+from train_nano import EXAMPLES, SIZES, SOURCES, cut_windows, source_of
 
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import write_json, write_text
@@ -146,7 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the corpora")
     parser.add_argument("--output", type=Path, required=True, help="folder for windows, runs and tables")
-    parser.add_argument("--sizes", nargs="+", default=["nano"], help="default: %(default)s")
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["nano"], help="default: nano")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="default: 0 to 4")
     parser.add_argument("--tasks", nargs="+", help="of the plan's (default: all)")
     parser.add_argument("--plan", type=Path, default=EXAMPLES / "evidence.yaml", help="default: %(default)s")

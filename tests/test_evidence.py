@@ -35,6 +35,15 @@ def test_the_plan_tests_no_encoder_on_people_it_has_seen(evidence, data):
     assert len(set(tested)) == len(tested)
 
 
+def test_a_size_without_settings_is_refused_before_anything_is_cut(evidence, data, tmp_path, monkeypatch, capsys):
+    arguments = ["--data", str(data), "--output", str(tmp_path / "made"), "--sizes", "nano", "huge"]
+    monkeypatch.setattr("sys.argv", ["evidence.py", *arguments])
+    with pytest.raises(SystemExit):
+        evidence.main()
+    assert "invalid choice: 'huge'" in capsys.readouterr().err
+    assert not (tmp_path / "made").exists()
+
+
 @pytest.mark.parametrize(
     ("corpus", "task"),
     [

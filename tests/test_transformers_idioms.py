@@ -179,8 +179,10 @@ def test_pretraining_does_not_claim_to_compile_whole(tiny_config):
     assert not DareEegForPreTraining(tiny_config)._can_compile_fullgraph
 
 
-def test_pretraining_networks_compile_without_graph_breaks(tiny_config):
+@pytest.mark.parametrize("spectrum_loss_weight", [0.0, 1.0])
+def test_pretraining_networks_compile_without_graph_breaks(tiny_config, spectrum_loss_weight):
     """Choosing the masks is left out of the graph; the four networks are what must not break."""
+    tiny_config.spectrum_loss_weight = spectrum_loss_weight
     model = DareEegForPreTraining(tiny_config)
     features, time_patches = torch.randn(2, 3, 2, 32), torch.tensor([[0, 1, 3]])
     targets, ids = torch.tensor([[2, 2, 0]]), torch.tensor([[5, 6, 7]])
@@ -188,7 +190,27 @@ def test_pretraining_networks_compile_without_graph_breaks(tiny_config):
     reconstructor = torch.compile(model.reconstructor, fullgraph=True, backend="aot_eager")
     predicted = predictor(features, time_patches, 4)
     torch.testing.assert_close(predicted, model.predictor(features, time_patches, 4))
-    torch.testing.assert_close(reconstructor(predicted, targets, ids), model.reconstructor(predicted, targets, ids))
+    found, expected = (network(predicted, targets, ids) for network in (reconstructor, model.reconstructor))
+    torch.testing.assert_close(found[0], expected[0])
+    if spectrum_loss_weight:
+        torch.testing.assert_close(found[1], expected[1])
+    else:
+        assert found[1] is expected[1] is None
+
+
+def test_a_step_in_bf16_trains_the_head_of_the_spectrum(tiny_config):
+    tiny_config.spectrum_loss_weight = 1.0
+    torch.manual_seed(0)
+    model = DareEegForPreTraining(tiny_config).train()
+    head = model.reconstructor.spectrum_proj.weight
+    before, optimizer = head.detach().clone(), torch.optim.AdamW([head], lr=1e-3)
+    expected = model(windows(), CHANNEL_IDS, generator=generator()).loss_spectrum
+    with torch.autocast("cpu", torch.bfloat16):
+        output = model(windows(), CHANNEL_IDS, generator=generator())
+    torch.testing.assert_close(output.loss_spectrum.float(), expected, rtol=0.05, atol=0)
+    output.loss.backward()
+    optimizer.step()
+    assert not torch.equal(head, before)
 
 
 def test_dummy_inputs_call_every_model(tiny_config):

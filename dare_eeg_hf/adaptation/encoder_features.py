@@ -34,7 +34,6 @@ def encoder_fingerprint(encoder: DareEegModel, extractor: DareEegFeatureExtracto
 
 
 @torch.no_grad()
-@onednn_products()
 def encode_inputs(
     encoder: DareEegModel, inputs: dict[str, torch.Tensor], device: torch.device | str = "cpu", progress: bool = False
 ) -> torch.Tensor:
@@ -42,9 +41,10 @@ def encode_inputs(
     encoder = encoder.to(device).eval()
     starts = range(0, len(inputs["input_values"]), BATCH_SIZE)
     pieces = []
-    for start in progress_bar(starts, desc="features", unit="batch", show=progress):
-        batch = {name: values[start : start + BATCH_SIZE].to(device) for name, values in inputs.items()}
-        pieces.append(encoder(**batch, return_dict=True).last_hidden_state.float().cpu())
+    with onednn_products(device):
+        for start in progress_bar(starts, desc="features", unit="batch", show=progress):
+            batch = {name: values[start : start + BATCH_SIZE].to(device) for name, values in inputs.items()}
+            pieces.append(encoder(**batch, return_dict=True).last_hidden_state.float().cpu())
     return torch.cat(pieces)
 
 

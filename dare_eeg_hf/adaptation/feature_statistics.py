@@ -23,7 +23,6 @@ from dare_eeg_hf.readout_dare_eeg import STATISTICS_STRIDE, window_statistics
 
 
 @torch.no_grad()
-@onednn_products()
 def feature_statistics(
     encoder: DareEegModel, inputs: dict[str, torch.Tensor], stride: int = STATISTICS_STRIDE, progress: bool = False
 ) -> np.ndarray:
@@ -43,12 +42,13 @@ def feature_statistics(
     # Overlap multiplies the patches of a window: a batch holds as many of them as one of plain windows.
     batch_size = max(1, BATCH_SIZE * stride // encoder.config.patch_size)
     starts = range(0, len(inputs["input_values"]), batch_size)
-    pieces = [
-        window_statistics(
-            encoder, {name: values[start : start + batch_size] for name, values in inputs.items()}, stride
-        ).cpu()
-        for start in progress_bar(starts, desc="features", show=progress)
-    ]
+    with onednn_products(encoder.device):
+        pieces = [
+            window_statistics(
+                encoder, {name: values[start : start + batch_size] for name, values in inputs.items()}, stride
+            ).cpu()
+            for start in progress_bar(starts, desc="features", show=progress)
+        ]
     return torch.cat(pieces).numpy()
 
 

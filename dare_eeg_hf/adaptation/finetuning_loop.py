@@ -205,7 +205,6 @@ class TrainingLoop:
 
 
 @torch.no_grad()
-@onednn_products()
 def batched_logits(module: ClassifierWithLoss, inputs: dict[str, torch.Tensor], device) -> torch.Tensor:
     """Logits (W, K) on the CPU, in float32, computed in batches."""
     count = len(next(iter(inputs.values())))
@@ -213,9 +212,10 @@ def batched_logits(module: ClassifierWithLoss, inputs: dict[str, torch.Tensor], 
     # Overlap multiplies the patches of a window: a batch holds as many of them as one of plain windows.
     size = PREDICTION_BATCH if stride is None else max(1, PREDICTION_BATCH * stride // patch_size)
     pieces = []
-    for start in range(0, count, size):
-        batch = {name: values[start : start + size].to(device) for name, values in inputs.items()}
-        pieces.append(module.logits(batch).float().cpu())
+    with onednn_products(device):
+        for start in range(0, count, size):
+            batch = {name: values[start : start + size].to(device) for name, values in inputs.items()}
+            pieces.append(module.logits(batch).float().cpu())
     return torch.cat(pieces)
 
 

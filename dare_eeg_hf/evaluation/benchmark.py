@@ -39,7 +39,7 @@ from dare_eeg_hf.checkpoints import digest_of_weights
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.evaluation.benchmark_arguments import add_arguments, finetuning_settings, listed_tasks
 from dare_eeg_hf.evaluation.benchmark_report import write_report
-from dare_eeg_hf.evaluation.contestant_names import SSVEP
+from dare_eeg_hf.evaluation.contestant_names import SSVEP, feature_baseline
 from dare_eeg_hf.evaluation.contestants import (
     BASELINES,
     POOLED_MODES,
@@ -153,7 +153,7 @@ def evaluate_cell(
 
 def applies(model: str, task: str) -> bool:
     """Whether a contestant can be tested on a task: the baseline for flickering lights needs such classes."""
-    return not model.startswith(SSVEP) or bool(stimulation_frequencies(task_named(task).label_names))
+    return feature_baseline(model) != SSVEP or bool(stimulation_frequencies(task_named(task).label_names))
 
 
 def windows_file(output: Path, task: str) -> Path:

@@ -16,6 +16,12 @@ ENCODER_MODES = (*MODES, *POOLED_MODES)
 """How an encoder can be adapted."""
 
 
+def feature_baseline(model: str) -> str | None:
+    """Which of `FEATURE_BASELINES` a contestant is, plain or centered; None for all others, such as folders."""
+    name = model.removesuffix(CENTERED)
+    return name if name in FEATURE_BASELINES else None
+
+
 def is_centered(model: str, mode: str) -> bool:
     """Whether features are centered by subject; a checkpoint's name says nothing about it."""
     return (model if model in BASELINES else mode).endswith(CENTERED)

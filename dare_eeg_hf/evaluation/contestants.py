@@ -1,9 +1,9 @@
 """The models of a benchmark behind one interface: fit on a fold, then give probabilities for any windows.
 
 A contestant is named by a word: a baseline (`chance`, `band-power`, `riemann`, `eegnet`; `ssvep-snr` where classes are
-frequencies), `random:SIZE` for an encoder
-with random weights (SIZE is a preset, or a checkpoint whose size is taken), or the folder or Hub id of a checkpoint.
-In a folder's name `{seed}` stands for the seed: `runs/nano-{seed}` has one pre-training for each.
+frequencies), `random:SIZE` for an encoder with random weights (SIZE is a preset, or a checkpoint whose size is taken),
+or the folder or Hub id of a checkpoint. In a folder's name `{seed}` stands for the seed: `runs/nano-{seed}` has one
+pre-training for each.
 
 Encoders are adapted in one of the modes of fine-tuning, or in the mode `pooled`: the encoder stays as it is, and the
 baselines' logistic regression reads the mean and the spread of its features over each window.
@@ -45,9 +45,9 @@ from dare_eeg_hf.evaluation.baselines import BandPower, EEGNetClassifier, chance
 from dare_eeg_hf.evaluation.contestant_names import (
     BASELINES,
     DETERMINISTIC,
-    FEATURE_BASELINES,
     POOLED_MODES,
     SSVEP,
+    feature_baseline,
     is_centered,
 )
 from dare_eeg_hf.evaluation.protocols import Fold
@@ -195,7 +195,7 @@ def with_kept_features(
 
 def with_window_values(model: str, windows: LabelledWindows) -> LabelledWindows:
     """The windows with what a baseline computes of each alone, such as band powers, for all folds to share."""
-    if not model.startswith(FEATURE_BASELINES) or not len(windows):
+    if feature_baseline(model) is None or not len(windows):
         return windows
     mask = torch.ones(len(windows), 1, dtype=torch.bool)
     return replace(windows, features=torch.from_numpy(_window_values(model, windows)), feature_mask=mask)
@@ -205,9 +205,9 @@ def _window_values(model: str, windows: LabelledWindows) -> np.ndarray:
     """Band powers or ratios (W, F), or covariances (W, C, C), of windows: those kept with them, or computed now."""
     if windows.features is not None:
         return windows.features.numpy()
-    if model.startswith("band-power"):
+    if feature_baseline(model) == "band-power":
         return BandPower(windows.sampling_rate).transform(windows.signals)
-    if model.startswith(SSVEP):
+    if feature_baseline(model) == SSVEP:
         frequencies = stimulation_frequencies(windows.label_names)
         return SteadyStateSnr(windows.sampling_rate, frequencies).transform(windows.signals)
     return tangent_space()[0].transform(windows.signals)
@@ -252,9 +252,9 @@ def fit_contestant(
     centered = is_centered(model, mode)
     if model in BASELINES:
         values = partial(_window_values, model)
-        if model.startswith("band-power"):
+        if feature_baseline(model) == "band-power":
             return _fit_on_features(values, both, centered)
-        if model.startswith(SSVEP):
+        if feature_baseline(model) == SSVEP:
             return _fit_on_features(values, both, centered, shrinkage_lda())
         tangent = tangent_space()[1].fit(values(both))
         return _fit_on_features(lambda other: tangent.transform(values(other)), both, centered)

@@ -58,11 +58,12 @@ class SteadyStateSnr(TransformerMixin, BaseEstimator):
             raise ValueError("a signal-to-noise ratio needs stimulation frequencies: classes with names such as 13_hz")
         bins = np.fft.rfftfreq(X.shape[-1], 1 / self.sampling_rate)
         resolution, highest, fastest = bins[1], bins[-1] - NEIGHBOURHOOD_HZ, max(self.frequencies)
-        if resolution > NEIGHBOURHOOD_HZ / 2 or fastest > highest:
+        # A peak's own bins reach 1.5 of them to either side: one more is its neighbour wherever the peak lies.
+        if 2.5 * resolution > NEIGHBOURHOOD_HZ or fastest > highest:
             raise ValueError(
                 f"windows of {X.shape[-1] / self.sampling_rate:g} s at {self.sampling_rate:g} Hz do not show a "
-                f"response at {fastest:g} Hz beside its neighbours: that takes {2 / NEIGHBOURHOOD_HZ:g} s or more at "
-                f"more than {2 * (fastest + NEIGHBOURHOOD_HZ):g} Hz"
+                f"response at {fastest:g} Hz beside its neighbours: that takes {2.5 / NEIGHBOURHOOD_HZ:g} s or more "
+                f"at more than {2 * (fastest + NEIGHBOURHOOD_HZ):g} Hz"
             )
         peaks = [n * f for f in self.frequencies for n in range(1, HARMONICS + 1) if n * f <= highest]
         # The floor keeps flat channels finite; it lies far below the noise of any amplifier (in mV^2).

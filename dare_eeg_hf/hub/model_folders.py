@@ -70,10 +70,11 @@ def encoder_alone(run: Path, folder: Path) -> Path:
         PublishingError: the run holds no checkpoint.
     """
     try:
-        DareEegModel.from_pretrained(run).save_pretrained(folder)
-        DareEegFeatureExtractor.from_pretrained(run).save_pretrained(folder)
+        encoder, extractor = DareEegModel.from_pretrained(run), DareEegFeatureExtractor.from_pretrained(run)
     except (OSError, ValueError) as error:
         raise PublishingError(f"{run} holds no checkpoint: {error}") from error
+    encoder.save_pretrained(folder)
+    extractor.save_pretrained(folder)
     if (run / METRICS_FILE).is_file():
         shutil.copy(run / METRICS_FILE, folder)
     if (run / FACTS_NAME).is_file():

@@ -94,7 +94,8 @@ def forward_flops(config: DareEegConfig, shape: StepShape | None = None) -> dict
     predictor_layers = config.predictor_num_hidden_layers
     predictor = 2 * (shape.kept * summary + tokens) * width * width
     predictor += stack_flops(tokens, width, ratio, predictor_layers)
-    reconstructor = 2 * tokens * width * width + 2 * shape.targets * width * patch
+    outputs = patch + (patch // 2 + 1 if config.spectrum_loss_weight else 0)  # samples, and a log spectrum
+    reconstructor = 2 * tokens * width * width + 2 * shape.targets * width * outputs
     reconstructor += stack_flops(
         tokens + shape.targets, width, ratio, config.reconstructor_num_hidden_layers, shape.targets
     )

@@ -173,8 +173,13 @@ def folds_of_people(
     """Folds of whole people, each of which leaves every class to learn from: five, or as many as people allow.
 
     Raises:
-        ValueError: there is one class, or a class that only one person has.
+        ValueError: there is no window, one class, or a class that only one person has.
     """
+    if not len(labels):
+        raise ValueError(
+            f"No window of the probe data {name} has a label: prepare them with labels of two classes or more, or "
+            "leave them out of probe_data."
+        )
     classes = np.unique(labels)
     having = {label_names[label]: len(np.unique(subjects[labels == label])) for label in classes}
     if len(having) < 2:

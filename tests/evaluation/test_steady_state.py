@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
-from dare_eeg_hf.evaluation.benchmark import Cell, evaluate_cell, run_benchmark
+from dare_eeg_hf.evaluation.benchmark import Cell, applies, evaluate_cell, run_benchmark
+from dare_eeg_hf.evaluation.contestants import with_window_values
 from dare_eeg_hf.evaluation.steady_state import SteadyStateSnr, shrinkage_lda, stimulation_frequencies
 from dare_eeg_hf.evaluation.tasks import TASKS
 
@@ -50,12 +51,13 @@ def test_the_amplitude_of_a_channel_does_not_matter():
     assert np.isfinite(snr.transform(np.zeros((2, 3, 512)))).all()
 
 
-def test_what_cannot_show_a_response_are_refused():
+def test_windows_that_cannot_show_a_response_are_refused():
     with pytest.raises(ValueError, match="needs stimulation frequencies"):
         SteadyStateSnr(RATE, ()).transform(np.zeros((1, 3, 512)))
-    short = np.zeros((1, 3, round(0.9 * RATE)))
-    with pytest.raises(ValueError, match=r"windows of 0\.89\d+ s at 128 Hz do not show .* at 12\.5 Hz .* 1 s or more"):
-        SteadyStateSnr(RATE, (8.0, 12.5)).transform(short)
+    with pytest.raises(ValueError, match=r"windows of 1 s at 128 Hz do not show .* at 12\.5 Hz .* 1\.25 s or more"):
+        SteadyStateSnr(RATE, (8.0, 12.5)).transform(np.zeros((1, 3, 128)))
+    anywhere = tuple(np.arange(8, 9, 0.1))  # on bins, between them, and all that is between the two
+    assert np.isfinite(SteadyStateSnr(RATE, anywhere).transform(np.zeros((1, 3, 160)))).all()
     with pytest.raises(ValueError, match=r"at 63 Hz beside its neighbours: .* more than 130 Hz"):
         SteadyStateSnr(RATE, (8.0, 63.0)).transform(np.zeros((1, 3, 512)))
     assert SteadyStateSnr(RATE, (40.0,)).transform(np.zeros((1, 3, 512))).shape == (1, 3)  # 80 Hz is left out
@@ -74,6 +76,15 @@ def test_the_benchmark_refuses_it_for_other_tasks_before_reading_anything(corpus
     with pytest.raises(ValueError, match=message):
         run_benchmark(["eyes-eegmmidb"], ["chance", "ssvep-snr-centered"], [], [0], corpus_root, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("folder", ["ssvep-snr-x", "riemann-nano", "band-power-centered-2"])
+def test_a_checkpoint_is_no_baseline_whatever_its_name(folder):
+    signals, labels = responses(6, 1.0)
+    montage = {"channel_names": ["O1", "Oz", "O2"], "sampling_rate": RATE, "unit": "mV", "label_names": CLASSES}
+    windows = LabelledWindows.from_arrays(signals, labels, **montage)
+    assert applies(folder, "eyes-eegmmidb")
+    assert with_window_values(folder, windows).features is None
 
 
 @pytest.mark.parametrize("baseline", ["ssvep-snr", "ssvep-snr-centered"])

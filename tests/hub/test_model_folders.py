@@ -1,5 +1,6 @@
 """The tracked folders of the sizes are what the code gives, and trained ones are left alone."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -99,3 +100,14 @@ def test_an_encoder_alone_is_the_same_encoder_and_keeps_the_run_s_record(folder,
     capsys.readouterr()
     assert model_folders.main([str(root), "--trained", str(tmp_path), "--name", "x", "--encoder-alone"]) == 1
     assert "holds no checkpoint" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_not_called_a_missing_checkpoint(folder, tmp_path, capsys, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(DareEegModel, "save_pretrained", full)
+    assert model_folders.main([str(tmp_path), "--trained", str(folder), "--name", "x", "--encoder-alone"]) == 1
+    message = capsys.readouterr().err
+    assert "No space left on device" in message
+    assert "holds no checkpoint" not in message

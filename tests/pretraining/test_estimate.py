@@ -39,8 +39,9 @@ def count(config, batch_size=2):
         DareEegConfig.from_preset("light", num_summary_tokens=4, num_hidden_layers=2),
         DareEegConfig.from_preset("nano", use_mask_alignment=False),
         DareEegConfig.from_preset("nano", use_anchor_alignment=False, mlp_ratio=2.0),
+        DareEegConfig.from_preset("nano", spectrum_loss_weight=1.0),
     ],
-    ids=["nano", "four summary tokens", "one view", "no anchor"],
+    ids=["nano", "four summary tokens", "one view", "no anchor", "spectrum"],
 )
 def test_operations_agree_with_torchs_counter(config):
     forward, step, shape = count(config)

@@ -115,7 +115,6 @@ def test_a_probe_tells_what_the_features_tell_and_nothing_of_what_they_do_not(en
 def test_centering_takes_out_what_is_a_persons_own_and_is_left_out_where_it_is_the_class(encoder):
     unlike = as_dataset(labelled_table(both("abcdef", 12), of_strength=True))
     found = make_probe("x", unlike, encoder.config, 400).measure(encoder)
-    print(found)
     assert found["probe/x_centered"] > found["probe/x"] + 0.1
     one_class = {person: {number % 2: 6} for number, person in enumerate("abcdef")}
     probe = make_probe("x", as_dataset(labelled_table(one_class)), encoder.config, 400)
@@ -285,6 +284,14 @@ def test_what_cannot_be_probed_is_refused_with_a_remedy(arguments, windows, fold
 def test_windows_without_labels_are_refused(arguments, windows, windows_folder):
     with pytest.raises(ValueError, match="has no labels to probe for: prepare it with labels"):
         run(arguments(probe_data=[str(windows_folder(8))]), windows(16))
+
+
+def test_a_class_label_that_no_window_has_is_refused(encoder):
+    people = labelled_table(both("ab"))
+    column = people.schema.get_field_index("label")
+    empty = pa.nulls(len(people), people.schema.field("label").type)
+    with pytest.raises(ValueError, match="No window of the probe data x has a label: prepare them with labels"):
+        make_probe("x", as_dataset(people.set_column(column, people.schema.field("label"), empty)), encoder.config, 9)
 
 
 def test_what_cannot_be_known_about_people_is_said(arguments, windows, folder, capsys):

@@ -77,6 +77,19 @@ def test_collapse_is_shown(tmp_path):
     assert "may have collapsed" in report.write_report(tmp_path).read_text()
 
 
+@pytest.mark.parametrize("spectrum", [None, 0.4321])
+def test_the_loss_of_the_spectrum_is_shown_where_there_is_one(tmp_path, spectrum):
+    records = [{"step": 4, "split": "validation", "loss": 1.0, "loss_reconstruction": 0.75, "loss_anchor": 0.25}]
+    if spectrum is not None:  # the first validation is of a run without one, continued with it
+        records.append({**records[0], "step": 8, "loss_spectrum": spectrum})
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    page = report.write_report(tmp_path).read_text()
+    table = page[page.index("Newest validations") :]
+    assert ("<th>spectrum</th>" in table) == ("0.4321" in table) == (spectrum is not None)
+    columns = table.count("<th>")
+    assert all(row.count("<td") in (0, columns) for row in table.split("<tr>"))
+
+
 def test_command_names_what_is_missing(tmp_path, capsys):
     assert report.main([str(tmp_path)]) == 1
     assert "holds no metrics.jsonl" in capsys.readouterr().err
