@@ -27,9 +27,8 @@ from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
 from dare_eeg_hf.evaluation.benchmark import Cell, cell_inputs
 from dare_eeg_hf.evaluation.benchmark_report import paired_difference
 from dare_eeg_hf.evaluation.channel_importance import ChannelImportance, channel_importance
+from dare_eeg_hf.evaluation.contestant_names import BASELINES, CENTERED
 from dare_eeg_hf.evaluation.contestants import (
-    BASELINES,
-    CENTERED,
     check_centering,
     is_random,
     resolve_checkpoint,
