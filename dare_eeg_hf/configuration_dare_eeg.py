@@ -115,9 +115,8 @@ class DareEegConfig(PreTrainedConfig):
         reconstruction_loss_weight, anchor_loss_weight, mask_alignment_loss_weight, activation_loss_weight (`float`,
             *optional*, default to 1.0, 1.0, 0.1 and 1e-4): Weights of the four losses.
         spectrum_loss_weight (`float`, *optional*, defaults to 0.0):
-            Weight of a fifth loss that is not in the paper: the reconstructor also tells the log amplitude spectrum of
-            each target patch (Hann window, from a microvolt up), which normalised samples leave out. 0 has no such
-            output.
+            Weight of a loss that is not in the paper: the reconstructor also tells the log amplitude spectrum of each
+            target patch (Hann window, from a microvolt up), which normalised samples leave out. 0: no such output.
         contrastive_temperature (`float`, *optional*, defaults to 0.1):
             Temperature of InfoNCE.
         contrastive_hidden_size, contrastive_projection_size (`int`, *optional*, default to 512 and 256):

@@ -130,7 +130,7 @@ def losses_of(
     """The losses that a model returned, scalars in the order of `LOSSES`, in the precision of the accelerator."""
     with nullcontext() if accelerator is None else accelerator.autocast():
         output = model(**inputs, return_dict=True)
-    return {name: loss for name in LOSSES if (loss := getattr(output, name)) is not None}
+    return {name: loss for name in LOSSES if (loss := getattr(output, name, None)) is not None}
 
 
 def clip_gradients(

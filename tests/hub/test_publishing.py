@@ -18,7 +18,9 @@ from dare_eeg_hf.hub.transfer import PublishingError
 from tests.hub.conftest import REPO
 
 PACKAGE = Path(dare_eeg_hf.__file__).parent
-REMOTE_CODE = {"argument_names.py", "montage.py"} | {path.name for path in PACKAGE.glob("*_dare_eeg.py")}
+REMOTE_CODE = {"argument_names.py", "montage.py", "onednn_linear.py"} | {
+    path.name for path in PACKAGE.glob("*_dare_eeg.py")
+}
 
 
 @pytest.fixture
