@@ -200,9 +200,10 @@ def how_chosen(run: PretrainingRun) -> str:
         return f"{kept}: it had the lowest validation loss."
     names = ", ".join(probe.name for probe in run.probes)
     chance = progress.last_validation.get("probe_chance", 0.0)
+    by_loss = " Between checkpoints within a standard error of the highest the validation loss decided."
     return (
         f"{kept}: a linear probe of labelled windows of people who were not trained on ({names}) had a balanced "
         f"accuracy of {progress.best_probe:.3f} there (guessing: {chance:.3f}; the highest of all, "
-        f"{progress.highest_probe:.3f}). Between checkpoints within a standard error of the highest the validation "
-        "loss decided. Chosen for its height, the figure is too high for new people."
+        f"{progress.highest_probe:.3f}).{'' if progress.best_loss is None else by_loss} Chosen for its height, the "
+        "figure is too high for new people."
     )

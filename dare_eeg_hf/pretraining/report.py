@@ -63,12 +63,14 @@ def write_report(run: str | Path, output: str | Path | None = None, data: str | 
     records = read_metrics(run / FILE_NAME)
     training = [record for record in records if record["split"] == "train"]
     validations = [record for record in records if record["split"] == "validation"]
+    checkpoint = CheckpointStore(run / "checkpoints").latest()
+    state = None if checkpoint is None else json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
     page = _template().render(
         name=run.resolve().name,
         written=time.strftime("%d %B %Y, %H:%M"),
-        facts=_facts(run, training, validations),
+        facts=_facts(checkpoint, state, training, validations),
         losses=_image(plot_loss_curves(_thin(training) + validations)) if records else None,
-        probes=_probes(run, validations),
+        probes=_probes(state, validations),
         invariance=_invariance(validations),
         collapsed=[record["step"] for record in validations if record.get("collapsed")],
         validations=validations[-20:],
@@ -82,12 +84,12 @@ def _thin(records: list[dict]) -> list[dict]:
     return records[:: max(1, math.ceil(len(records) / SHOWN_LOSS_ROWS))]
 
 
-def _facts(run: Path, training: list[dict], validations: list[dict]) -> dict[str, object]:
-    """The contents of the table at the top."""
+def _facts(
+    checkpoint: Path | None, state: dict | None, training: list[dict], validations: list[dict]
+) -> dict[str, object]:
+    """The contents of the table at the top, from the newest checkpoint and its state, and the log."""
     facts: dict[str, object] = {}
-    checkpoint = CheckpointStore(run / "checkpoints").latest()
     if checkpoint is not None:
-        state = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
         shown = {name: value for name, value in state["setup"].items() if value is not None and name != "probe_data"}
         facts |= {name.replace("_", " "): value for name, value in shown.items()}
         facts["newest checkpoint"] = checkpoint.name
@@ -103,14 +105,11 @@ def _facts(run: Path, training: list[dict], validations: list[dict]) -> dict[str
     return facts
 
 
-def _probes(run: Path, validations: list[dict]) -> dict[str, object] | None:
-    """The figure of the probes, and the step they chose."""
+def _probes(state: dict | None, validations: list[dict]) -> dict[str, object] | None:
+    """The figure of the probes, and the step they chose: the newest checkpoint knows when another judge began."""
     if not any(record.get("probe") is not None for record in validations):
         return None
-    checkpoint = CheckpointStore(run / "checkpoints").latest()
-    step = chosen_step(validations)
-    if checkpoint is not None:  # it knows when another judge began
-        step = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))["progress"]["best_step"]
+    step = chosen_step(validations) if state is None else state["progress"]["best_step"]
     return {"image": _image(plot_probes(validations, step)), "step": step}
 
 
