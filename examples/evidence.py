@@ -6,9 +6,10 @@ examples/evidence.yaml says which corpora each set of pre-trainings leaves out, 
 What is missing is cut into windows once, pre-trained with examples/configs/SIZE_open.yaml and tested with
 `dare-eeg benchmark`; OUTPUT/evidence.md and evidence.json hold the table. If it is stopped, run it again to continue.
 
-Each size is compared with random encoders of the same size, person by person. All frozen encoders, and the baselines
-on features, end in the same readout; ssvep-snr is added where lights flicker. What follows `--` goes to
-examples/pretrain.py: `-- --max-steps 20 --validate-every 10`, with an OUTPUT of its own, tries the whole chain.
+Each size is compared with random encoders of the same size, person by person, and what `--cases` switches off (the
+paper's ablation: --cases "without anchor alignment" "without mask alignment") with the complete objective. All frozen
+encoders, and the baselines on features, end in the same readout; ssvep-snr is added where lights flicker. What follows
+`--` goes to examples/pretrain.py: `-- --max-steps 20 --validate-every 10`, with an OUTPUT of its own, tries the chain.
 """
 
 from __future__ import annotations
@@ -26,12 +27,16 @@ from train_nano import EXAMPLES, SIZES, SOURCES, cut_windows, source_of
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import write_json, write_text
 from dare_eeg_hf.child_process import run_programs
+from dare_eeg_hf.evaluation.ablations import CASES
 from dare_eeg_hf.evaluation.benchmark import applies, prepare_tasks, run_benchmark, windows_file
 from dare_eeg_hf.evaluation.benchmark_report import overview, paired_difference, summarize
 from dare_eeg_hf.evaluation.contestant_names import CENTERED, FEATURE_BASELINES, POOLED_MODES, SSVEP
 from dare_eeg_hf.evaluation.contestants import check_centering
 from dare_eeg_hf.evaluation.tables import markdown_table, number_text
 from dare_eeg_hf.evaluation.tasks import task_named
+
+COMPLETE = "all on"
+"""The case of `CASES` that switches nothing off."""
 
 
 class TrainingSet(NamedTuple):
@@ -40,6 +45,29 @@ class TrainingSet(NamedTuple):
     name: str
     corpora: list[str]
     tasks: list[str]
+
+
+class Pretraining(NamedTuple):
+    """A size with its recipe as it is, or with something switched off: one of the paper's ablation cases."""
+
+    size: str
+    case: str = COMPLETE
+
+    @property
+    def name(self) -> str:
+        """Of its folder and in the table."""
+        return self.size if self.case == COMPLETE else f"{self.size}-{self.case.replace(' ', '-')}"
+
+    @property
+    def control(self) -> str:
+        """What it is compared with, person by person: random weights, or the complete objective."""
+        return f"random-{self.size}" if self.case == COMPLETE else self.size
+
+    @property
+    def settings(self) -> list[str]:
+        """Options of examples/pretrain.py that switch things off."""
+        changed = [f"{field}={str(value).lower()}" for field, value in CASES[self.case].items()]
+        return ["--set", *changed] if changed else []
 
 
 def read_plan(file: Path, tasks: Sequence[str] | None = None) -> list[TrainingSet]:
@@ -79,7 +107,9 @@ def refuse_other_corpora(run: Path, each: TrainingSet) -> None:
         )
 
 
-def tested(task: str, each: TrainingSet, options: argparse.Namespace) -> tuple[list[dict], dict[str, str]]:
+def tested(
+    task: str, each: TrainingSet, pretrainings: Sequence[Pretraining], options: argparse.Namespace
+) -> tuple[list[dict], dict[str, str]]:
     """The benchmark's records of a task and what failed; features are centered as well where that leaves the class in.
 
     Where people have one class each, centering would take it out with the person.
@@ -93,13 +123,15 @@ def tested(task: str, each: TrainingSet, options: argparse.Namespace) -> tuple[l
         modes = modes[:1]
     baselines = [name for name in options.baselines if applies(name, task)]
     centered = [name + CENTERED for name in baselines if name in FEATURE_BASELINES and len(modes) > 1]
-    encoders = [str(options.output / "runs" / each.name / size / "seed{seed}") for size in options.sizes]
-    models = [*baselines, *centered, *(f"random:{encoder}" for encoder in encoders), *encoders]
+    runs = options.output / "runs" / each.name
+    encoders = [str(runs / pretraining.name / "seed{seed}") for pretraining in pretrainings]
+    random = [f"random:{runs / size / 'seed{seed}'}" for size in options.sizes]
+    models = [*baselines, *centered, *random, *encoders]
     return run_benchmark([task], models, modes, options.seeds, options.data, output, workers=options.workers)
 
 
-def rows_of(records: Sequence[dict], each: TrainingSet, sizes: Sequence[str]) -> list[dict]:
-    """Rows of the table: a task with plain or centered features, every contestant, each size minus random."""
+def rows_of(records: Sequence[dict], each: TrainingSet, pretrainings: Sequence[Pretraining]) -> list[dict]:
+    """Rows of the table: a task with plain or centered features, every contestant, each pre-training's differences."""
     return [
         {
             "task": task,
@@ -108,10 +140,12 @@ def rows_of(records: Sequence[dict], each: TrainingSet, sizes: Sequence[str]) ->
             "pretrained on": each.corpora,
             "people": summarize(next(iter(found.values())))["subjects"],
             "contestants": {name: summarize(cells) for name, cells in found.items()},
-            "minus random": {
-                size: paired_difference(found[size], found[f"random-{size}"])
-                for size in sizes
-                if {size, f"random-{size}"} <= found.keys()
+            "differences": {
+                f"{pretraining.name} minus {pretraining.control}": paired_difference(
+                    found[pretraining.name], found[pretraining.control]
+                )
+                for pretraining in pretrainings
+                if {pretraining.name, pretraining.control} <= found.keys()
             },
         }
         for (task, centered), found in overview(records).items()
@@ -121,13 +155,13 @@ def rows_of(records: Sequence[dict], each: TrainingSet, sizes: Sequence[str]) ->
 def table(rows: Sequence[Mapping]) -> list[str]:
     """The Markdown table of rows."""
     names = list(dict.fromkeys(name for row in rows for name in row["contestants"]))
-    sizes = list(dict.fromkeys(size for row in rows for size in row["minus random"]))
-    header = ("task", "people tested", "features", *names, *(f"{size} minus random, points" for size in sizes))
+    compared = list(dict.fromkeys(pair for row in rows for pair in row["differences"]))
+    header = ("task", "people tested", "features", *names, *(f"{pair}, points" for pair in compared))
     lines = []
     for row in rows:
         found = row["contestants"]
         scores = [number_text(*found[name]["balanced_accuracy"], digits=3) if name in found else "-" for name in names]
-        differences = [difference_text(row["minus random"].get(size)) for size in sizes]
+        differences = [difference_text(row["differences"].get(pair)) for pair in compared]
         lines.append([row["title"], row["people"], row["features"], *scores, *differences])
     return markdown_table(header, lines)
 
@@ -148,6 +182,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder for windows, runs and tables")
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["nano"], help="default: nano")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="default: 0 to 4")
+    further_cases = [case for case in CASES if case != COMPLETE]
+    parser.add_argument("--cases", nargs="+", choices=further_cases, default=[], help="also pre-train and test these")
     parser.add_argument("--tasks", nargs="+", help="of the plan's (default: all)")
     parser.add_argument("--plan", type=Path, default=EXAMPLES / "evidence.yaml", help="default: %(default)s")
     parser.add_argument("--baselines", nargs="*", default=["band-power", "riemann", SSVEP, "eegnet"], metavar="MODEL")
@@ -164,10 +200,11 @@ def main() -> None:
     corpora = list(dict.fromkeys(corpus for each in plan for corpus in each.corpora))
     windows = options.windows or options.output / "windows"
     cut_windows(corpora, options.data, windows)
+    pretrainings = [Pretraining(size, case) for case in (COMPLETE, *options.cases) for size in options.sizes]
     runs = {
-        options.output / "runs" / each.name / size / f"seed{seed}": (each, size, seed)
+        options.output / "runs" / each.name / pretraining.name / f"seed{seed}": (each, pretraining, seed)
         for seed in options.seeds
-        for size in options.sizes
+        for pretraining in pretrainings
         for each in plan
     }
     finished = [run for run in runs if (run / "model.safetensors").is_file()]
@@ -176,17 +213,18 @@ def main() -> None:
     missing = [
         [
             *(EXAMPLES / "pretrain.py", "--data", *(windows / corpus for corpus in each.corpora), "--output", run),
-            *("--config", EXAMPLES / "configs" / f"{size}_open.yaml", "--seed", seed, "--resume", *options.further),
+            *("--config", EXAMPLES / "configs" / f"{pretraining.size}_open.yaml", "--seed", seed, "--resume"),
+            *(*pretraining.settings, *options.further),
         ]
-        for run, (each, size, seed) in runs.items()
+        for run, (each, pretraining, seed) in runs.items()
         if run not in finished
     ]
     run_programs(missing, options.workers)
     rows, failures = [], {}
     for each in plan:
         for task in each.tasks:
-            records, failed = tested(task, each, options)
-            rows += rows_of(records, each, options.sizes)
+            records, failed = tested(task, each, pretrainings, options)
+            rows += rows_of(records, each, pretrainings)
             failures |= failed
     write_json(options.output / "evidence.json", rows)
     write_text(options.output / "evidence.md", "\n".join(table(rows)) + "\n")

@@ -94,7 +94,8 @@ def main() -> None:
     parser.add_argument("--corpora", nargs="+", choices=SOURCES, default=list(RELEASED), help="default: %(default)s")
     parser.add_argument("--size", choices=SIZES, default="nano", help="default: nano")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
-    parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=VALUE", help="model settings to change")
+    further = {"nargs": "+", "action": "extend", "default": [], "metavar": "FIELD=VALUE"}
+    parser.add_argument("--set", **further, help="model settings to change")
     options = parser.parse_args()
     folders = cut_windows(options.corpora, options.data, options.windows or options.output / "windows")
     run_python(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dare_eeg_hf.evaluation.benchmark_report import METRICS
 from dare_eeg_hf.evaluation.tasks import TASKS
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -98,19 +99,48 @@ def test_the_table_has_gaps_where_a_task_has_no_such_contestant(evidence):
                 "band-power": {"balanced_accuracy": (0.67, None)},
                 "nano": {"balanced_accuracy": (0.7, 0.02)},
             },
-            "minus random": {"nano": {"mean": 0.041, "interval": [0.009, 0.074]}},
+            "differences": {"nano minus random-nano": {"mean": 0.041, "interval": [0.009, 0.074]}},
         },
         {
             "title": "Tapping",
             "people": 1,
             "features": "centered",
             "contestants": {"nano": {"balanced_accuracy": (0.5, 0.01)}},
-            "minus random": {"nano": {"mean": -0.02, "interval": None}},
+            "differences": {"nano minus random-nano": {"mean": -0.02, "interval": None}},
         },
     ]
     header, _, *lines = evidence.table(rows)
-    assert header == "| task | people tested | features | band-power | nano | nano minus random, points |"
+    assert header == "| task | people tested | features | band-power | nano | nano minus random-nano, points |"
     assert lines == [
         "| Eyes | 72 | plain | 0.670 | 0.700 ± 0.020 | +4.1 (+0.9 to +7.4) |",
         "| Tapping | 1 | centered | - | 0.500 ± 0.010 | -2.0 (one person) |",
     ]
+
+
+def test_an_ablation_case_is_compared_with_the_complete_objective_and_that_with_random_weights(evidence):
+    complete = evidence.Pretraining("light")
+    assert (complete.name, complete.control, complete.settings) == ("light", "random-light", [])
+    without = evidence.Pretraining("light", "without anchor alignment")
+    assert (without.name, without.control) == ("light-without-anchor-alignment", "light")
+    assert without.settings == ["--set", "use_anchor_alignment=false"]
+
+
+def test_differences_are_taken_person_by_person(evidence):
+    def cell(model: str, scores: dict[str, float]) -> dict:
+        mean = sum(scores.values()) / len(scores)
+        return {
+            "inputs": {"task": "tapping", "model": model, "mode": "pooled", "seed": 0},
+            "metrics": {
+                **dict.fromkeys(METRICS, mean),
+                "per_subject_balanced_accuracy": scores,
+                "confidence_intervals": {"balanced_accuracy": [0.0, 1.0]},
+            },
+            **dict.fromkeys(("trainable_parameters", "tested_windows", "classes"), 2),
+        }
+
+    scores = {"random-nano": 0.5, "nano": 0.7, "nano-without-mask-alignment": 0.6}
+    records = [cell(name, {"a": score, "b": score + 0.1}) for name, score in scores.items()]
+    pretrainings = [evidence.Pretraining("nano"), evidence.Pretraining("nano", "without mask alignment")]
+    [row] = evidence.rows_of(records, evidence.TrainingSet("mine", ["ssvep_exoskeleton"], ["tapping"]), pretrainings)
+    found = {pair: round(difference["mean"], 6) for pair, difference in row["differences"].items()}
+    assert found == {"nano minus random-nano": 0.2, "nano-without-mask-alignment minus nano": -0.1}

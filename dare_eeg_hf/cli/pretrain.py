@@ -67,7 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", metavar="FILE", help="YAML file with any of these settings, `config:` for the model's"
     )
     settings.add_argument(
-        "--set", nargs="+", default=[], metavar="FIELD=VALUE", help="fields of the model's configuration"
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="fields of the model's configuration",
     )
     settings.add_argument("--output", help="folder of the run")
     add_fields(settings, PretrainingArguments, leave_out=("output_dir", "config", "corpora"))
