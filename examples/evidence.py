@@ -6,10 +6,11 @@ examples/evidence.yaml says which corpora each set of pre-trainings leaves out, 
 What is missing is cut into windows once, pre-trained with examples/configs/SIZE_open.yaml and tested with
 `dare-eeg benchmark`; OUTPUT/evidence.md and evidence.json hold the table. If it is stopped, run it again to continue.
 
-Each size is compared with random encoders of the same size, person by person, and what `--cases` switches off (the
-paper's ablation: --cases "without anchor alignment" "without mask alignment") with the complete objective. All frozen
-encoders, and the baselines on features, end in the same readout; ssvep-snr is added where lights flicker. What follows
-`--` goes to examples/pretrain.py: `-- --max-steps 20 --validate-every 10`, with an OUTPUT of its own, tries the chain.
+Each size is compared with random encoders of the same size, person by person, and each of `--cases`, in which one
+thing differs (the paper's ablation: --cases "without anchor alignment" "without mask alignment"), with the size as it
+is. All frozen encoders, and the baselines on features, end in the same readout; ssvep-snr is added where lights
+flicker. What follows `--` goes to examples/pretrain.py: `-- --max-steps 20 --validate-every 10`, with an OUTPUT of its
+own, tries the whole chain.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ from train_nano import EXAMPLES, SIZES, SOURCES, cut_windows, source_of
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import write_json, write_text
 from dare_eeg_hf.child_process import run_programs
-from dare_eeg_hf.evaluation.ablations import CASES
+from dare_eeg_hf.evaluation.ablations import CASES, RECIPES
 from dare_eeg_hf.evaluation.benchmark import applies, prepare_tasks, run_benchmark, windows_file
 from dare_eeg_hf.evaluation.benchmark_report import overview, paired_difference, summarize
 from dare_eeg_hf.evaluation.contestant_names import CENTERED, FEATURE_BASELINES, POOLED_MODES, SSVEP
@@ -36,7 +37,7 @@ from dare_eeg_hf.evaluation.tables import markdown_table, number_text
 from dare_eeg_hf.evaluation.tasks import task_named
 
 COMPLETE = "all on"
-"""The case of `CASES` that switches nothing off."""
+"""The case of `CASES` that changes nothing."""
 
 
 class TrainingSet(NamedTuple):
@@ -48,7 +49,7 @@ class TrainingSet(NamedTuple):
 
 
 class Pretraining(NamedTuple):
-    """A size with its recipe as it is, or with something switched off: one of the paper's ablation cases."""
+    """A size with its recipe as it is, or in one of the cases of evaluation/ablations.py, which change one thing."""
 
     size: str
     case: str = COMPLETE
@@ -65,9 +66,10 @@ class Pretraining(NamedTuple):
 
     @property
     def settings(self) -> list[str]:
-        """Options of examples/pretrain.py that switch things off."""
-        changed = [f"{field}={str(value).lower()}" for field, value in CASES[self.case].items()]
-        return ["--set", *changed] if changed else []
+        """Options of examples/pretrain.py that change the model or how it is trained."""
+        changed = [f"{field}={str(value).lower()}" for field, value in CASES.get(self.case, {}).items()]
+        recipe = [(f"--{field.replace('_', '-')}", str(value)) for field, value in RECIPES.get(self.case, {}).items()]
+        return [*(("--set", *changed) if changed else ()), *chain.from_iterable(recipe)]
 
 
 def read_plan(file: Path, tasks: Sequence[str] | None = None) -> list[TrainingSet]:
@@ -182,7 +184,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder for windows, runs and tables")
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["nano"], help="default: nano")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="default: 0 to 4")
-    further_cases = [case for case in CASES if case != COMPLETE]
+    further_cases = [case for case in (*CASES, *RECIPES) if case != COMPLETE]
     parser.add_argument("--cases", nargs="+", choices=further_cases, default=[], help="also pre-train and test these")
     parser.add_argument("--tasks", nargs="+", help="of the plan's (default: all)")
     parser.add_argument("--plan", type=Path, default=EXAMPLES / "evidence.yaml", help="default: %(default)s")

@@ -117,12 +117,14 @@ def test_the_table_has_gaps_where_a_task_has_no_such_contestant(evidence):
     ]
 
 
-def test_an_ablation_case_is_compared_with_the_complete_objective_and_that_with_random_weights(evidence):
+def test_a_case_is_compared_with_the_size_as_it_is_and_that_with_random_weights(evidence):
     complete = evidence.Pretraining("light")
     assert (complete.name, complete.control, complete.settings) == ("light", "random-light", [])
     without = evidence.Pretraining("light", "without anchor alignment")
     assert (without.name, without.control) == ("light-without-anchor-alignment", "light")
     assert without.settings == ["--set", "use_anchor_alignment=false"]
+    quarter = evidence.Pretraining("nano", "a quarter of the targets")
+    assert (quarter.name, quarter.settings) == ("nano-a-quarter-of-the-targets", ["--reconstructed-share", "0.25"])
 
 
 def test_differences_are_taken_person_by_person(evidence):

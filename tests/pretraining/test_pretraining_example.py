@@ -15,7 +15,16 @@ from tests.pretraining.conftest import ROOT
 def test_example_takes_a_folder_of_recordings_to_a_model(recordings, tmp_path, tiny_config, example, capsys):
     sizes = {**tiny_config, "patch_size": 64, "window_size": 1024}
     fields = [f"{name}={value}" for name, value in sizes.items()]
-    command = ["--data", str(recordings), "--output", str(tmp_path / "run"), "--set", *fields[:-1], "--set", fields[-1]]
+    command = [
+        "--data",
+        str(recordings),
+        "--output",
+        str(tmp_path / "run"),
+        "--set",
+        *fields[:-1],
+        "--set",
+        fields[-1],
+    ]
     command += ["--epochs", "1", "--batch-size", "4", "--validation-fraction", "0.3", "--trackers", "--cpu"]
     assert example.main(command) == 0
     assert f"is in {tmp_path / 'run'}" in capsys.readouterr().out
