@@ -69,10 +69,8 @@ class DareEegConfig(PreTrainedConfig):
             Number S of learned tokens that summarise the channels of one time patch.
         num_hidden_layers (`int`, *optional*, defaults to 8):
             Blocks of the encoder (and of the momentum encoder, also called target encoder).
-        predictor_num_hidden_layers (`int`, *optional*, defaults to 8):
-            Blocks of the predictor.
-        reconstructor_num_hidden_layers (`int`, *optional*, defaults to 8):
-            Blocks of the reconstructor.
+        predictor_num_hidden_layers, reconstructor_num_hidden_layers (`int`, *optional*, default to 8):
+            Blocks of the predictor and of the reconstructor.
         num_attention_heads (`int`, *optional*, defaults to 4):
             Attention heads of every block. It changes the shape of no tensor, so weights load with any value that
             divides `hidden_size`, but only one value gives the right output.
@@ -84,10 +82,8 @@ class DareEegConfig(PreTrainedConfig):
             Epsilon of the layer normalisations that have parameters.
         initializer_range (`float`, *optional*, defaults to 0.02):
             Standard deviation of the (truncated) normal initialisation.
-        rotary_theta (`float`, *optional*, defaults to 10000.0):
-            Base of the rotary position embedding on time (predictor and reconstructor).
-        rotary_interpolation_factor (`float`, *optional*, defaults to 2.0):
-            Time positions are divided by this number.
+        rotary_theta, rotary_interpolation_factor (`float`, *optional*, default to 10000.0 and 2.0):
+            Base of the rotary position embedding on time (predictor and reconstructor), and what divides positions.
         patch_size (`int`, *optional*, defaults to 64):
             Samples of one channel in one patch.
         sampling_rate (`int`, *optional*, defaults to 256):
@@ -144,8 +140,9 @@ class DareEegConfig(PreTrainedConfig):
         probe_dropout (`float`, *optional*, defaults to 0.5):
             Dropout on the encoder's features.
         statistics_stride (`int`, *optional*):
-            Have a classifier read the mean and the spread over time of overlapping patches, one of which begins every
-            so many samples, instead of the paper's probe of adjacent patches: windows of any length then do.
+            Have a classifier of windows of any length read mean and spread of patches that begin so far apart.
+        use_power_maps (`bool`, *optional*, defaults to `False`):
+            Have that classifier also read how strong the rhythms are and where on the scalp (`power_maps`).
 
     Example:
 
@@ -203,6 +200,7 @@ class DareEegConfig(PreTrainedConfig):
     normalize_probe_features: bool = False
     probe_dropout: float | int = 0.5
     statistics_stride: int | None = None
+    use_power_maps: bool = False
     id2label: dict[int, str] | dict[str, str] | None = validated_field(require_distinct_labels, default=None)
 
     def __post_init__(self, **kwargs):
@@ -380,6 +378,8 @@ class DareEegConfig(PreTrainedConfig):
                 raise ValueError(f"statistics_stride must be at least 1, got {self.statistics_stride}.")
             if self.use_spatial_projection or self.use_spectral_projection:
                 raise ValueError("statistics_stride needs a classifier without projections; leave one of the two out.")
+        elif self.use_power_maps:
+            raise ValueError("use_power_maps needs statistics_stride: the paper's probe reads the encoder alone.")
         if (self.use_spatial_projection or self.use_spectral_projection) and not self.electrode_names:
             raise ValueError(
                 "The spatial and the spectral projection need electrode_names: the names of the data "

@@ -32,6 +32,7 @@ from transformers.utils.output_capturing import capture_outputs
 from .argument_names import refuse_unknown_arguments
 from .configuration_dare_eeg import DareEegConfig
 from .masking_dare_eeg import PatchSelection, draw_masks, select_targets, select_visible
+from .power_maps_dare_eeg import power_maps
 from .readout_dare_eeg import DareEegStatisticsProbe, FeatureStandardization, overlapping_mask, overlapping_patches
 
 logger = logging.get_logger(__name__)
@@ -1313,15 +1314,16 @@ def build_probe(config: DareEegConfig) -> DareEegProbe | DareEegStatisticsProbe:
     """What reads the encoder: the paper's probe, or that of statistics where `config.statistics_stride` is given."""
     if config.statistics_stride is None:
         return DareEegProbe(config)
-    features = config.num_summary_tokens * config.hidden_size
-    return DareEegStatisticsProbe(features, config.num_labels, config.patch_size, config.statistics_stride)
+    features, stride = config.num_summary_tokens * config.hidden_size, config.statistics_stride
+    return DareEegStatisticsProbe(features, config.num_labels, config.patch_size, stride, config.use_power_maps)
 
 
 class DareEegForSequenceClassification(DareEegPreTrainedModel):
     """The encoder with conv-linear-probing: an adapter in front of it and a linear probe behind it.
 
     With `config.statistics_stride` the probe reads mean and spread over time of the features of overlapping patches
-    instead; there is no adapter then, and windows of any length and any channels of the vocabulary will do.
+    instead, and with `config.use_power_maps` maps of the windows' power as well; there is no adapter then, and windows
+    of any length and any channels of the vocabulary will do.
 
     When it is built or loaded, the encoder is frozen: only adapter and probe learn. [`unfreeze_encoder`] includes it.
     `config.problem_type` chooses single-label, multi-label or regression losses, as elsewhere in Transformers.
@@ -1417,26 +1419,58 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
                 f'PEFT froze it, task_type="SEQ_CLS" or modules_to_save={list(self._head)} trains and saves it.'
             )
 
+    def extract_power_maps(
+        self,
+        input_values: torch.Tensor,
+        channel_ids: torch.Tensor | None = None,
+        channel_mask: torch.Tensor | None = None,
+        patch_mask: torch.Tensor | None = None,
+    ) -> torch.Tensor | None:
+        """What a probe with `config.use_power_maps` reads beside the encoder, `(B, 45)`; None for any other."""
+        if not self.config.use_power_maps:
+            return None
+        batch, channels, samples = input_values.shape
+        channel_mask = check_mask(channel_mask, (batch, channels), "channel_mask")
+        patch_mask = check_mask(patch_mask, (batch, samples // self.config.patch_size), "patch_mask")
+        return power_maps(input_values, channel_ids, channel_mask, patch_mask, self.config)
+
     def fit_feature_standardization(
-        self, last_hidden_state: torch.Tensor, patch_mask: torch.Tensor | None = None
+        self,
+        last_hidden_state: torch.Tensor,
+        patch_mask: torch.Tensor | None = None,
+        maps: torch.Tensor | None = None,
     ) -> None:
-        """Fit the probe's standardisation to encoder output of training windows, as [`extract_features`] gives it.
+        """Fit the probe's standardisation to training windows.
+
+        Args:
+            last_hidden_state: Encoder output, as [`extract_features`] gives it.
+            patch_mask: The mask it was given.
+            maps: Of the same windows, from [`extract_power_maps`].
 
         Raises:
             ValueError: If the configuration does not ask for it (`normalize_probe_features`).
         """
         features = last_hidden_state.unflatten(1, (-1, self.config.num_summary_tokens)).flatten(2)
-        self.probe.fit_standardization(features, patch_mask)
+        self.probe.fit_standardization(features, patch_mask, **self._read_with(maps))
 
     def classify_features(
-        self, last_hidden_state: torch.Tensor, patch_mask: torch.Tensor | None = None
+        self,
+        last_hidden_state: torch.Tensor,
+        patch_mask: torch.Tensor | None = None,
+        maps: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Logits `(B, num_labels)` of what [`extract_features`] gave, now or earlier, and the mask it was given."""
+        """Logits `(B, num_labels)` of what was extracted, now or earlier; arguments as for the standardisation."""
         features = last_hidden_state.unflatten(1, (-1, self.config.num_summary_tokens)).flatten(2)
         if patch_mask is None or self.adapter.is_active:
-            return self.probe(features)
+            return self.probe(features, **self._read_with(maps))
         num_patches = features.shape[1] if self.config.statistics_stride is None else patch_mask.shape[-1]
-        return self.probe(features, check_mask(patch_mask, (features.shape[0], num_patches), "patch_mask"))
+        patch_mask = check_mask(patch_mask, (features.shape[0], num_patches), "patch_mask")
+        return self.probe(features, patch_mask, **self._read_with(maps))
+
+    def _read_with(self, maps: torch.Tensor | None) -> dict[str, torch.Tensor]:
+        if self.config.use_power_maps != (maps is not None):
+            raise ValueError("Give the windows' power maps exactly where config.use_power_maps asks for them.")
+        return {} if maps is None else {"maps": maps}
 
     @refuse_unknown_arguments
     @can_return_tuple
@@ -1467,7 +1501,8 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
         if labels is not None and self.training and not torch.compiler.is_compiling():
             self._check_that_head_is_trained()
         outputs = self.extract_features(input_values, channel_ids, channel_mask, patch_mask, **kwargs)
-        logits = self.classify_features(outputs.last_hidden_state, patch_mask)
+        maps = self.extract_power_maps(input_values, channel_ids, channel_mask, patch_mask)
+        logits = self.classify_features(outputs.last_hidden_state, patch_mask, maps)
         loss = None
         if labels is not None:
             loss = self.loss_function(labels=labels, pooled_logits=logits, config=self.config)

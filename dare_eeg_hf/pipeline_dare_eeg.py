@@ -26,6 +26,7 @@ from .argument_names import suggest
 from .coverage_dare_eeg import ElectrodeCoverage, Features, Predictions
 from .inputs_dare_eeg import DESCRIPTION, ReadingOptions, as_array, is_nested_numbers, several_recordings
 from .onednn_linear import onednn_products
+from .power_maps_dare_eeg import NUM_POWER_MAP_FEATURES
 from .readout_dare_eeg import window_statistics
 from .signal_reports_dare_eeg import EegWarning
 from .sources_dare_eeg import open_sources
@@ -298,11 +299,11 @@ class EegFeatureExtractionPipeline(EegPipeline):
 
     Args:
         window_seconds: Length of a window, whole patches; by default the model's own.
-        pooling: `"statistics"`, mean and logarithm of the spread over a window's overlapping time patches; `"mean"`
-            over adjacent ones alone, which is about four times as fast and tells classes apart less well; or `"none"`
-            for one feature vector per patch.
+        pooling: `"statistics"`, mean and logarithm of the spread over a window's overlapping time patches, and power
+            maps; `"mean"` over adjacent ones alone, which is about four times as fast and tells classes apart less
+            well; or `"none"` for one feature vector per patch.
 
-    Returns a dictionary: `features`, float32 (W, 2*S*D), first the means and then the spreads; of the mean alone
+    Returns a dictionary: `features`, float32 (W, 2*S*D + 45), the means, the spreads and the maps; of the mean alone
     (W, S*D); or, without pooling, (W, N, S*D), zero at padded patches;
     `onset` and `duration` in seconds, `partial`, `usable` and `reason`, each (W,); `channel_names`, C of them, and
     `channel_mask` (W, C), which of them counted in a window; and `trial` (W,) for trials. The features of a window
@@ -338,7 +339,9 @@ class EegFeatureExtractionPipeline(EegPipeline):
         usable = np.array([window.usable for window in windows])
         config = self.model.config
         width = config.num_summary_tokens * config.hidden_size
-        shape = (len(windows), 2 * width if model_outputs["pooling"] == "statistics" else width)
+        if model_outputs["pooling"] == "statistics":
+            width = 2 * width + NUM_POWER_MAP_FEATURES
+        shape = (len(windows), width)
         if model_outputs["outputs"]:
             shape = (len(windows), *model_outputs["outputs"][0].shape[1:])
         features = np.full(shape, np.nan, np.float32)

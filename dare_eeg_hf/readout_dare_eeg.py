@@ -1,9 +1,10 @@
-"""A readout of whole windows: mean and spread over time of the encoder's features, and a linear map of both.
+"""A readout of whole windows: mean and spread over time of the encoder's features, power maps, a linear map of all.
 
 The encoder sees a quarter of a second at a time, without its place in the window: its features change with the phase
 of a rhythm as much as with its strength. Averaging over overlapping patches, not only over adjacent ones, takes the
 phase out; how much the features vary around the mean tells the rest. Windows of any length have the same statistics,
-so that a classifier that reads them takes any number of time patches.
+so that a classifier that reads them takes any number of time patches. Beside them stand maps of the power in the
+classical bands (`power_maps_dare_eeg`): what the encoder's objective leaves out.
 
 Shapes: B windows, C channels, T samples, N adjacent and M overlapping time patches of P samples, F features of each.
 """
@@ -15,6 +16,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from .power_maps_dare_eeg import NUM_POWER_MAP_FEATURES, power_maps
+
 STATISTICS_STRIDE = 16
 """Samples from one overlapping patch to the next, a divisor of the patch size. At 8 the encoder works twice as hard,
 and no task gained more than chance gives; at 32 mental arithmetic lost in every variant that was tried."""
@@ -22,19 +25,30 @@ and no task gained more than chance gives; at 32 mental arithmetic lost in every
 SMALLEST_DEVIATION = 1e-8
 
 
-def window_statistics(encoder: Any, inputs: dict[str, torch.Tensor], stride: int = STATISTICS_STRIDE) -> torch.Tensor:
-    """Mean and logarithm of the spread over time of an encoder's features of overlapping patches: `(B, 2 * F)`.
+def window_statistics(
+    encoder: Any, inputs: dict[str, torch.Tensor], stride: int = STATISTICS_STRIDE, with_power_maps: bool = True
+) -> torch.Tensor:
+    """Mean and logarithm of the spread over time of an encoder's features of overlapping patches, and power maps.
 
     Args:
         encoder: a `DareEegModel`.
         inputs: its inputs, with `patch_mask`; windows may be padded at their end.
         stride: samples from one patch to the next.
+        with_power_maps: without them, the statistics tell what the encoder alone is worth.
+
+    Returns:
+        `(B, 2 * F + 45)`: means, spreads, maps; `(B, 2 * F)` without maps.
     """
     size = encoder.config.patch_size
     mask = overlapping_mask(inputs["patch_mask"], size, stride)
     values = overlapping_patches(inputs["input_values"], size, stride)
     encoded = encoder(**{**inputs, "input_values": values, "patch_mask": mask}, return_dict=True).last_hidden_state
-    return mean_and_spread(encoded.unflatten(1, (mask.shape[1], -1)).flatten(2), mask)
+    statistics = mean_and_spread(encoded.unflatten(1, (mask.shape[1], -1)).flatten(2), mask)
+    if not with_power_maps:
+        return statistics
+    channels, channel_mask = inputs.get("channel_ids"), inputs.get("channel_mask")
+    maps = power_maps(inputs["input_values"], channels, channel_mask, inputs["patch_mask"], encoder.config)
+    return torch.cat((statistics, maps.to(statistics)), dim=1)
 
 
 def overlapping_patches(input_values: torch.Tensor, patch_size: int, stride: int) -> torch.Tensor:
@@ -95,27 +109,35 @@ class FeatureStandardization(nn.Module):
 class DareEegStatisticsProbe(nn.Module):
     """A linear map of standardised statistics: what a logistic regression on them is, as part of a checkpoint."""
 
-    def __init__(self, num_features: int, num_labels: int, patch_size: int, stride: int):
+    def __init__(self, num_features: int, num_labels: int, patch_size: int, stride: int, with_power_maps: bool):
         super().__init__()
         self.patch_size, self.stride = patch_size, stride
-        self.standardization = FeatureStandardization(2 * num_features)
-        self.linear = nn.Linear(2 * num_features, num_labels)
+        width = 2 * num_features + (NUM_POWER_MAP_FEATURES if with_power_maps else 0)
+        self.standardization = FeatureStandardization(width)
+        self.linear = nn.Linear(width, num_labels)
 
-    def fit_standardization(self, features: torch.Tensor, patch_mask: torch.Tensor | None = None) -> None:
+    def fit_standardization(
+        self, features: torch.Tensor, patch_mask: torch.Tensor | None = None, maps: torch.Tensor | None = None
+    ) -> None:
         """Fit the standardisation to encoder output of training windows; shapes as for `forward`."""
-        self.standardization.fit(self._statistics(features, patch_mask))
+        self.standardization.fit(self._statistics(features, patch_mask, maps))
 
-    def forward(self, features: torch.Tensor, patch_mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Map features `(B, M, F)` of overlapping patches, and the mask `(B, N)` of adjacent ones, to logits."""
-        return self.classify(self._statistics(features, patch_mask))
+    def forward(
+        self, features: torch.Tensor, patch_mask: torch.Tensor | None = None, maps: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Map features `(B, M, F)` of overlapping patches, the mask `(B, N)` of adjacent ones, and maps to logits."""
+        return self.classify(self._statistics(features, patch_mask, maps))
 
     def classify(self, statistics: torch.Tensor) -> torch.Tensor:
-        """Map statistics `(B, 2 * F)` to logits."""
+        """Map statistics, and power maps where they are read, to logits."""
         # Subtracted before it is scaled: features that vary by a thousandth of their mean keep all their digits.
         centred = statistics - self.standardization.mean
         return self.linear((centred * self.standardization.scale).to(self.linear.weight.dtype))
 
-    def _statistics(self, features: torch.Tensor, patch_mask: torch.Tensor | None) -> torch.Tensor:
+    def _statistics(
+        self, features: torch.Tensor, patch_mask: torch.Tensor | None, maps: torch.Tensor | None
+    ) -> torch.Tensor:
         if patch_mask is not None:
             patch_mask = overlapping_mask(patch_mask, self.patch_size, self.stride)
-        return mean_and_spread(features, patch_mask)
+        statistics = mean_and_spread(features, patch_mask)
+        return statistics if maps is None else torch.cat((statistics, maps.to(statistics)), dim=1)

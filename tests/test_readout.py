@@ -7,13 +7,14 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 
 from dare_eeg_hf import DareEegConfig, DareEegForSequenceClassification
-from dare_eeg_hf.readout_dare_eeg import mean_and_spread, overlapping_mask, overlapping_patches
+from dare_eeg_hf.readout_dare_eeg import DareEegStatisticsProbe, mean_and_spread, overlapping_mask, overlapping_patches
 
 
-@pytest.fixture
-def model(tiny_config):
+@pytest.fixture(params=[False, True], ids=["statistics", "statistics and maps"])
+def model(tiny_config, request):
     torch.manual_seed(0)
-    config = DareEegConfig(**{**tiny_config.to_dict(), "statistics_stride": 16})
+    fields = {"statistics_stride": 16, "use_power_maps": request.param}
+    config = DareEegConfig(**{**tiny_config.to_dict(), **fields})
     return DareEegForSequenceClassification(config).eval()
 
 
@@ -73,17 +74,21 @@ def test_what_was_extracted_is_classified_as_by_forward(model):
     mask = (torch.arange(4) < 3).expand(3, -1)
     features = model.extract_features(values, ids, patch_mask=mask).last_hidden_state
     assert features.shape == (3, 13 * 2, 32)
-    model.fit_feature_standardization(features, mask)
+    maps = model.extract_power_maps(values, ids, patch_mask=mask)
+    model.fit_feature_standardization(features, mask, maps)
     logits = model(values, ids, patch_mask=mask).logits
-    torch.testing.assert_close(model.classify_features(features, mask), logits)
-    statistics = model.probe._statistics(features.unflatten(1, (13, -1)).flatten(2), mask)
+    torch.testing.assert_close(model.classify_features(features, mask, maps), logits)
+    statistics = model.probe._statistics(features.unflatten(1, (13, -1)).flatten(2), mask, maps)
     standardized = (statistics - model.probe.standardization.mean) * model.probe.standardization.scale
-    torch.testing.assert_close(standardized.mean(0), torch.zeros(128), atol=1e-3, rtol=0)
+    width = 128 + (45 if model.config.use_power_maps else 0)
+    torch.testing.assert_close(standardized.mean(0), torch.zeros(width), atol=1e-3, rtol=0)
+    with pytest.raises(ValueError, match=r"exactly where config\.use_power_maps asks for them"):
+        model.classify_features(features, mask, torch.zeros(3, 45) if maps is None else None)
 
 
-def test_features_that_hardly_vary_keep_their_digits(model):
+def test_features_that_hardly_vary_keep_their_digits():
     """Standardised features of a mean ten thousand times their deviation differ as they should."""
-    probe = model.probe
+    probe = DareEegStatisticsProbe(64, 2, 64, 16, with_power_maps=False)
     features = 1000 + 0.1 * torch.randn(64, 13, 64, generator=torch.Generator().manual_seed(0))
     probe.fit_standardization(features)
     torch.nn.init.ones_(probe.linear.weight)
@@ -100,6 +105,8 @@ def test_bad_settings_are_one_sentence(tiny_config):
         DareEegConfig(**{**fields, "statistics_stride": 0})
     with pytest.raises(StrictDataclassError, match="needs a classifier without projections"):
         DareEegConfig(**{**fields, "statistics_stride": 8, "electrode_names": ["C3"], "use_spectral_projection": True})
+    with pytest.raises(StrictDataclassError, match="use_power_maps needs statistics_stride"):
+        DareEegConfig(**{**fields, "use_power_maps": True})
     model = DareEegForSequenceClassification(DareEegConfig(**{**fields, "statistics_stride": 8}))
     with pytest.raises(ValueError, match="not a whole number of patches"):
         model(noise(samples=200), torch.arange(5))

@@ -96,7 +96,7 @@ def current_config():
 def test_the_old_fields_are_all_there():
     assert len(OLD) == 56
     assert set(OLD) == set(KEPT) | set(REMOVED_FIELDS)
-    assert set(KEPT) | {"masking", "id2label", "statistics_stride", "spectrum_loss_weight"} == set(
+    assert set(KEPT) | {"masking", "id2label", "statistics_stride", "use_power_maps", "spectrum_loss_weight"} == set(
         DareEegConfig.__annotations__
     )
 

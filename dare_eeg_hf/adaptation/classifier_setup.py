@@ -28,6 +28,7 @@ def build_classifier(
     projected_channel_names: Sequence[str] | None = None,
     normalize_features: bool = True,
     statistics_stride: int | None = None,
+    power_maps: bool = False,
 ) -> tuple[DareEegForSequenceClassification, DareEegFeatureExtractor]:
     """An encoder with a fresh adapter and probe for these windows, and the extractor that feeds it.
 
@@ -41,6 +42,7 @@ def build_classifier(
         projected_channel_names: positions the spatial projection maps to; see `DareEegConfig`.
         normalize_features: standardise the encoder's features before the probe.
         statistics_stride: have the probe read mean and spread of overlapping patches; see `DareEegConfig`.
+        power_maps: have it read maps of the power as well.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
@@ -75,6 +77,7 @@ def build_classifier(
         "projected_channel_names": None if projected_channel_names is None else list(projected_channel_names),
         "normalize_probe_features": normalize_features,
         "statistics_stride": statistics_stride,
+        "use_power_maps": power_maps,
         "id2label": dict(enumerate(windows.label_names)),
         "label2id": {name: index for index, name in enumerate(windows.label_names)},
         "problem_type": "single_label_classification",

@@ -39,10 +39,11 @@ from dare_eeg_hf.adaptation.statistics_classifier import fit_statistics_classifi
 from dare_eeg_hf.centering import center_by_subject
 from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
 from dare_eeg_hf.montage import match_channels
+from dare_eeg_hf.power_maps_dare_eeg import POWER_MAP_NAMES
 
 
 class DareEegFeatures(ReadsWindows, TransformerMixin, BaseEstimator):
-    """A frozen encoder's features of each window: their mean and log standard deviation over time.
+    """A frozen encoder's features of each window, their mean and log standard deviation over time, and power maps.
 
     Nothing is trained, so no label can leak in; see `adaptation.feature_statistics`. X as for
     `DareEegClassifier`; electrodes outside the 10-10 system are left out.
@@ -97,12 +98,12 @@ class DareEegFeatures(ReadsWindows, TransformerMixin, BaseEstimator):
         return tags
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:  # noqa: ARG002
-        """(2 * S * D,) names of the features: `mean_0` ..., then `log_deviation_0` ..., whatever the channels."""
+        """(2 * S * D + 45,) names: `mean_0` ..., `log_deviation_0` ..., `power_delta_mean` ..., for any channels."""
         check_is_fitted(self)
         config = self.encoder_.config
         count = config.num_summary_tokens * config.hidden_size
         names = [f"{statistic}_{i}" for statistic in ("mean", "log_deviation") for i in range(count)]
-        return np.array(names, dtype=object)
+        return np.array([*names, *POWER_MAP_NAMES], dtype=object)
 
     def fit(self, X, y=None) -> DareEegFeatures:  # noqa: ARG002
         """Load the encoder and remember electrodes and rate.
@@ -138,7 +139,7 @@ class DareEegFeatures(ReadsWindows, TransformerMixin, BaseEstimator):
         return self.fit(X, y).transform(X, groups)
 
     def transform(self, X, groups: Sequence | None = None) -> np.ndarray:
-        """(W, 2 * S * D) features of windows (W, C, T); NaN, and a warning, for those without usable signal.
+        """(W, 2 * S * D + 45) features of windows (W, C, T); NaN, and a warning, for those without usable signal.
 
         Args:
             X: windows; see the class.

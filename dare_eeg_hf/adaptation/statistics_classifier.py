@@ -1,7 +1,7 @@
-"""A logistic regression on the frozen encoder's statistics as a checkpoint that travels: what `dare-eeg train` fits.
+"""A logistic regression on a frozen encoder's statistics and power maps as a checkpoint: what `dare-eeg train` fits.
 
-It is the classifier that the benchmark calls pooled (`feature_classifier` on `feature_statistics`), with the same
-probabilities: its standardisation and its weights become the head of a `DareEegForSequenceClassification`.
+It is the classifier that the benchmark calls pooled-power (`feature_classifier` on `feature_statistics`), with the
+same probabilities: its standardisation and its weights become the head of a `DareEegForSequenceClassification`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def fit_statistics_classifier(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model, extractor = build_classifier(
-            checkpoint, windows, spatial_projection=False, statistics_stride=STATISTICS_STRIDE
+            checkpoint, windows, spatial_projection=False, statistics_stride=STATISTICS_STRIDE, power_maps=True
         )
     statistics = feature_statistics(model.dare_eeg, prepare_inputs(extractor, windows), STATISTICS_STRIDE, progress)
     if center:
@@ -85,7 +85,8 @@ def predict_centered(
 ) -> np.ndarray:
     """Class probabilities (W, K) by a classifier of centred statistics; see `centering` for what has to hold."""
     stride = model.config.statistics_stride
-    statistics = feature_statistics(model.dare_eeg, prepare_inputs(extractor, windows), stride)
+    maps = model.config.use_power_maps
+    statistics = feature_statistics(model.dare_eeg, prepare_inputs(extractor, windows), stride, with_power_maps=maps)
     logits = model.probe.classify(torch.from_numpy(center_by_subject(statistics, windows.subjects)))
     return logits.double().softmax(-1).numpy()
 

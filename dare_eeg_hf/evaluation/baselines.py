@@ -22,8 +22,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
 from dare_eeg_hf.evaluation.metrics import classification_metrics
+from dare_eeg_hf.power_maps_dare_eeg import FREQUENCY_BANDS
 
-FREQUENCY_BANDS = {"delta": (1, 4), "theta": (4, 8), "alpha": (8, 13), "beta": (13, 30), "gamma": (30, 45)}
 BATCH_SIZE = 256
 
 

@@ -43,6 +43,7 @@ from dare_eeg_hf.evaluation.contestant_names import SSVEP, feature_baseline
 from dare_eeg_hf.evaluation.contestants import (
     BASELINES,
     POOLED_MODES,
+    POOLED_POWER,
     adaptation_arguments,
     check_centering,
     check_contestants,
@@ -56,6 +57,7 @@ from dare_eeg_hf.evaluation.cross_validation import cross_validate, one_thread
 from dare_eeg_hf.evaluation.protocols import Fold
 from dare_eeg_hf.evaluation.steady_state import stimulation_frequencies
 from dare_eeg_hf.evaluation.tasks import task_named
+from dare_eeg_hf.power_maps_dare_eeg import FREQUENCY_BANDS
 from dare_eeg_hf.progress import progress_bar
 from dare_eeg_hf.readout_dare_eeg import STATISTICS_STRIDE
 
@@ -117,7 +119,9 @@ def cell_inputs(
 def _settings_that_count(cell: Cell, settings: dict) -> dict:
     """Of fine-tuning where there is one, of pooled features how they are pooled, of baselines none."""
     if cell.mode in POOLED_MODES:
-        return {"statistics_stride": STATISTICS_STRIDE}
+        return {"statistics_stride": STATISTICS_STRIDE} | (
+            {"power_maps": list(FREQUENCY_BANDS)} if cell.mode.startswith(POOLED_POWER) else {}
+        )
     return settings if is_random(cell.model, cell.mode) else {}
 
 

@@ -5,13 +5,18 @@ from dare_eeg_hf.adaptation.finetuning_arguments import MODES
 CENTERED = "-centered"
 SSVEP = "ssvep-snr"
 """The baseline for tasks whose classes are frequencies of flickering lights."""
-FEATURE_BASELINES = ("band-power", "riemann", SSVEP)
+POWER_MAPS = "power-maps"
+"""What the readout adds to the encoder's features, alone."""
+FEATURE_BASELINES = ("band-power", POWER_MAPS, "riemann", SSVEP)
 """Features of windows and a linear classifier, plain or centered by subject."""
 BASELINES = ("chance", *(name + suffix for name in FEATURE_BASELINES for suffix in ("", CENTERED)), "eegnet")
 DETERMINISTIC = tuple(name for name in BASELINES if name != "eegnet")
 """Baselines without randomness: one seed is enough."""
 
-POOLED_MODES = ("pooled", "pooled" + CENTERED)
+POOLED = "pooled"
+POOLED_POWER = "pooled-power"
+POOLED_MODES = tuple(mode + suffix for mode in (POOLED, POOLED_POWER) for suffix in ("", CENTERED))
+"""Features that a linear classifier reads: the frozen encoder's alone, or those and power maps."""
 ENCODER_MODES = (*MODES, *POOLED_MODES)
 """How an encoder can be adapted."""
 

@@ -6,11 +6,14 @@ or the folder or Hub id of a checkpoint. In a folder's name `{seed}` stands for 
 pre-training for each.
 
 Encoders are adapted in one of the modes of fine-tuning, or in the mode `pooled`: the encoder stays as it is, and the
-baselines' logistic regression reads the mean and the spread of its features over each window.
+baselines' logistic regression reads the mean and the spread of its features over each window. In the mode
+`pooled-power` it reads power maps of the window as well, as the classifiers of `dare-eeg train` do; the baseline
+`power-maps` reads them alone.
 
-`band-power-centered`, `riemann-centered` and the mode `pooled-centered` subtract from each subject's features their
-mean over that subject's windows, in what is trained on and in what is tested. No label is used, but a test subject's
-windows have to be there before the first of them is classified, and in about the same mixture of classes for everyone.
+Names and modes that end in `-centered`, such as `band-power-centered` and `pooled-centered`, subtract from each
+subject's features their mean over that subject's windows, in what is trained on and in what is tested. No label is
+used, but a test subject's windows have to be there before the first of them is classified, and in about the same
+mixture of classes for everyone.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ from dare_eeg_hf.adaptation.classifier_inputs import can_keep_features
 from dare_eeg_hf.adaptation.classifier_setup import build_classifier
 from dare_eeg_hf.adaptation.encoder_features import attach_features, encoder_fingerprint
 from dare_eeg_hf.adaptation.feature_classifier import feature_classifier
-from dare_eeg_hf.adaptation.feature_statistics import attach_statistics
+from dare_eeg_hf.adaptation.feature_statistics import attach_statistics, of_encoder_alone, power_map_features
 from dare_eeg_hf.adaptation.finetuning import FinetuningArguments, finetune, predict_probabilities
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import replacing
@@ -46,6 +49,8 @@ from dare_eeg_hf.evaluation.contestant_names import (
     BASELINES,
     DETERMINISTIC,
     POOLED_MODES,
+    POOLED_POWER,
+    POWER_MAPS,
     SSVEP,
     feature_baseline,
     is_centered,
@@ -178,7 +183,8 @@ def with_kept_features(
     if not can_keep_features(model):
         return windows
     weights = encoder_fingerprint(model.dare_eeg, extractor)
-    file = cache / f"{windows.fingerprint()}-{weights}{'' if arguments else f'-pooled{STATISTICS_STRIDE}'}.safetensors"
+    kind = "" if arguments else f"-pooled{STATISTICS_STRIDE}-power"
+    file = cache / f"{windows.fingerprint()}-{weights}{kind}.safetensors"
     if file.exists():
         with safe_open(file, framework="pt") as stored:
             features, mask = stored.get_tensor("features"), stored.get_tensor("mask")
@@ -207,6 +213,8 @@ def _window_values(model: str, windows: LabelledWindows) -> np.ndarray:
         return windows.features.numpy()
     if feature_baseline(model) == "band-power":
         return BandPower(windows.sampling_rate).transform(windows.signals)
+    if feature_baseline(model) == POWER_MAPS:
+        return power_map_features(windows)
     if feature_baseline(model) == SSVEP:
         frequencies = stimulation_frequencies(windows.label_names)
         return SteadyStateSnr(windows.sampling_rate, frequencies).transform(windows.signals)
@@ -252,14 +260,14 @@ def fit_contestant(
     centered = is_centered(model, mode)
     if model in BASELINES:
         values = partial(_window_values, model)
-        if feature_baseline(model) == "band-power":
+        if feature_baseline(model) in ("band-power", POWER_MAPS):
             return _fit_on_features(values, both, centered)
         if feature_baseline(model) == SSVEP:
             return _fit_on_features(values, both, centered, shrinkage_lda())
         tangent = tangent_space()[1].fit(values(both))
         return _fit_on_features(lambda other: tangent.transform(values(other)), both, centered)
     if mode in POOLED_MODES:
-        return _fit_on_features(_statistics_of(checkpoint, both), both, centered)
+        return _fit_on_features(_statistics_of(checkpoint, both, mode), both, centered)
     result = finetune(
         checkpoint, windows.select(fold.train), windows.select(fold.validation), arguments, progress=False
     )
@@ -267,13 +275,14 @@ def fit_contestant(
     return predictor, result.metrics["trainable_parameters"]
 
 
-def _statistics_of(checkpoint: str, train: LabelledWindows) -> Callable[[LabelledWindows], np.ndarray]:
-    """What gives windows' pooled features (W, F): those kept with the windows, else the frozen encoder."""
+def _statistics_of(checkpoint: str, train: LabelledWindows, mode: str) -> Callable[[LabelledWindows], np.ndarray]:
+    """What gives windows' pooled features (W, F): those kept with the windows, else the frozen encoder's."""
     untrained, extractor = build_classifier(checkpoint, train, spatial_projection=False)
 
     def statistics(windows: LabelledWindows) -> np.ndarray:
         kept = windows if windows.features is not None else attach_statistics(untrained.dare_eeg, extractor, windows)
-        return kept.features[:, 0].numpy()
+        features = kept.features[:, 0].numpy()
+        return features if mode.startswith(POOLED_POWER) else of_encoder_alone(features)
 
     return statistics
 

@@ -72,7 +72,7 @@ def accuracy_from_one_labelled_person(
     def features_of(some: LabelledWindows) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "the average of only")  # electrodes were taken away on purpose
-            return feature_statistics(encoder, prepare_inputs(extractor, some))
+            return feature_statistics(encoder, prepare_inputs(extractor, some), with_power_maps=False)
 
     probes = []
     for person in labelled:

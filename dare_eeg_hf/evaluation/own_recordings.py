@@ -3,9 +3,10 @@
     read = read_labelled_recordings(LabelledFolder(read_label_table("labels.csv")), "recordings")
     evaluation = evaluate_recordings("model_cards/dare-eeg-nano", read, Path("evaluation"))
 
-The encoder stays as it is; a logistic regression reads the mean and the spread of its features over each window.
-Beside it stand the same encoder with random weights, band power and the Riemannian tangent space with the same
-classifier, and chance. Windows, folds, classifiers and figures are those of the benchmark.
+The encoder stays as it is; a logistic regression reads the mean and the spread of its features over each window, and
+maps of the window's power. Beside it stand the same encoder with random weights, the maps alone, band power and the
+Riemannian tangent space with the same classifier, and chance. Windows, folds, classifiers and figures are those of the
+benchmark.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from dare_eeg_hf.configuration_dare_eeg import DareEegConfig
 from dare_eeg_hf.evaluation.benchmark import Cell, cell_inputs
 from dare_eeg_hf.evaluation.benchmark_report import paired_difference
 from dare_eeg_hf.evaluation.channel_importance import ChannelImportance, channel_importance
-from dare_eeg_hf.evaluation.contestant_names import BASELINES, CENTERED
+from dare_eeg_hf.evaluation.contestant_names import BASELINES, CENTERED, POOLED_POWER, POWER_MAPS
 from dare_eeg_hf.evaluation.contestants import (
     check_centering,
     is_random,
@@ -56,7 +57,7 @@ class Evaluation:
         folds: who was tested by a model trained on whom.
         records: one for each contestant and seed, as the benchmark has them, the model's first.
         probabilities: (W, K) by the model, of its first seed.
-        features: (W, F) by the model's encoder: mean and spread over each window.
+        features: (W, F) by the model's encoder, mean and spread over each window, and power maps.
         centered: whether features were centered by person.
         importance: electrodes, the most important first; empty where it was not asked for.
         read: how the windows came to be, or None where they were prepared earlier.
@@ -182,9 +183,10 @@ def evaluate_recordings(
     read = recordings if isinstance(recordings, LabelledRecordings) else None
     windows = in_order(recordings if read is None else read.windows)
     folds = people_folds(windows, n_folds)
-    mode, suffix = ("pooled" + CENTERED, CENTERED) if center else ("pooled", "")
+    suffix = CENTERED if center else ""
+    mode = POOLED_POWER + suffix
     notes = []
-    contestants = [(model, mode), (f"random:{model}", mode), ("band-power" + suffix, "")]
+    contestants = [(model, mode), (f"random:{model}", mode), (POWER_MAPS + suffix, ""), ("band-power" + suffix, "")]
     if find_spec("pyriemann") is not None:
         contestants.append(("riemann" + suffix, ""))
     else:

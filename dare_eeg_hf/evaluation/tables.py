@@ -10,6 +10,8 @@ NAMES = {
     "chance": "chance",
     "band-power": "band power + logistic regression",
     "band-power-centered": "band power, centered by subject + logistic regression",
+    "power-maps": "power maps + logistic regression",
+    "power-maps-centered": "power maps, centered by subject + logistic regression",
     "riemann": "Riemannian tangent space + logistic regression",
     "riemann-centered": "Riemannian tangent space, centered by subject + logistic regression",
     "ssvep-snr": "signal-to-noise ratio at the stimulation frequencies + shrinkage LDA",

@@ -185,7 +185,8 @@ class LiveClassifier:
         batch = self._inputs(signal, values, channels)
         inputs = {name: batch[name].to(self.model.device) for name in self.extractor.model_input_names}
         encoded = self.model.extract_features(**inputs)
-        logits = self.model.classify_features(encoded.last_hidden_state, inputs["patch_mask"]).float().cpu()
+        maps = self.model.extract_power_maps(**inputs)
+        logits = self.model.classify_features(encoded.last_hidden_state, inputs["patch_mask"], maps).float().cpu()
         scores = dict(zip(self.labels, scores_from_logits(logits, self.model.config)[0].tolist(), strict=True))
         return scores, encoded.pooler_output[0].float().cpu().numpy()
 

@@ -102,7 +102,7 @@ class Probe:
         """
         stride, device = encoder.config.patch_size, encoder.device
         inputs = ({name: values.to(device) for name, values in batch.items()} for batch in self.batches)
-        statistics = [window_statistics(encoder, batch, stride) for batch in inputs]
+        statistics = [window_statistics(encoder, batch, stride, with_power_maps=False) for batch in inputs]
         features = torch.cat(statistics).double().cpu().numpy()
         variants = [features, *([center_by_subject(features, self.subjects)] if self.centers else [])]
         return {name: self._accuracy(each) for name, each in zip(self.measures, variants, strict=True)}

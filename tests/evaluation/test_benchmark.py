@@ -14,7 +14,6 @@ import pytest
 
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.evaluation import benchmark, cross_validation
-from dare_eeg_hf.evaluation.baselines import FREQUENCY_BANDS
 from dare_eeg_hf.evaluation.benchmark import (
     Cell,
     digest_of_weights,
@@ -27,6 +26,7 @@ from dare_eeg_hf.evaluation.benchmark import (
 )
 from dare_eeg_hf.evaluation.protocols import Fold, LeakageError, check_folds, one_class_subjects
 from dare_eeg_hf.evaluation.tasks import TASKS
+from dare_eeg_hf.power_maps_dare_eeg import FREQUENCY_BANDS
 
 TASK = "eyes-eegmmidb"
 QUICK = {"epochs": 3}

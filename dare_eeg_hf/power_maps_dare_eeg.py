@@ -1,0 +1,154 @@
+"""How strong the rhythms of a window are and where on the scalp, whatever electrodes it has.
+
+An encoder whose objective normalises every target tells little of a rhythm's strength, and a patch of a quarter of a
+second cannot tell 8 Hz from 10. Here the logarithm of each electrode's power in the classical bands, by Welch's method
+with segments of two seconds, becomes a map of the scalp: its mean over the electrodes, and its slopes along the
+spherical harmonics of degrees 1 (front to back, left to right, top to rim) and 2. They mean the same for any montage.
+
+Shapes: B windows, C channels, T samples, N time patches of P samples, F frequencies, K classical bands, H harmonics.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+FREQUENCY_BANDS = {"delta": (1, 4), "theta": (4, 8), "alpha": (8, 13), "beta": (13, 30), "gamma": (30, 45)}
+"""Hz, from the first to below the second."""
+
+SEGMENT_SECONDS = 2.0
+SMALLEST_POWER = 1e-15
+"""In mV^2/Hz, far below the noise of any amplifier: what a flat channel counts as."""
+
+HARMONICS = ("mean", "right", "front", "up", "right_front", "front_up", "up_rim", "right_up", "sides_midline")
+"""Of a map: its mean, then its slopes along the three axes, then along the five harmonics of degree 2."""
+
+POWER_MAP_NAMES = tuple(f"power_{band}_{harmonic}" for band in FREQUENCY_BANDS for harmonic in HARMONICS)
+NUM_POWER_MAP_FEATURES = len(POWER_MAP_NAMES)
+
+_ROWS = ("FP", "AF", "F", "FC", "C", "CP", "P", "PO", "O")
+_RIM_NAMES = {"FT": "FC", "T": "C", "TP": "CP"}
+_TENTH = math.pi / 10
+"""Of the arcs from nasion to inion and from ear to ear, on a sphere: 18 degrees, what the 10-10 system counts in."""
+
+
+def electrode_direction(name: str) -> tuple[float, float, float] | None:
+    """Where an electrode of the 10-10 system lies on a sphere: unit vector to the right, to the front and up.
+
+    Each row (F, FC, C, ...) is an arc from its electrode on the midline to the rim, which runs from Fpz over T7 and T8
+    to Oz, in four equal parts. None where the name is no such electrode's.
+    """
+    found = re.fullmatch(r"([A-Z]+?)(Z|10|[1-9])", name.upper())
+    row = found and _RIM_NAMES.get(found[1], found[1])
+    if row not in _ROWS or (found[1] in _RIM_NAMES and found[2] not in ("7", "8", "9", "10")):
+        return None
+    place = _ROWS.index(row)
+    inclination = (4 - place) * _TENTH
+    midline = (0.0, math.sin(inclination), math.cos(inclination))
+    if found[2] == "Z":
+        return midline
+    number = int(found[2])
+    azimuth = (place + 1) * _TENTH
+    side = -1 if number % 2 else 1
+    rim = (
+        side * math.sin(azimuth) * math.sin(4 * _TENTH),
+        math.cos(azimuth) * math.sin(4 * _TENTH),
+        math.cos(4 * _TENTH),
+    )
+    share = 1.0 if row in ("FP", "O") else (number + 1) // 2 / 4
+    angle = math.acos(sum(a * b for a, b in zip(midline, rim, strict=True)))
+    from_midline, from_rim = math.sin((1 - share) * angle), math.sin(share * angle)
+    return tuple((from_midline * a + from_rim * b) / math.sin(angle) for a, b in zip(midline, rim, strict=True))
+
+
+@cache
+def spherical_harmonics(names: tuple[str, ...]) -> torch.Tensor:
+    """Real spherical harmonics of degrees 0 to 2 at electrodes `(C, 9)`, of mean square 1; NaN where it is unknown."""
+    rows = []
+    for name in names:
+        x, y, z = electrode_direction(name) or (math.nan, math.nan, math.nan)
+        quadrupoles = (x * y, y * z, (3 * z * z - 1) / math.sqrt(12), x * z, (x * x - y * y) / 2)
+        rows.append([1.0, *(math.sqrt(3) * d for d in (x, y, z)), *(math.sqrt(15) * q for q in quadrupoles)])
+    return torch.tensor(rows)
+
+
+def power_maps(
+    input_values: torch.Tensor,
+    channel_ids: torch.Tensor | None,
+    channel_mask: torch.Tensor | None,
+    patch_mask: torch.Tensor | None,
+    config: Any,
+) -> torch.Tensor:
+    """Maps of the logarithmic power in each band: `(B, K * H)`, band after band.
+
+    Args:
+        input_values: `(B, C, T)`, in millivolts.
+        channel_ids: rows of the vocabulary, `(B, C)` or `(C,)`; the first C, where None.
+        channel_mask, patch_mask: `(B, C)` and `(B, N)`, False at padding, which does not count.
+        config: `channel_names`, `sampling_rate` and `patch_size` are read.
+    """
+    batch, channels, samples = input_values.shape
+    device = input_values.device
+    values = input_values.to(torch.promote_types(input_values.dtype, torch.float32))
+    valid = values.new_ones(batch, samples)
+    if patch_mask is not None:
+        valid = patch_mask.to(values.dtype).repeat_interleave(config.patch_size, dim=1)
+    with torch.autocast(device.type, enabled=False):
+        powers = band_powers(values, valid, config.sampling_rate).clamp(min=SMALLEST_POWER).log10()
+        ids = torch.arange(channels, device=device) if channel_ids is None else channel_ids
+        harmonics = spherical_harmonics(tuple(config.channel_names)).to(values)[ids.expand(batch, channels)]
+        known = ~harmonics.isnan().any(-1, keepdim=True)
+        counts = known if channel_mask is None else known & channel_mask[..., None].bool()
+        return slopes(powers, harmonics.nan_to_num(), counts.to(values.dtype)).flatten(1)
+
+
+def band_powers(values: torch.Tensor, valid: torch.Tensor, sampling_rate: float) -> torch.Tensor:
+    """Mean power density of windows `(B, C, T)` in each band, per Hz: `(B, C, K)`.
+
+    Welch's method: half overlapping segments of two seconds without their mean, under a Hann window. Samples where
+    `valid (B, T)` is 0 do not count: a segment that is cut short has the window of what is left. One of which half or
+    more is missing is left out, but for the first, so that padding at the end changes nothing.
+    """
+    length = round(SEGMENT_SECONDS * sampling_rate)
+    hop = length // 2
+    segments, valid = (F.pad(each, (0, length)).unfold(-1, length, hop) for each in (values, valid[:, None]))
+    counts = valid.sum(-1, keepdim=True)
+    whole = counts > hop
+    valid = valid * torch.cat((torch.ones_like(whole[..., :1, :]), whole[..., 1:, :]), dim=-2)
+    mean = (segments * valid).sum(-1, keepdim=True) / counts.clamp(min=1)
+    taper = valid * (math.pi * (valid.cumsum(-1) - 1) / counts.clamp(min=1)).sin().square()
+    transform, bands = _band_transform(length, sampling_rate)
+    amplitudes = (segments - mean) * taper @ transform.to(values)
+    energy = amplitudes.square().unflatten(-1, (2, -1)).sum((2, -2))
+    worth = sampling_rate * taper.square().sum((2, -1)).clamp(min=1e-6)
+    return 2 * (energy / worth[..., None]) @ bands.to(values)
+
+
+@cache
+def _band_transform(length: int, sampling_rate: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cosines and sines `(length, 2 * F)` of the bands' frequencies, and what takes each band's mean, `(F, K)`."""
+    frequencies = torch.arange(length // 2 + 1, dtype=torch.float64) * sampling_rate / length
+    inside = torch.stack([(frequencies >= low) & (frequencies < high) for low, high in FREQUENCY_BANDS.values()])
+    needed = inside.any(0)
+    bands = inside[:, needed].double().T
+    phases = 2 * math.pi * torch.outer(torch.arange(length) / sampling_rate, frequencies[needed])
+    return torch.cat((phases.cos(), phases.sin()), dim=1), bands / bands.sum(0).clamp(min=1)
+
+
+def slopes(powers: torch.Tensor, harmonics: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """Mean of maps `(B, C, K)` and how much they rise along each harmonic `(B, C, H)`: `(B, K, H)`.
+
+    Each slope is a regression of its own, damped as by one more electrode without slope: with few electrodes, or
+    electrodes in a row, some harmonics cannot be told from others. Electrodes with `counts (B, C, 1)` 0 are left out.
+    """
+    total = counts.sum(1, keepdim=True).clamp(min=1)
+    mean = (powers * counts).sum(1, keepdim=True) / total
+    harmonics = harmonics[..., 1:]
+    centred = (harmonics - (harmonics * counts).sum(1, keepdim=True) / total) * counts
+    rises = ((powers - mean) * counts).mT @ centred / (centred.square().sum(1, keepdim=True) + 1)
+    return torch.cat((mean.mT, rises), dim=-1)
