@@ -8,9 +8,9 @@ What is missing is cut into windows once, pre-trained with examples/configs/SIZE
 
 Each size is compared with random encoders of the same size, person by person, and each of `--cases`, in which one
 thing differs (the paper's ablation: --cases "without anchor alignment" "without mask alignment"), with the size as it
-is. All frozen encoders, and the baselines on features, end in the same readout; ssvep-snr is added where lights
-flicker. What follows `--` goes to examples/pretrain.py: `-- --max-steps 20 --validate-every 10`, with an OUTPUT of its
-own, tries the whole chain.
+is. All frozen encoders are read alone (pooled) and with power maps beside them (pooled-power); they, and the baselines
+on features, end in the same classifier; ssvep-snr is added where lights flicker. What follows `--` goes to
+examples/pretrain.py: `-- --max-steps 20 --validate-every 10`, with an OUTPUT of its own, tries the whole chain.
 """
 
 from __future__ import annotations
@@ -31,7 +31,15 @@ from dare_eeg_hf.child_process import run_programs
 from dare_eeg_hf.evaluation.ablations import CASES, RECIPES
 from dare_eeg_hf.evaluation.benchmark import applies, prepare_tasks, run_benchmark, windows_file
 from dare_eeg_hf.evaluation.benchmark_report import overview, paired_difference, summarize
-from dare_eeg_hf.evaluation.contestant_names import CENTERED, FEATURE_BASELINES, POOLED_MODES, SSVEP
+from dare_eeg_hf.evaluation.contestant_names import (
+    CENTERED,
+    FEATURE_BASELINES,
+    POOLED,
+    POOLED_MODES,
+    POOLED_POWER,
+    POWER_MAPS,
+    SSVEP,
+)
 from dare_eeg_hf.evaluation.contestants import check_centering
 from dare_eeg_hf.evaluation.tables import markdown_table, number_text
 from dare_eeg_hf.evaluation.tasks import task_named
@@ -118,13 +126,13 @@ def tested(
     """
     output = options.output / "benchmark" / each.name
     prepare_tasks([task], options.data, output)
-    modes = list(POOLED_MODES)
+    modes, suffix = list(POOLED_MODES), CENTERED
     try:
         check_centering("", modes[-1], LabelledWindows.load(windows_file(output, task)))
     except ValueError:
-        modes = modes[:1]
+        modes, suffix = [mode for mode in modes if not mode.endswith(CENTERED)], None
     baselines = [name for name in options.baselines if applies(name, task)]
-    centered = [name + CENTERED for name in baselines if name in FEATURE_BASELINES and len(modes) > 1]
+    centered = [name + suffix for name in baselines if name in FEATURE_BASELINES and suffix]
     runs = options.output / "runs" / each.name
     encoders = [str(runs / pretraining.name / "seed{seed}") for pretraining in pretrainings]
     random = [f"random:{runs / size / 'seed{seed}'}" for size in options.sizes]
@@ -134,6 +142,9 @@ def tested(
 
 def rows_of(records: Sequence[dict], each: TrainingSet, pretrainings: Sequence[Pretraining]) -> list[dict]:
     """Rows of the table: a task with plain or centered features, every contestant, each pre-training's differences."""
+    readouts = (POOLED, POOLED_POWER)
+    pairs = [(f"{one.name}, {mode}", f"{one.control}, {mode}") for mode in readouts for one in pretrainings]
+    pairs += [(f"{one.name}, {POOLED_POWER}", POWER_MAPS) for one in pretrainings if one.case == COMPLETE]
     return [
         {
             "task": task,
@@ -143,11 +154,9 @@ def rows_of(records: Sequence[dict], each: TrainingSet, pretrainings: Sequence[P
             "people": summarize(next(iter(found.values())))["subjects"],
             "contestants": {name: summarize(cells) for name, cells in found.items()},
             "differences": {
-                f"{pretraining.name} minus {pretraining.control}": paired_difference(
-                    found[pretraining.name], found[pretraining.control]
-                )
-                for pretraining in pretrainings
-                if {pretraining.name, pretraining.control} <= found.keys()
+                f"{name} minus {control}": paired_difference(found[name], found[control])
+                for name, control in pairs
+                if {name, control} <= found.keys()
             },
         }
         for (task, centered), found in overview(records).items()
@@ -188,7 +197,8 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=further_cases, default=[], help="also pre-train and test these")
     parser.add_argument("--tasks", nargs="+", help="of the plan's (default: all)")
     parser.add_argument("--plan", type=Path, default=EXAMPLES / "evidence.yaml", help="default: %(default)s")
-    parser.add_argument("--baselines", nargs="*", default=["band-power", "riemann", SSVEP, "eegnet"], metavar="MODEL")
+    baselines = ["band-power", POWER_MAPS, "riemann", SSVEP, "eegnet"]
+    parser.add_argument("--baselines", nargs="*", default=baselines, metavar="MODEL", help="default: %(default)s")
     parser.add_argument("--windows", type=Path, help="folder for the cut windows (default: OUTPUT/windows)")
     parser.add_argument("--workers", type=int, default=1, help="pre-trainings or cells at once (default: 1)")
     parser.add_argument("further", nargs="*", metavar="-- OPTION", help="for examples/pretrain.py")

@@ -128,10 +128,10 @@ def test_a_case_is_compared_with_the_size_as_it_is_and_that_with_random_weights(
 
 
 def test_differences_are_taken_person_by_person(evidence):
-    def cell(model: str, scores: dict[str, float]) -> dict:
+    def cell(model: str, mode: str, scores: dict[str, float]) -> dict:
         mean = sum(scores.values()) / len(scores)
         return {
-            "inputs": {"task": "tapping", "model": model, "mode": "pooled", "seed": 0},
+            "inputs": {"task": "tapping", "model": model, "mode": mode, "seed": 0},
             "metrics": {
                 **dict.fromkeys(METRICS, mean),
                 "per_subject_balanced_accuracy": scores,
@@ -141,8 +141,16 @@ def test_differences_are_taken_person_by_person(evidence):
         }
 
     scores = {"random-nano": 0.5, "nano": 0.7, "nano-without-mask-alignment": 0.6}
-    records = [cell(name, {"a": score, "b": score + 0.1}) for name, score in scores.items()]
+    records = [cell(name, "pooled", {"a": score, "b": score + 0.1}) for name, score in scores.items()]
+    records += [cell(name, "pooled-power", {"a": score, "b": score + 0.3}) for name, score in scores.items()]
+    records += [cell("power-maps", "", {"a": 0.6, "b": 0.6})]
     pretrainings = [evidence.Pretraining("nano"), evidence.Pretraining("nano", "without mask alignment")]
     [row] = evidence.rows_of(records, evidence.TrainingSet("mine", ["ssvep_exoskeleton"], ["tapping"]), pretrainings)
     found = {pair: round(difference["mean"], 6) for pair, difference in row["differences"].items()}
-    assert found == {"nano minus random-nano": 0.2, "nano-without-mask-alignment minus nano": -0.1}
+    assert found == {
+        "nano, pooled minus random-nano, pooled": 0.2,
+        "nano-without-mask-alignment, pooled minus nano, pooled": -0.1,
+        "nano, pooled-power minus random-nano, pooled-power": 0.2,
+        "nano-without-mask-alignment, pooled-power minus nano, pooled-power": -0.1,
+        "nano, pooled-power minus power-maps": 0.25,
+    }
