@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 import re
-from functools import cache
 from typing import Any
 
 import torch
@@ -66,15 +65,14 @@ def electrode_direction(name: str) -> tuple[float, float, float] | None:
     return tuple((from_midline * a + from_rim * b) / math.sin(angle) for a, b in zip(midline, rim, strict=True))
 
 
-@cache
-def spherical_harmonics(names: tuple[str, ...]) -> torch.Tensor:
-    """Real spherical harmonics of degrees 0 to 2 at electrodes `(C, 9)`, of mean square 1; NaN where it is unknown."""
+def spherical_harmonics(names: tuple[str, ...]) -> tuple[tuple[float, ...], ...]:
+    """Real spherical harmonics of degrees 0 to 2 at electrodes: C rows of 9, of mean square 1; NaN where unknown."""
     rows = []
     for name in names:
         x, y, z = electrode_direction(name) or (math.nan, math.nan, math.nan)
         quadrupoles = (x * y, y * z, (3 * z * z - 1) / math.sqrt(12), x * z, (x * x - y * y) / 2)
-        rows.append([1.0, *(math.sqrt(3) * d for d in (x, y, z)), *(math.sqrt(15) * q for q in quadrupoles)])
-    return torch.tensor(rows)
+        rows.append((1.0, *(math.sqrt(3) * d for d in (x, y, z)), *(math.sqrt(15) * q for q in quadrupoles)))
+    return tuple(rows)
 
 
 def power_maps(
@@ -101,7 +99,7 @@ def power_maps(
     with torch.autocast(device.type, enabled=False):
         powers = band_powers(values, valid, config.sampling_rate).clamp(min=SMALLEST_POWER).log10()
         ids = torch.arange(channels, device=device) if channel_ids is None else channel_ids
-        harmonics = spherical_harmonics(tuple(config.channel_names)).to(values)[ids.expand(batch, channels)]
+        harmonics = values.new_tensor(spherical_harmonics(tuple(config.channel_names)))[ids.expand(batch, channels)]
         known = ~harmonics.isnan().any(-1, keepdim=True)
         counts = known if channel_mask is None else known & channel_mask[..., None].bool()
         return slopes(powers, harmonics.nan_to_num(), counts.to(values.dtype)).flatten(1)
@@ -122,22 +120,26 @@ def band_powers(values: torch.Tensor, valid: torch.Tensor, sampling_rate: float)
     valid = valid * torch.cat((torch.ones_like(whole[..., :1, :]), whole[..., 1:, :]), dim=-2)
     mean = (segments * valid).sum(-1, keepdim=True) / counts.clamp(min=1)
     taper = valid * (math.pi * (valid.cumsum(-1) - 1) / counts.clamp(min=1)).sin().square()
-    transform, bands = _band_transform(length, sampling_rate)
-    amplitudes = (segments - mean) * taper @ transform.to(values)
+    transform, bands = _band_transform(length, sampling_rate, values)
+    amplitudes = (segments - mean) * taper @ transform
     energy = amplitudes.square().unflatten(-1, (2, -1)).sum((2, -2))
     worth = sampling_rate * taper.square().sum((2, -1)).clamp(min=1e-6)
-    return 2 * (energy / worth[..., None]) @ bands.to(values)
+    return 2 * (energy / worth[..., None]) @ bands
 
 
-@cache
-def _band_transform(length: int, sampling_rate: float) -> tuple[torch.Tensor, torch.Tensor]:
+def _band_transform(length: int, sampling_rate: float, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Cosines and sines `(length, 2 * F)` of the bands' frequencies, and what takes each band's mean, `(F, K)`."""
-    frequencies = torch.arange(length // 2 + 1, dtype=torch.float64) * sampling_rate / length
-    inside = torch.stack([(frequencies >= low) & (frequencies < high) for low, high in FREQUENCY_BANDS.values()])
-    needed = inside.any(0)
-    bands = inside[:, needed].double().T
-    phases = 2 * math.pi * torch.outer(torch.arange(length) / sampling_rate, frequencies[needed])
-    return torch.cat((phases.cos(), phases.sin()), dim=1), bands / bands.sum(0).clamp(min=1)
+    resolution = sampling_rate / length
+    numbers = [
+        [number for number in range(length // 2 + 1) if low <= number * resolution < high]
+        for low, high in FREQUENCY_BANDS.values()
+    ]
+    needed = sorted(set().union(*numbers))
+    weights = [[(number in band) / max(1, len(band)) for band in numbers] for number in needed]
+    # Whole turns are taken off before they are multiplied by 2 pi: single precision is enough then.
+    turns = torch.outer(torch.arange(length, device=like.device), torch.tensor(needed, device=like.device)) % length
+    phases = (2 * math.pi / length) * turns.to(like.dtype)
+    return torch.cat((phases.cos(), phases.sin()), dim=1), torch.tensor(weights, device=like.device, dtype=like.dtype)
 
 
 def slopes(powers: torch.Tensor, harmonics: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:

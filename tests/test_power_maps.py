@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.signal import welch
+from torch._subclasses import FakeTensorMode
 
 from dare_eeg_hf import DareEegConfig
 from dare_eeg_hf.montage import CHANNEL_VOCABULARY
@@ -95,10 +96,10 @@ def test_other_names_have_no_place(name):
 
 
 def test_harmonics_can_be_told_apart_on_a_whole_cap():
-    harmonics = spherical_harmonics(CHANNEL_VOCABULARY)
+    harmonics = np.array(spherical_harmonics(CHANNEL_VOCABULARY))
     assert harmonics.shape == (62, len(HARMONICS))
-    assert torch.isfinite(harmonics).all()
-    assert np.linalg.matrix_rank(harmonics.numpy()) == len(HARMONICS)
+    assert np.isfinite(harmonics).all()
+    assert np.linalg.matrix_rank(harmonics) == len(HARMONICS)
 
 
 def test_a_montage_with_half_of_the_electrodes_shows_the_same_map():
@@ -146,3 +147,22 @@ def test_an_electrode_whose_place_is_not_known_is_left_out():
     values = noise(channels=4)
     without = power_maps(values[:, :3], torch.arange(3), None, None, config)
     torch.testing.assert_close(power_maps(values, torch.arange(4), None, None, config), without)
+
+
+def test_bands_above_half_of_the_rate_count_as_silent():
+    config = DareEegConfig(sampling_rate=64, patch_size=16, window_size=256)
+    maps = power_maps(noise(samples=256), torch.arange(5), None, None, config).unflatten(1, (len(FREQUENCY_BANDS), -1))
+    gamma = list(FREQUENCY_BANDS).index("gamma")
+    assert torch.isfinite(maps).all()
+    assert (maps[:, gamma, 0] > np.log10(SMALLEST_POWER)).all()  # 30 to 32 Hz are there
+    slow = DareEegConfig(sampling_rate=50, patch_size=10, window_size=200)
+    maps = power_maps(noise(samples=200), torch.arange(5), None, None, slow).unflatten(1, (len(FREQUENCY_BANDS), -1))
+    assert torch.equal(maps[:, gamma, 0], torch.full((3,), np.log10(SMALLEST_POWER)))
+
+
+def test_what_was_computed_under_a_tracer_is_not_kept():
+    """A constant made while a graph is traced holds no numbers; calls after it must not meet it again."""
+    values = noise()
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        maps_of(values, torch.arange(5))
+    assert type(maps_of(values, torch.arange(5))) is torch.Tensor

@@ -36,10 +36,10 @@ class LabelledWindows(torch.utils.data.Dataset):
         return {"input_values": self.signals[index], "channel_ids": CHANNEL_IDS, "labels": self.labels[index]}
 
 
-@pytest.fixture(params=[None, 16], ids=["probe", "statistics"])
+@pytest.fixture(params=[{}, {"statistics_stride": 16, "use_power_maps": True}], ids=["probe", "statistics"])
 def classifier_config(tiny_config, request):
     """Configurations of both kinds of classifiers."""
-    return DareEegConfig(**{**tiny_config.to_dict(), "statistics_stride": request.param})
+    return DareEegConfig(**{**tiny_config.to_dict(), **request.param})
 
 
 def test_trainer_trains_saves_and_evaluates(classifier_config, tmp_path):
@@ -151,7 +151,7 @@ def test_encoder_compiles_without_graph_breaks(tiny_config):
 
 
 def test_classifier_of_statistics_compiles_without_graph_breaks(tiny_config):
-    config = DareEegConfig(**{**tiny_config.to_dict(), "statistics_stride": 16})
+    config = DareEegConfig(**{**tiny_config.to_dict(), "statistics_stride": 16, "use_power_maps": True})
     model = DareEegForSequenceClassification(config).train()
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     expected, loss = (
@@ -320,7 +320,7 @@ def test_a_whole_pretraining_checkpoint_keeps_both_encoders(tiny_config, tmp_pat
     "fields",
     [
         {"normalize_probe_features": True, "electrode_names": ["C3", "CZ"], "use_spectral_projection": True},
-        {"statistics_stride": 8},
+        {"statistics_stride": 8, "use_power_maps": True},
     ],
 )
 def test_a_new_head_on_an_encoder_starts_defined(tiny_config, tmp_path, fields):
@@ -384,7 +384,7 @@ def test_the_head_is_saved_with_the_adapter(tiny_config, tmp_path):
     projections["use_spectral_projection"] = True
     by_task, by_name = {"task_type": "SEQ_CLS"}, {"modules_to_save": ["probe", "adapter"]}
     cases = [({"normalize_probe_features": True}, by_task), (projections, by_task), (projections, by_name)]
-    cases.append(({"statistics_stride": 16}, by_task))
+    cases.append(({"statistics_stride": 16, "use_power_maps": True}, by_task))
     logits = []
     for number, (fields, lora) in enumerate(cases):
         base = DareEegForSequenceClassification.from_pretrained(tmp_path / "base", **fields)

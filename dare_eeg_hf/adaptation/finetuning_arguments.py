@@ -11,7 +11,7 @@ from dare_eeg_hf.command_line import refuse_unknown_fields
 MODES = ("probe", "linear", "full", "lora")
 STATISTICS = "statistics"
 TRAINING_MODES = (STATISTICS, "probe", "full", "lora")
-"""What `train_classifier` offers: a logistic regression on mean and spread of the frozen encoder's features, and modes
+"""What `train_classifier` offers: a logistic regression on the frozen encoder's features and power maps, and modes
 of fine-tuning."""
 
 

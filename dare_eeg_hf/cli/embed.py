@@ -46,8 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pooling",
         choices=("statistics", "mean", "none"),
         default="statistics",
-        help="over the time patches of a window: mean and spread of overlapping ones (default); their mean alone, "
-        "which takes a quarter of the time and tells states apart less well; none, a vector for each patch",
+        help="over the time patches of a window: mean and spread of overlapping ones, and power maps (default); the "
+        "mean alone, in a quarter of the time, which tells states apart less well; none, a vector for each patch",
     )
     partial = parser.add_mutually_exclusive_group()
     partial.add_argument(

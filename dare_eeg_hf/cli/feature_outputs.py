@@ -187,13 +187,11 @@ class FeatureOutputs:
         from dare_eeg_hf.adaptation.feature_table import CENTERING
         from dare_eeg_hf.atomic_files import write_json
 
-        half = rows.width // 2
-        spread = f"f_0 to f_{half - 1}: means over time; the others: logarithms of the standard deviation over time"
         table: dict[str, Any] = {
             "recordings": len(self.made),
             "failed": self.failures,
             "features": rows.width,
-            "what_they_are": spread if self.options.pooling == "statistics" else "means over time",
+            "what_they_are": what_the_features_are(self.options.pooling, rows.width),
             "people": self.people.statement(),
             "labels": None if self.options.labels is None else str(self.options.labels),
             "centered": None,
@@ -248,3 +246,17 @@ class FeatureOutputs:
 def _of_what(files: Sequence[str]) -> str:
     names = list(files)
     return names[0] if len(names) == 1 else f"{len(names)} recordings"
+
+
+def what_the_features_are(pooling: str, width: int) -> str:
+    """What the columns of a table are."""
+    from dare_eeg_hf.power_maps_dare_eeg import NUM_POWER_MAP_FEATURES, POWER_MAP_NAMES
+
+    if pooling != "statistics":
+        return "means over time"
+    first_map = width - NUM_POWER_MAP_FEATURES
+    half = first_map // 2
+    return (
+        f"f_0 to f_{half - 1}: means over time of the encoder's features; to f_{first_map - 1}: logarithms of their "
+        f"standard deviation over time; from f_{first_map} on: {', '.join(POWER_MAP_NAMES)}"
+    )

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mode",
         choices=TRAINING_MODES,
         default=STATISTICS,
-        help="statistics: a logistic regression on mean and spread of the frozen encoder's features, as evaluated; "
+        help="statistics: a logistic regression on the frozen encoder's features and power maps, as evaluated; "
         "the others are fine-tuned, which takes longer (default: statistics)",
     )
     training.add_argument("--epochs", type=int, help="of fine-tuning (default: 100)")

@@ -76,8 +76,10 @@ def test_a_classifier_behind_an_adapter_is_exported_with_it(tiny_config, tmp_pat
     assert export_checkpoint(tmp_path / "adapted", tmp_path / "adapted.pt2") < TOLERANCE
 
 
-def test_a_classifier_of_statistics_is_exported(tiny_config, tmp_path):
-    model = DareEegForSequenceClassification(DareEegConfig(**{**tiny_config.to_dict(), "statistics_stride": 16}))
+@pytest.mark.parametrize("maps", [False, True], ids=["statistics", "statistics and maps"])
+def test_a_classifier_of_statistics_is_exported(tiny_config, tmp_path, maps):
+    fields = {"statistics_stride": 16, "use_power_maps": maps}
+    model = DareEegForSequenceClassification(DareEegConfig(**{**tiny_config.to_dict(), **fields}))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(3)

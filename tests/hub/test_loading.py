@@ -275,7 +275,7 @@ def test_the_travelling_files_import_only_what_everybody_has():
 def test_a_classifier_of_statistics_loads_without_the_package(run_python, tmp_path):
     """From a folder as it would be published; LoRA's default targets travel with it."""
     torch.manual_seed(0)
-    config = DareEegConfig.from_preset("nano", statistics_stride=16, window_size=256)
+    config = DareEegConfig.from_preset("nano", statistics_stride=16, use_power_maps=True, window_size=256)
     model = DareEegForSequenceClassification(config).eval()
     model.save_pretrained(tmp_path / "trained")
     DareEegFeatureExtractor(window_size=256).save_pretrained(tmp_path / "trained")
