@@ -82,7 +82,7 @@ def power_maps(
     patch_mask: torch.Tensor | None,
     config: Any,
 ) -> torch.Tensor:
-    """Maps of the logarithmic power in each band: `(B, K * H)`, band after band.
+    """Maps of the logarithmic power in each band: `(B, K * H)` in float32, band after band.
 
     Args:
         input_values: `(B, C, T)`, in millivolts.
@@ -102,7 +102,7 @@ def power_maps(
         harmonics = values.new_tensor(spherical_harmonics(tuple(config.channel_names)))[ids.expand(batch, channels)]
         known = ~harmonics.isnan().any(-1, keepdim=True)
         counts = known if channel_mask is None else known & channel_mask[..., None].bool()
-        return slopes(powers, harmonics.nan_to_num(), counts.to(values.dtype)).flatten(1)
+        return slopes(powers, harmonics.nan_to_num(), counts.to(values.dtype)).flatten(1).float()
 
 
 def band_powers(values: torch.Tensor, valid: torch.Tensor, sampling_rate: float) -> torch.Tensor:
@@ -120,26 +120,22 @@ def band_powers(values: torch.Tensor, valid: torch.Tensor, sampling_rate: float)
     valid = valid * torch.cat((torch.ones_like(whole[..., :1, :]), whole[..., 1:, :]), dim=-2)
     mean = (segments * valid).sum(-1, keepdim=True) / counts.clamp(min=1)
     taper = valid * (math.pi * (valid.cumsum(-1) - 1) / counts.clamp(min=1)).sin().square()
-    transform, bands = _band_transform(length, sampling_rate, values)
-    amplitudes = (segments - mean) * taper @ transform
-    energy = amplitudes.square().unflatten(-1, (2, -1)).sum((2, -2))
+    amplitudes = torch.view_as_real(torch.fft.rfft((segments - mean) * taper))
     worth = sampling_rate * taper.square().sum((2, -1)).clamp(min=1e-6)
-    return 2 * (energy / worth[..., None]) @ bands
+    density = 2 * amplitudes.square().sum((2, -1)) / worth[..., None]
+    return torch.stack(
+        [density[..., first:last].sum(-1) / max(1, last - first) for first, last in _bands(length, sampling_rate)], -1
+    )
 
 
-def _band_transform(length: int, sampling_rate: float, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cosines and sines `(length, 2 * F)` of the bands' frequencies, and what takes each band's mean, `(F, K)`."""
+def _bands(length: int, sampling_rate: float) -> list[tuple[int, int]]:
+    """The first frequency of a segment that lies in each band, and the first beyond it."""
     resolution = sampling_rate / length
-    numbers = [
-        [number for number in range(length // 2 + 1) if low <= number * resolution < high]
+    last = length // 2 + 1
+    return [
+        (min(last, math.ceil(low / resolution)), min(last, math.ceil(high / resolution)))
         for low, high in FREQUENCY_BANDS.values()
     ]
-    needed = sorted(set().union(*numbers))
-    weights = [[(number in band) / max(1, len(band)) for band in numbers] for number in needed]
-    # Whole turns are taken off before they are multiplied by 2 pi: single precision is enough then.
-    turns = torch.outer(torch.arange(length, device=like.device), torch.tensor(needed, device=like.device)) % length
-    phases = (2 * math.pi / length) * turns.to(like.dtype)
-    return torch.cat((phases.cos(), phases.sin()), dim=1), torch.tensor(weights, device=like.device, dtype=like.dtype)
 
 
 def slopes(powers: torch.Tensor, harmonics: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from transformers import AutoFeatureExtractor, AutoModel, AutoModelForSequenceClassification, pipeline
 
 from dare_eeg_hf import DareEegForPreTraining
+from dare_eeg_hf.adaptation.feature_statistics import of_encoder_alone
 from dare_eeg_hf.adaptation.finetuning import predict_probabilities
 from dare_eeg_hf.evaluation.corruptions import remove_channels
 from dare_eeg_hf.evaluation.metrics import classification_metrics
@@ -59,7 +60,7 @@ def test_the_larger_encoders_load_and_tell_rhythms_apart(folder, tmp_path):
     assert all(weight.isfinite().all() for weight in encoder.parameters())
     embed = pipeline("eeg-feature-extraction", model=str(folder))
     recordings = simulate_recordings(tmp_path, subjects=1, montage=TEN_TWENTY, seconds=60)
-    opened, closed = (embed(path, pooling="statistics")["features"] for path in recordings)
+    opened, closed = (of_encoder_alone(embed(path)["features"]) for path in recordings)
     assert opened.shape[1] == 2 * encoder.config.num_summary_tokens * encoder.config.hidden_size
     features, is_closed = np.concatenate([opened, closed]), np.repeat([0, 1], [len(opened), len(closed)])
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.01)).fit(features[::2], is_closed[::2])

@@ -16,6 +16,7 @@ from transformers import AutoModelForSequenceClassification
 from dare_eeg_hf.adaptation.estimator import DareEegClassifier, DareEegFeatures
 from dare_eeg_hf.adaptation.feature_classifier import feature_classifier
 from dare_eeg_hf.centering import center_by_subject
+from dare_eeg_hf.power_maps_dare_eeg import POWER_MAP_NAMES
 from dare_eeg_hf.signal_reports_dare_eeg import EegWarning
 from tests.adaptation.conftest import CONFIG, classifier, easy, epochs_of
 from tests.adaptation.conftest import MOTOR_CHANNELS as CHANNELS
@@ -48,7 +49,7 @@ def test_a_fitted_classifier_survives_pickling():
 def test_features_of_a_frozen_encoder_in_a_pipeline():
     X, y = easy()
     features = DareEegFeatures(CONFIG, channel_names=CHANNELS, sampling_rate=128.0, unit="uV", random_state=0)
-    assert features.fit(X).transform(X).shape == (40, 2 * 16)
+    assert features.fit(X).transform(X).shape == (40, 2 * 16 + 45)
     np.testing.assert_allclose(features.transform(X[5:7]), features.transform(X)[5:7], atol=1e-4)
     pipeline = make_pipeline(features, StandardScaler(), LogisticRegression())
     scores = cross_val_score(pipeline, X, y, groups=np.repeat(range(4), 10), cv=GroupKFold(2))
@@ -68,7 +69,8 @@ def test_features_have_names_and_the_type_they_say():
     features = DareEegFeatures(CONFIG, channel_names=CHANNELS, sampling_rate=128.0, unit="uV", random_state=0)
     table = clone(features).set_output(transform="pandas").fit_transform(X)
     plain = features.fit(X).transform(X)
-    assert list(table.columns) == [*(f"mean_{i}" for i in range(16)), *(f"log_deviation_{i}" for i in range(16))]
+    of_encoder = [*(f"mean_{i}" for i in range(16)), *(f"log_deviation_{i}" for i in range(16))]
+    assert list(table.columns) == [*of_encoder, *POWER_MAP_NAMES]
     np.testing.assert_array_equal(table.to_numpy(), plain)
     assert [plain.dtype.name] == features.__sklearn_tags__().transformer_tags.preserves_dtype
 

@@ -57,7 +57,7 @@ def test_one_command_gives_a_table_a_page_and_predictions(study, capsys, monkeyp
         rows = list(csv.DictReader(file))
     assert len(rows) == 64
     assert {row["file"] for row in rows} == {f"rec{number}.edf" for number in range(8)}
-    band_power = json.loads((folder / "results.json").read_text())["records"][2]
+    band_power = json.loads((folder / "results.json").read_text())["records"][3]
     assert band_power["inputs"]["model"] == "band-power"
     assert band_power["metrics"]["balanced_accuracy"] > 0.6  # alpha with closed eyes, across people
 

@@ -54,8 +54,10 @@ def evaluation(windows, tiny_checkpoint, kept):
 
 def test_the_figures_are_those_of_the_benchmark(evaluation, windows, tiny_checkpoint, tmp_path, monkeypatch):
     monkeypatch.setitem(TASKS, TASK, replace(TASKS[TASK], split=people_folds))
-    cells = [(tiny_checkpoint, "pooled", tiny_checkpoint), ("band-power", "", None), ("riemann", "", None)]
-    for (model, mode, checkpoint), name in zip(cells, ("tiny-encoder", "band-power", "riemann"), strict=True):
+    cells = [(tiny_checkpoint, "pooled-power", tiny_checkpoint)]
+    cells += [(name, "", None) for name in ("power-maps", "band-power", "riemann")]
+    names = ("tiny-encoder", "power-maps", "band-power", "riemann")
+    for (model, mode, checkpoint), name in zip(cells, names, strict=True):
         with one_thread():
             cell = evaluate_cell(Cell(TASK, model, mode, 0), windows, {}, checkpoint, tmp_path)
         own = next(record for record in evaluation.records if record["inputs"]["model"] == name)
@@ -76,7 +78,7 @@ def test_real_recordings_with_neutral_names_give_the_benchmarks_figures_to_the_d
     (tmp_path / "labels.csv").write_text("\n".join(rows))
     models = ["chance", "band-power", tiny_checkpoint]
     records, failures = run_benchmark(
-        ["mental-arithmetic"], models, ["pooled"], [0], tmp_path / "root", tmp_path / "benchmark"
+        ["mental-arithmetic"], models, ["pooled-power"], [0], tmp_path / "root", tmp_path / "benchmark"
     )
     assert failures == {}
     table = read_label_table(tmp_path / "labels.csv")
@@ -92,6 +94,7 @@ def test_contestants_people_and_electrodes(evaluation, windows):
     assert list(evaluation.contestants()) == [
         "tiny-encoder, frozen",
         "the same encoder with random weights",
+        "power maps + logistic regression",
         "band power + logistic regression",
         "Riemannian tangent space + logistic regression",
         "chance",
@@ -116,8 +119,8 @@ def test_nothing_is_computed_twice(evaluation, windows, tiny_checkpoint, kept, m
 def test_the_table_and_what_it_says(evaluation):
     rows = result_rows(evaluation)
     assert rows[-1] == ("chance", "50.0%", "-", "-", "-")
-    assert float(rows[2][1][:-1]) > 90  # alpha with closed eyes, across people
-    assert rows[2][4] == "4 of 4"
+    assert float(rows[3][1][:-1]) > 90  # alpha with closed eyes, across people
+    assert rows[3][4] == "4 of 4"
     assert "±" in rows[1][1]
     lines = text_table(COLUMNS, rows).splitlines()
     assert len(lines) == 2 + len(rows)
@@ -168,8 +171,9 @@ def test_unknown_people_and_traits_are_told(windows, tiny_checkpoint, kept, tmp_
 
 def test_centering_is_for_all_and_says_its_condition(windows, tiny_checkpoint, kept):
     found = evaluate_recordings(tiny_checkpoint, windows, kept, center=True, importance=False)
-    assert [record["inputs"]["mode"] for record in found.records[:2]] == ["pooled-centered"] * 2
-    assert [record["inputs"]["model"] for record in found.records[2:4]] == ["band-power-centered", "riemann-centered"]
+    assert [record["inputs"]["mode"] for record in found.records[:2]] == ["pooled-power-centered"] * 2
+    baselines = ["power-maps-centered", "band-power-centered", "riemann-centered"]
+    assert [record["inputs"]["model"] for record in found.records[2:5]] == baselines
     assert any("in about this mixture of labels" in sentence for sentence in findings(found))
 
 
