@@ -114,7 +114,9 @@ def band_powers(values: torch.Tensor, valid: torch.Tensor, sampling_rate: float)
     """
     length = round(SEGMENT_SECONDS * sampling_rate)
     hop = length // 2
-    segments, valid = (F.pad(each, (0, length)).unfold(-1, length, hop) for each in (values, valid[:, None]))
+    samples = values.shape[-1]
+    missing = (torch.sym_max(2, -(-samples // hop)) - 2) * hop + length - samples
+    segments, valid = (F.pad(each, (0, missing)).unfold(-1, length, hop) for each in (values, valid[:, None]))
     counts = valid.sum(-1, keepdim=True)
     whole = counts > hop
     valid = valid * torch.cat((torch.ones_like(whole[..., :1, :]), whole[..., 1:, :]), dim=-2)
