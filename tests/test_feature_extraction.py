@@ -336,12 +336,27 @@ def test_one_artefact_window_does_not_condemn_the_batch(extractor):
         assert extractor(signal, NAMES, 256, "uV")["input_values"].shape[0] == 4
 
 
-def test_few_channels_are_warned_about_and_one_keeps_its_reference(extractor):
-    with pytest.warns(EegWarning, match="only 3 channels"):
-        extractor(eeg(3), ["C3", "Cz", "C4"], 256, "uV")
-    with pytest.warns(EegWarning, match="needs at least two channels"):
-        batch = extractor(eeg(1), ["Fp1"], 256, "uV")
-    assert batch["input_values"].std() > 0.01
+def test_few_channels_are_warned_about_and_fewer_keep_their_reference(extractor):
+    names = ["C3", "Cz", "C4", "Pz", "Fz"]
+    with pytest.warns(EegWarning, match="only 5 channels"):
+        averaged = extractor(eeg(5), names, 256, "uV")["input_values"]
+    assert averaged.sum(1).abs().max() < 1e-5
+    for count in (1, 3, 4):
+        are = "is 1" if count == 1 else f"are {count}"
+        with pytest.warns(EegWarning, match=f"takes 5 channels or more, and there {are}: the recorded reference"):
+            kept = extractor(eeg(5)[:count], names[:count], 256, "uV")["input_values"]
+        alone = extractor(eeg(5)[:1], names[:1], 256, "uV")["input_values"]
+        assert torch.equal(kept[:, :1], alone)
+    assert alone.std() > 0.01
+
+
+def test_an_electrode_that_comes_loose_does_not_change_the_reference_of_the_others(extractor):
+    """Five electrodes of which one is flat: four are averaged, as five would be."""
+    signal = eeg(5)
+    signal[4] = 0
+    with pytest.warns(EegWarning, match="only 4 channels"):
+        found = extractor(signal, ["C3", "Cz", "C4", "Pz", "Fz"], 256, "uV")
+    assert found["input_values"][0, :4].sum(0).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from dare_eeg_hf.cli.label_arguments import LABELS_HELP, add_label_arguments, la
 
 DESCRIPTION = (
     "Tell how well labels can be told apart in a folder of recordings. Each person is tested by a model that was\n"
-    "trained on the others: a frozen encoder with a logistic regression, next to the same encoder with random\n"
-    "weights, band power, the Riemannian tangent space and chance, all on the same windows and folds. Ends in a\n"
-    "table with intervals over people, and in a folder with\n"
+    "trained on the others: a logistic regression on a frozen encoder's features and maps of the power, next to the\n"
+    "same with random weights, to the maps alone, band power, the Riemannian tangent space and chance, all on the\n"
+    "same windows and folds. Ends in a table with intervals over people, and in a folder with\n"
     "  evaluation.html   the page to read: results, who was told apart, confusions, a map of the windows, which\n"
     "                    electrodes matter, and what was left out and why\n"
     "  results.json      every figure\n"

@@ -73,9 +73,9 @@ def findings(evaluation: Evaluation) -> list[str]:
     low, high = row["interval"]
     model, accuracy = short_name(evaluation.model), _percent(row["balanced_accuracy"][0])
     found = [
-        f"A frozen {model} with a logistic regression reaches a balanced accuracy of {accuracy}, where guessing "
-        f"reaches {100 * chance:.1f}%. Depending on who is recorded, this may vary from about {100 * low:.1f} to "
-        f"{100 * high:.1f}% (95% interval over people)."
+        f"A logistic regression on a frozen {model} and power maps reaches a balanced accuracy of {accuracy}, where "
+        f"guessing reaches {100 * chance:.1f}%. Depending on who is recorded, this may vary from about "
+        f"{100 * low:.1f} to {100 * high:.1f}% (95% interval over people)."
     ]
     if low <= chance:
         found.append("Guessing lies within that interval: that the model can tell these labels apart is not shown.")

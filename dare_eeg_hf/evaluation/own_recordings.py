@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from dare_eeg_hf.adaptation.classifier_inputs import in_order
+from dare_eeg_hf.adaptation.feature_statistics import of_encoder_alone
 from dare_eeg_hf.adaptation.labelled_recordings import LabelledRecordings
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.atomic_files import write_json
@@ -57,7 +58,7 @@ class Evaluation:
         folds: who was tested by a model trained on whom.
         records: one for each contestant and seed, as the benchmark has them, the model's first.
         probabilities: (W, K) by the model, of its first seed.
-        features: (W, F) by the model's encoder, mean and spread over each window, and power maps.
+        features: (W, F) by the model's encoder: mean and spread over each window.
         centered: whether features were centered by person.
         importance: electrodes, the most important first; empty where it was not asked for.
         read: how the windows came to be, or None where they were prepared earlier.
@@ -145,7 +146,7 @@ def display_name(record: dict) -> str:
     model = record["inputs"]["model"]
     if model in NAMES:
         return NAMES[model]
-    name = f"{model}, frozen" if not model.startswith("random-") else "the same encoder with random weights"
+    name = f"{model} and power maps" if not model.startswith("random-") else "the same with random weights"
     return name + (", centered by person" if record["inputs"]["mode"].endswith(CENTERED) else "")
 
 
@@ -211,7 +212,7 @@ def evaluate_recordings(
         folds=folds,
         records=records,
         probabilities=found[model, seeds[0]],
-        features=encoded.features[:, 0].numpy(),
+        features=of_encoder_alone(encoded.features[:, 0].numpy()),
         centered=center,
         importance=measured,
         read=read,

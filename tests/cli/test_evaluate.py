@@ -48,7 +48,7 @@ def test_one_command_gives_a_table_a_page_and_predictions(study, capsys, monkeyp
         "recordings: 64 windows of 2 s (32 closed, 32 open) of 4 people, 6 electrodes; one person left"
     )
     assert "People are identified by a column." in out
-    for name in ("dare-eeg-nano, frozen", "random weights", "band power", "Riemannian", "chance"):
+    for name in ("dare-eeg-nano and power maps", "random weights", "band power", "Riemannian", "chance"):
         assert name in out
     assert "no diagnosis" in out
     folder = study / "evaluation"

@@ -90,8 +90,8 @@ def test_what_evaluate_found_of_the_same_data_is_recognised(study, encoder, tmp_
     given = [str(study / "recordings"), "--labels", str(study / "labels.csv"), "--model", str(encoder)]
     assert main(["evaluate", *given, "--no-importance"]) == 0
     assert main(["train", *given, "--output", "eyes"]) == 0
-    assert "tested on people they were not trained on:\n- A frozen" in capsys.readouterr().out
-    assert "- A frozen" in (tmp_path / "eyes" / "README.md").read_text()
+    assert "tested on people they were not trained on:\n- A logistic regression on a frozen" in capsys.readouterr().out
+    assert "- A logistic regression on a frozen" in (tmp_path / "eyes" / "README.md").read_text()
 
 
 def test_one_person_is_enough_and_the_words_say_so(study, encoder, tmp_path, capsys, monkeypatch):

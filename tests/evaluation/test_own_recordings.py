@@ -92,14 +92,14 @@ def test_real_recordings_with_neutral_names_give_the_benchmarks_figures_to_the_d
 
 def test_contestants_people_and_electrodes(evaluation, windows):
     assert list(evaluation.contestants()) == [
-        "tiny-encoder, frozen",
-        "the same encoder with random weights",
+        "tiny-encoder and power maps",
+        "the same with random weights",
         "power maps + logistic regression",
         "band power + logistic regression",
         "Riemannian tangent space + logistic regression",
         "chance",
     ]
-    assert len(evaluation.contestants()["the same encoder with random weights"]) == 2  # seeds
+    assert len(evaluation.contestants()["the same with random weights"]) == 2  # seeds
     assert evaluation.people == ["S001", "S002", "S003", "S004"]
     assert evaluation.protocol == "one person left out at a time"
     np.testing.assert_allclose(evaluation.probabilities.sum(axis=1), 1)
