@@ -266,7 +266,8 @@ TABLES = {
 # files, seconds, uninterrupted pieces, channels kept, annotations of the file, sum of their onsets in seconds,
 # and the amplitude in microvolts after normalisation (geometric mean over recordings of the median over channels).
 # Since then stretches of absurd values no longer count in the amplitude nor against a channel, which concerns the two
-# Guinea-Bissau folders and the eye states, and the epochs among the formats keep their times to the sample.
+# Guinea-Bissau folders and the eye states, the epochs among the formats keep their times to the sample, and recordings
+# with up to four channels their reference.
 BEFORE = {
     "bci-competition-2-iv": (1, 0, [100.0], 158.0, 316, 28, 316, 24885.0, 5.71),
     "bcic-2b-imagery": (10, 0, [250.0], 4800.0, 1200, 30, 1200, 285600.0, 3.945),
