@@ -59,7 +59,7 @@ def main() -> None:
                 precision,
             ):
                 start = now()
-                feature_statistics(encoder, inputs, stride)
+                feature_statistics(encoder, inputs, stride, with_power_maps=False)
             if number:
                 times[setting].append(now() - start)
     titles = ("precision", "attention", "products", "windows/s", "times the first")

@@ -83,7 +83,7 @@ class DareEegConfig(PreTrainedConfig):
         initializer_range (`float`, *optional*, defaults to 0.02):
             Standard deviation of the (truncated) normal initialisation.
         rotary_theta, rotary_interpolation_factor (`float`, *optional*, default to 10000.0 and 2.0):
-            Base of the rotary position embedding on time (predictor and reconstructor), and what divides positions.
+            Base of the rotary position embedding on time (predictor and reconstructor), and what times are divided by.
         patch_size (`int`, *optional*, defaults to 64):
             Samples of one channel in one patch.
         sampling_rate (`int`, *optional*, defaults to 256):
@@ -140,7 +140,7 @@ class DareEegConfig(PreTrainedConfig):
         probe_dropout (`float`, *optional*, defaults to 0.5):
             Dropout on the encoder's features.
         statistics_stride (`int`, *optional*):
-            Have a classifier of windows of any length read mean and spread of patches that begin so far apart.
+            Have a classifier of windows of any length read mean and spread of patches, one every so many samples.
         use_power_maps (`bool`, *optional*, defaults to `False`):
             Have that classifier also read how strong the rhythms are and where on the scalp (`power_maps`).
 

@@ -39,9 +39,9 @@ __all__ = ["DareEegFeatureExtractor", "EegBatchFeature", "EegWarning", "SignalRe
 MIN_FILTER_SECONDS = 4.0
 """High-pass and notch need some seconds of signal to act; shorter signals have their mean removed instead."""
 
-FEWEST_FOR_AVERAGE_REFERENCE = 5
-"""Channels. Open and closed eyes were told in 0.95 of windows from O1 and O2 as recorded and in 0.80 against their
-average, 0.86 and 0.56 from C3, Cz and C4; from six channels on there was no difference (docs/results.md)."""
+AVERAGE_FROM = 5
+"""Channels. Open and closed eyes are told in 0.95 of windows from O1 and O2 as recorded and in 0.80 against their
+average, in 0.86 and 0.56 from C3, Cz and C4 (docs/results.md)."""
 
 _NAMES_OF_TRANSFORMERS = ("auto_map", "feature_extractor_type", "name_or_path", "processor_class")
 """What Transformers stores in preprocessor_config.json in addition to the contract."""
@@ -56,8 +56,10 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
     Args:
         sampling_rate (`int` or `float`): hertz of the model's input.
         unit (`str`): unit of the model's input; the models are trained on millivolts.
-        reference (`str`, *optional*): `"average"` removes the mean over the valid channels at each sample, where there
-            are five or more; None leaves the reference.
+        reference (`str`, *optional*): `"average"` removes the mean over the valid channels at each sample; None leaves
+            the reference.
+        average_from (`int`): recordings of fewer channels keep the reference they have. The average of C3, Cz and C4
+            is what they have in common, and with it goes the rhythm.
         highpass, lowpass (`float`, *optional*): hertz. The band of the training data.
         notch (`str` or `float`, *optional*): mains frequency to remove: `"auto"` finds 50 or 60 Hz in the spectrum;
             None does nothing.
@@ -83,6 +85,7 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
         sampling_rate: float = 256,
         unit: str = "mV",
         reference: str | None = "average",
+        average_from: int = AVERAGE_FROM,
         highpass: float | None = 0.5,
         lowpass: float | None = 75.0,
         notch: str | float | None = "auto",
@@ -98,6 +101,7 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
         self.sampling_rate = sampling_rate
         self.unit = canonical_unit(unit)
         self.reference = reference
+        self.average_from = average_from
         self.highpass = highpass
         self.lowpass = lowpass
         self.notch = notch
@@ -109,6 +113,8 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
             raise ValueError(f"sampling_rate must be positive, got {sampling_rate}")
         if reference not in ("average", None):
             raise ValueError(f"reference must be 'average' or None, got {reference!r}")
+        if average_from < 2:
+            raise ValueError(f"average_from must be at least 2 channels, got {average_from}")
         if window_size % patch_size:
             raise ValueError(f"window_size {window_size} is not a multiple of patch_size {patch_size}")
         if highpass and lowpass and highpass >= lowpass:
@@ -127,7 +133,8 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
     def from_dict(cls, feature_extractor_dict: dict[str, Any], **kwargs):
         """Build an extractor from what a file holds, and overrides.
 
-        Names in the file that this version does not know are left out, with a warning.
+        Names in the file that this version does not know are left out, with a warning. One without `average_from` is
+        of a time when two channels were averaged, and goes on doing so.
 
         Raises:
             UnknownNameError: If an override is a misspelt argument.
@@ -140,7 +147,7 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
             warnings.warn(f"The signal contract holds {listed}, which {cls.__name__} does not know.", stacklevel=2)
         stored = {name: value for name, value in feature_extractor_dict.items() if name not in unknown}
         overrides = {name: kwargs.pop(name) for name in list(kwargs) if name in names}
-        return super().from_dict({**stored, **overrides}, **kwargs)
+        return super().from_dict({"average_from": 2, **stored, **overrides}, **kwargs)
 
     @classmethod
     def for_model(cls, config: "DareEegConfig") -> "DareEegFeatureExtractor":
@@ -342,18 +349,23 @@ class DareEegFeatureExtractor(FeatureExtractionMixin):
         report.steps = list(dict.fromkeys(report.steps))
         return whole
 
-    def rereference(self, signal: np.ndarray, valid: np.ndarray, report: SignalReport) -> np.ndarray:
-        """Average reference in place over the `valid` channels (or samples) of (channels, samples), as far as their
-        number allows it.
+    def rereference(
+        self, signal: np.ndarray, valid: np.ndarray, report: SignalReport, recorded: int | None = None
+    ) -> np.ndarray:
+        """Average reference in place, as far as the number of channels allows it.
 
-        With one to four channels the recorded reference stays: of C3, Cz and C4 the average is what they have in
-        common, and with it goes the rhythm. How many there are counts, not how many are valid at the moment, so that
-        an electrode that comes loose does not change the reference of all the others.
+        Args:
+            signal: (channels, samples).
+            valid: bool, (channels,) or (channels, samples): what is averaged.
+            report: is told what was done.
+            recorded: channels there were before bad ones were left out; `average_from` is compared with it, so that an
+                electrode that comes loose does not change the reference of all the others.
         """
-        if len(signal) < FEWEST_FOR_AVERAGE_REFERENCE:
+        recorded = recorded or len(signal)
+        if recorded < self.average_from:
             report.warn(
-                f"an average reference takes {FEWEST_FOR_AVERAGE_REFERENCE} channels or more, and there "
-                f"{'is' if len(signal) == 1 else 'are'} {len(signal)}: the recorded reference stays"
+                f"an average reference takes {self.average_from} channels or more, and there "
+                f"{'is' if recorded == 1 else 'are'} {recorded}: the recorded reference stays"
             )
             return signal
         count = int(valid.sum() if valid.ndim == 1 else valid.any(axis=1).sum())

@@ -1430,6 +1430,7 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
         if not self.config.use_power_maps:
             return None
         batch, channels, samples = input_values.shape
+        channel_ids = check_channel_ids(channel_ids, batch, channels)
         channel_mask = check_mask(channel_mask, (batch, channels), "channel_mask")
         patch_mask = check_mask(patch_mask, (batch, samples // self.config.patch_size), "patch_mask")
         return power_maps(input_values, channel_ids, channel_mask, patch_mask, self.config)
@@ -1448,7 +1449,7 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
             maps: Of the same windows, from [`extract_power_maps`].
 
         Raises:
-            ValueError: If the configuration does not ask for it (`normalize_probe_features`).
+            ValueError: If the configuration does not ask for it (`normalize_probe_features`), or maps are missing.
         """
         features = last_hidden_state.unflatten(1, (-1, self.config.num_summary_tokens)).flatten(2)
         self.probe.fit_standardization(features, patch_mask, **self._read_with(maps))
@@ -1459,7 +1460,13 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
         patch_mask: torch.Tensor | None = None,
         maps: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Logits `(B, num_labels)` of what was extracted, now or earlier; arguments as for the standardisation."""
+        """Logits `(B, num_labels)` of what was extracted, now or earlier.
+
+        Arguments as for [`fit_feature_standardization`].
+
+        Raises:
+            ValueError: If the classifier reads power maps and they are not given, or the other way round.
+        """
         features = last_hidden_state.unflatten(1, (-1, self.config.num_summary_tokens)).flatten(2)
         if patch_mask is None or self.adapter.is_active:
             return self.probe(features, **self._read_with(maps))
@@ -1469,7 +1476,10 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
 
     def _read_with(self, maps: torch.Tensor | None) -> dict[str, torch.Tensor]:
         if self.config.use_power_maps != (maps is not None):
-            raise ValueError("Give the windows' power maps exactly where config.use_power_maps asks for them.")
+            raise ValueError(
+                "Power maps are read exactly where config.use_power_maps asks for them: pass "
+                "maps=model.extract_power_maps(...), which is None otherwise."
+            )
         return {} if maps is None else {"maps": maps}
 
     @refuse_unknown_arguments

@@ -3,7 +3,8 @@
 An encoder whose objective normalises every target tells little of a rhythm's strength, and a patch of a quarter of a
 second cannot tell 8 Hz from 10. Here the logarithm of each electrode's power in the classical bands, by Welch's method
 with segments of two seconds, becomes a map of the scalp: its mean over the electrodes, and its slopes along the
-spherical harmonics of degrees 1 (front to back, left to right, top to rim) and 2. They mean the same for any montage.
+spherical harmonics of degrees 1 (to the right, to the front, up) and 2. Montages that cover the head can be compared;
+a slope that electrodes cannot show is 0.
 
 Shapes: B windows, C channels, T samples, N time patches of P samples, F frequencies, K classical bands, H harmonics.
 """
@@ -16,16 +17,21 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from transformers.utils.generic import maybe_autocast
 
 FREQUENCY_BANDS = {"delta": (1, 4), "theta": (4, 8), "alpha": (8, 13), "beta": (13, 30), "gamma": (30, 45)}
 """Hz, from the first to below the second."""
 
 SEGMENT_SECONDS = 2.0
-SMALLEST_POWER = 1e-15
-"""In mV^2/Hz, far below the noise of any amplifier: what a flat channel counts as."""
+SMALLEST_POWER = 1e-10
+"""In mV^2/Hz, ten nanovolts per root hertz: less than any amplifier's noise, and what a band counts as that a flat
+channel, a low-pass filter or a low sampling rate has emptied."""
 
 HARMONICS = ("mean", "right", "front", "up", "right_front", "front_up", "up_rim", "right_up", "sides_midline")
 """Of a map: its mean, then its slopes along the three axes, then along the five harmonics of degree 2."""
+
+POWER_MAPS_VERSION = 1
+"""To be raised where the numbers change: features and figures that are kept say by which they were made."""
 
 POWER_MAP_NAMES = tuple(f"power_{band}_{harmonic}" for band in FREQUENCY_BANDS for harmonic in HARMONICS)
 NUM_POWER_MAP_FEATURES = len(POWER_MAP_NAMES)
@@ -77,7 +83,7 @@ def spherical_harmonics(names: tuple[str, ...]) -> tuple[tuple[float, ...], ...]
 
 def power_maps(
     input_values: torch.Tensor,
-    channel_ids: torch.Tensor | None,
+    channel_ids: torch.Tensor,
     channel_mask: torch.Tensor | None,
     patch_mask: torch.Tensor | None,
     config: Any,
@@ -86,7 +92,7 @@ def power_maps(
 
     Args:
         input_values: `(B, C, T)`, in millivolts.
-        channel_ids: rows of the vocabulary, `(B, C)` or `(C,)`; the first C, where None.
+        channel_ids: rows of the vocabulary, `(B, C)` or `(C,)`.
         channel_mask, patch_mask: `(B, C)` and `(B, N)`, False at padding, which does not count.
         config: `channel_names`, `sampling_rate` and `patch_size` are read.
     """
@@ -96,13 +102,12 @@ def power_maps(
     valid = values.new_ones(batch, samples)
     if patch_mask is not None:
         valid = patch_mask.to(values.dtype).repeat_interleave(config.patch_size, dim=1)
-    with torch.autocast(device.type, enabled=False):
+    with maybe_autocast(device.type, enabled=False):
         powers = band_powers(values, valid, config.sampling_rate).clamp(min=SMALLEST_POWER).log10()
-        ids = torch.arange(channels, device=device) if channel_ids is None else channel_ids
-        harmonics = values.new_tensor(spherical_harmonics(tuple(config.channel_names)))[ids.expand(batch, channels)]
-        known = ~harmonics.isnan().any(-1, keepdim=True)
-        counts = known if channel_mask is None else known & channel_mask[..., None].bool()
-        return slopes(powers, harmonics.nan_to_num(), counts.to(values.dtype)).flatten(1).float()
+        ids = channel_ids.expand(batch, channels)
+        harmonics = values.new_tensor(spherical_harmonics(tuple(config.channel_names)))[ids]
+        counts = values.new_ones(batch, channels, 1) if channel_mask is None else channel_mask[..., None].to(values)
+        return slopes(powers, harmonics, counts).flatten(1).float()
 
 
 def band_powers(values: torch.Tensor, valid: torch.Tensor, sampling_rate: float) -> torch.Tensor:
@@ -144,11 +149,13 @@ def slopes(powers: torch.Tensor, harmonics: torch.Tensor, counts: torch.Tensor) 
     """Mean of maps `(B, C, K)` and how much they rise along each harmonic `(B, C, H)`: `(B, K, H)`.
 
     Each slope is a regression of its own, damped as by one more electrode without slope: with few electrodes, or
-    electrodes in a row, some harmonics cannot be told from others. Electrodes with `counts (B, C, 1)` 0 are left out.
+    electrodes in a row, some harmonics cannot be told from others. Electrodes with `counts (B, C, 1)` 0 are left out;
+    those whose place is not known (harmonics are NaN) have a part in the mean alone.
     """
+    mean = (powers * counts).sum(1, keepdim=True) / counts.sum(1, keepdim=True).clamp(min=1)
+    counts = counts * ~harmonics[..., -1:].isnan()
     total = counts.sum(1, keepdim=True).clamp(min=1)
-    mean = (powers * counts).sum(1, keepdim=True) / total
-    harmonics = harmonics[..., 1:]
+    harmonics = harmonics[..., 1:].nan_to_num()
     centred = (harmonics - (harmonics * counts).sum(1, keepdim=True) / total) * counts
     rises = ((powers - mean) * counts).mT @ centred / (centred.square().sum(1, keepdim=True) + 1)
     return torch.cat((mean.mT, rises), dim=-1)

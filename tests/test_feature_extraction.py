@@ -350,6 +350,20 @@ def test_few_channels_are_warned_about_and_fewer_keep_their_reference(extractor)
     assert alone.std() > 0.01
 
 
+def test_a_contract_of_before_goes_on_averaging_few_channels(extractor, tmp_path):
+    extractor.save_pretrained(tmp_path)
+    file = tmp_path / "preprocessor_config.json"
+    stored = json.loads(file.read_text())
+    assert stored.pop("average_from") == 5
+    file.write_text(json.dumps(stored))
+    before = DareEegFeatureExtractor.from_pretrained(tmp_path)
+    with pytest.warns(EegWarning, match="only 3 channels"):
+        values = before(eeg(3), ["C3", "Cz", "C4"], 256, "uV")["input_values"]
+    assert values.sum(1).abs().max() < 1e-5
+    with pytest.raises(ValueError, match="average_from must be at least 2 channels, got 1"):
+        DareEegFeatureExtractor(average_from=1)
+
+
 def test_an_electrode_that_comes_loose_does_not_change_the_reference_of_the_others(extractor):
     """Five electrodes of which one is flat: four are averaged, as five would be."""
     signal = eeg(5)

@@ -142,11 +142,41 @@ def test_windows_without_signal_stay_finite():
     assert maps.flatten(1).shape == (2, NUM_POWER_MAP_FEATURES)
 
 
-def test_an_electrode_whose_place_is_not_known_is_left_out():
+def test_an_electrode_whose_place_is_not_known_has_a_part_in_the_mean_alone():
     config = DareEegConfig(channel_names=["C3", "CZ", "C4", "DEPTH1"], pretraining_channel_names=["C3", "CZ"])
     values = noise(channels=4)
-    without = power_maps(values[:, :3], torch.arange(3), None, None, config)
-    torch.testing.assert_close(power_maps(values, torch.arange(4), None, None, config), without)
+    bands = (len(FREQUENCY_BANDS), -1)
+    whole = power_maps(values, torch.arange(4), None, None, config).unflatten(1, bands)
+    without = power_maps(values[:, :3], torch.arange(3), None, None, config).unflatten(1, bands)
+    torch.testing.assert_close(whole[..., 1:], without[..., 1:])
+    powers = band_powers(values, torch.ones(3, 1280), 256).log10()
+    torch.testing.assert_close(whole[..., 0], powers.mean(1))
+    alone = power_maps(values[:, 3:], torch.tensor([3]), None, None, config).unflatten(1, bands)
+    torch.testing.assert_close(alone[..., 0], powers[:, 3])
+    assert alone[..., 1:].abs().max() == 0
+
+
+def test_a_batch_of_mixed_montages_gives_each_what_it_has_alone():
+    first, second = noise(1, 5, seed=1), noise(1, 3, seed=2)
+    ids = (ids_of(*"C3 CZ C4 O1 O2".split()), ids_of("FZ", "PZ", "T7"))
+    values = torch.zeros(2, 5, 1280)
+    values[0], values[1, :3] = first[0], second[0]
+    both_ids = torch.stack((ids[0], torch.cat((ids[1], torch.zeros(2, dtype=torch.long)))))
+    mask = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
+    together = maps_of(values, both_ids, channel_mask=mask)
+    torch.testing.assert_close(together[:1], maps_of(first, ids[0]))
+    torch.testing.assert_close(together[1:], maps_of(second, ids[1]))
+
+
+def test_half_precision_is_computed_in_single():
+    values = noise()
+    found = power_maps(values.bfloat16(), torch.arange(5), None, None, CONFIG)
+    assert found.dtype == torch.float32
+    expected = power_maps(values.bfloat16().float(), torch.arange(5), None, None, CONFIG)
+    assert torch.equal(found, expected)
+    expected = power_maps(values, torch.arange(5), None, None, CONFIG)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(power_maps(values, torch.arange(5), None, None, CONFIG), expected)
 
 
 def test_bands_above_half_of_the_rate_count_as_silent():

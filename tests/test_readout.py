@@ -1,5 +1,6 @@
 """The readout of statistics: overlapping patches, their mean and spread, a head that takes windows of any length."""
 
+import json
 import math
 
 import pytest
@@ -97,6 +98,18 @@ def test_features_that_hardly_vary_keep_their_digits():
     exact = torch.cat((exact.mean(1), exact.std(1, correction=0).log()), dim=1)
     expected = ((exact - exact.mean(0)) / exact.std(0, correction=0)).sum(1)
     assert (probe(features)[:, 0] - expected).abs().max() < 0.02 * math.sqrt(128)
+
+
+def test_a_classifier_of_before_reads_no_maps(tiny_config, tmp_path):
+    """A configuration without the field gives the head that it was saved with."""
+    config = DareEegConfig(**{**tiny_config.to_dict(), "statistics_stride": 16})
+    model = DareEegForSequenceClassification(config).eval()
+    model.save_pretrained(tmp_path)
+    stored = json.loads((tmp_path / "config.json").read_text())
+    assert stored.pop("use_power_maps") is False
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+    loaded = DareEegForSequenceClassification.from_pretrained(tmp_path)
+    assert torch.equal(loaded(noise(), torch.arange(5)).logits, model(noise(), torch.arange(5)).logits)
 
 
 def test_bad_settings_are_one_sentence(tiny_config):

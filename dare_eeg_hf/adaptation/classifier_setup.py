@@ -15,8 +15,11 @@ from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegForSequenceClassification, DareEegModel
 from dare_eeg_hf.montage import match_channels
 
-MIN_ELECTRODES_FOR_AVERAGE_REFERENCE = 8
-"""With fewer, the average takes out local activity too; a learned spatial projection then keeps the reference."""
+PROJECTION_AVERAGES_FROM = 8
+"""Electrodes. With fewer, the average takes out local activity too; a learned spatial projection then keeps the
+reference."""
+
+CONTRACT_OF_ENCODER = ("unit", "reference", "average_from", "highpass", "lowpass", "notch")
 
 
 def build_classifier(
@@ -62,7 +65,7 @@ def build_classifier(
             "have a spatial projection learned (mode 'probe', 'full' or 'lora' with spatial_projection=True)"
         )
     electrodes = list(windows.channel_names) if spatial_projection else list(known.indices)
-    keep_reference = spatial_projection and len(electrodes) < MIN_ELECTRODES_FOR_AVERAGE_REFERENCE
+    keep_reference = spatial_projection and len(electrodes) < PROJECTION_AVERAGES_FROM
     samples = windows.signals.shape[-1] * base.sampling_rate / windows.sampling_rate
     window_size = math.ceil(round(samples) / base.patch_size) * base.patch_size
 
@@ -116,7 +119,7 @@ def _signal_contract(checkpoint: str | Path | DareEegConfig) -> dict:
         extractor = DareEegFeatureExtractor.from_pretrained(checkpoint)
     except OSError:  # a checkpoint saved without its preprocessor_config.json
         return {}
-    return {name: getattr(extractor, name) for name in ("unit", "reference", "highpass", "lowpass", "notch")}
+    return {name: getattr(extractor, name) for name in CONTRACT_OF_ENCODER}
 
 
 def prepare_inputs(extractor: DareEegFeatureExtractor, windows: LabelledWindows) -> dict[str, torch.Tensor]:

@@ -25,7 +25,7 @@ def encoder_fingerprint(encoder: DareEegModel, extractor: DareEegFeatureExtracto
     """A digest of an encoder's weights and of what else decides its output: settings, vocabulary, signal contract."""
     config = encoder.config
     settings = (config.num_attention_heads, config.layer_norm_eps, config.hidden_act, config.channel_names)
-    contract = (extractor.sampling_rate, extractor.unit, extractor.reference)
+    contract = (extractor.sampling_rate, extractor.unit, extractor.reference, extractor.average_from)
     digest = hashlib.sha256(repr((settings, contract)).encode())
     for name, weight in sorted(encoder.state_dict().items()):
         digest.update(name.encode())

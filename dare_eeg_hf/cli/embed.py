@@ -22,9 +22,9 @@ DESCRIPTION = (
     "all of them into one table as well, a window in each row, --map draws them.\n"
     "\n"
     "The features of a window are the mean and the logarithm of the spread over time of what the encoder says about\n"
-    "a quarter of a second at a time. Windows in which the recording ends are left out unless --keep-partial is\n"
-    "given; one without signal, or across a break in time, is not usable: its features are empty (NaN), and `reason`\n"
-    "says why."
+    "a quarter of a second at a time, and 45 numbers of power maps: how strong the rhythms are, and where. Windows\n"
+    "in which the recording ends are left out unless --keep-partial is given; one without signal, or across a break\n"
+    "in time, is not usable: its features are empty (NaN), and `reason` says why."
 )
 EXAMPLES = (
     "  dare-eeg embed my-org/dare-eeg-base recordings/ --output features/\n"
@@ -65,7 +65,11 @@ def run(options: argparse.Namespace) -> int:
     outputs = FeatureOutputs(options, [relative.as_posix() for _, relative in recordings])
     settings = {name: getattr(options, name) for name in ("overlap", "window_seconds", "pooling")}
     settings |= {"drop_partial": not options.keep_partial, **reading_options(options)}
-    maker = maker_of(options, settings)
+    from dare_eeg_hf.power_maps_dare_eeg import POWER_MAPS_VERSION
+
+    # What an earlier version made without power maps is not what this one makes.
+    maps = {"power_maps": POWER_MAPS_VERSION} if options.pooling == "statistics" else {}
+    maker = maker_of(options, settings | maps)
     encoding = Encoding(options, settings, maker)
     if options.cluster is not None:
         status = _over_cluster(encoding, recordings, outputs)

@@ -39,7 +39,7 @@ from dare_eeg_hf.checkpoints import digest_of_weights
 from dare_eeg_hf.command_parser import CommandParser
 from dare_eeg_hf.evaluation.benchmark_arguments import add_arguments, finetuning_settings, listed_tasks
 from dare_eeg_hf.evaluation.benchmark_report import write_report
-from dare_eeg_hf.evaluation.contestant_names import SSVEP, feature_baseline
+from dare_eeg_hf.evaluation.contestant_names import POWER_MAPS, SSVEP, feature_baseline
 from dare_eeg_hf.evaluation.contestants import (
     BASELINES,
     POOLED_MODES,
@@ -57,7 +57,7 @@ from dare_eeg_hf.evaluation.cross_validation import cross_validate, one_thread
 from dare_eeg_hf.evaluation.protocols import Fold
 from dare_eeg_hf.evaluation.steady_state import stimulation_frequencies
 from dare_eeg_hf.evaluation.tasks import task_named
-from dare_eeg_hf.power_maps_dare_eeg import FREQUENCY_BANDS
+from dare_eeg_hf.power_maps_dare_eeg import POWER_MAPS_VERSION
 from dare_eeg_hf.progress import progress_bar
 from dare_eeg_hf.readout_dare_eeg import STATISTICS_STRIDE
 
@@ -120,8 +120,10 @@ def _settings_that_count(cell: Cell, settings: dict) -> dict:
     """Of fine-tuning where there is one, of pooled features how they are pooled, of baselines none."""
     if cell.mode in POOLED_MODES:
         return {"statistics_stride": STATISTICS_STRIDE} | (
-            {"power_maps": list(FREQUENCY_BANDS)} if cell.mode.startswith(POOLED_POWER) else {}
+            {"power_maps": POWER_MAPS_VERSION} if cell.mode.startswith(POOLED_POWER) else {}
         )
+    if feature_baseline(cell.model) == POWER_MAPS:
+        return {"power_maps": POWER_MAPS_VERSION}
     return settings if is_random(cell.model, cell.mode) else {}
 
 

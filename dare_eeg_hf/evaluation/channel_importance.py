@@ -56,7 +56,7 @@ def channel_importance(
     Patches do not overlap here, which takes an eighth of the time, on both sides of each comparison.
 
     Args:
-        checkpoint: whose encoder the predictors were trained on, with the mean and spread of its features.
+        checkpoint: whose encoder the predictors were trained on, with its pooled features.
         windows: that were cross-validated.
         folds: of the windows.
         predictors: one for each fold; see `CrossValidated`.
@@ -66,22 +66,28 @@ def channel_importance(
         ValueError: there are fewer than two electrodes that the encoder knows.
     """
     model, extractor = build_classifier(checkpoint, windows, spatial_projection=False)
-    matched = match_channels(windows.channel_names, model.config.channel_names).indices.values()
-    known = [windows.channel_names[place] for place in sorted(matched)]
+    rows = match_channels(windows.channel_names, model.config.channel_names).indices
+    electrodes = sorted(rows, key=rows.get)  # of the vocabulary, in the order of the windows
+    known = [windows.channel_names[rows[electrode]] for electrode in electrodes]
     if len(known) < 2:
         raise ValueError(f"only {', '.join(known) or 'no electrode'} is known to the encoder: none can be left out")
     chosen = evenly_chosen(windows, min(MOST_WINDOWS, max(100, MOST_PASSES // len(known))))
     parts = [(chosen[np.isin(chosen, fold.test)], predict) for fold, predict in zip(folds, predictors, strict=True)]
 
-    def accuracies(channels: Sequence[str]) -> np.ndarray:
-        """Balanced accuracy of each person, in order of name."""
-        places = [windows.channel_names.index(name) for name in channels]
+    def accuracies(left_out: str | None = None) -> np.ndarray:
+        """Balanced accuracy of each person, in order of name.
+
+        The electrode is masked after its signal had its part in the average, so that the reference stays the same.
+        """
         probabilities = np.full((len(windows), len(windows.label_names)), np.nan)
         for part, predict in parts:
             if len(part):
                 own = windows.select(part)
-                own = replace(own, signals=own.signals[:, places], channel_names=tuple(channels), features=None)
-                values = feature_statistics(model.dare_eeg, prepare_inputs(extractor, own), model.config.patch_size)
+                inputs = prepare_inputs(extractor, own)
+                if left_out is not None:
+                    row = model.config.channel_names.index(left_out)
+                    inputs["channel_mask"][inputs["channel_ids"] == row] = False
+                values = feature_statistics(model.dare_eeg, inputs, model.config.patch_size)
                 mask = torch.ones(len(own), 1, dtype=torch.bool)
                 own = replace(own, features=torch.from_numpy(values)[:, None], feature_mask=mask)
                 probabilities[part] = predict(own)
@@ -91,11 +97,11 @@ def channel_importance(
         return np.array([scores[person] for person in sorted(scores)])
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", EegWarning)  # of a reference that has one electrode less
-        whole = accuracies(known)
+        warnings.simplefilter("ignore", EegWarning)  # the same for each electrode
+        whole = accuracies()
         found = []
-        for name in progress_bar(known, desc="electrodes", unit="electrode", show=progress):
-            lost = whole - accuracies([other for other in known if other != name])
+        for electrode in progress_bar(electrodes, desc="electrodes", unit="electrode", show=progress):
+            name, lost = windows.channel_names[rows[electrode]], whole - accuracies(left_out=electrode)
             found.append(ChannelImportance(name, float(lost.mean()), _interval(lost)))
     return sorted(found, key=lambda each: (-each.drop, each.name))
 

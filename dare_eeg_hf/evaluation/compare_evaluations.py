@@ -113,6 +113,8 @@ def remarks(evaluations: Sequence[EvaluationResults]) -> list[str]:
         said.append("The windows are not the same in all: recordings, labels or how they were cut differ.")
     if len({each.protocol for each in evaluations}) > 1:
         said.append("They were tested differently: " + "; ".join(f"{e.name}: {e.protocol}" for e in evaluations) + ".")
+    if len({each.records[0]["inputs"]["mode"] for each in evaluations}) > 1:
+        said.append("They were read differently: with or without power maps, or centered by person or not.")
     said.append("An interval that includes 0 means that the difference may be chance.")
     return said
 

@@ -59,6 +59,7 @@ from dare_eeg_hf.evaluation.protocols import Fold
 from dare_eeg_hf.evaluation.steady_state import SteadyStateSnr, shrinkage_lda, stimulation_frequencies
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
+from dare_eeg_hf.power_maps_dare_eeg import POWER_MAPS_VERSION
 from dare_eeg_hf.readout_dare_eeg import STATISTICS_STRIDE
 
 Predictor = Callable[[LabelledWindows], np.ndarray]
@@ -183,7 +184,7 @@ def with_kept_features(
     if not can_keep_features(model):
         return windows
     weights = encoder_fingerprint(model.dare_eeg, extractor)
-    kind = "" if arguments else f"-pooled{STATISTICS_STRIDE}-power"
+    kind = "" if arguments else f"-pooled{STATISTICS_STRIDE}-power{POWER_MAPS_VERSION}"
     file = cache / f"{windows.fingerprint()}-{weights}{kind}.safetensors"
     if file.exists():
         with safe_open(file, framework="pt") as stored:

@@ -79,7 +79,7 @@ def findings(evaluation: Evaluation) -> list[str]:
     ]
     if low <= chance:
         found.append("Guessing lies within that interval: that the model can tell these labels apart is not shown.")
-    found += _comparisons(evaluation, model)
+    found += _comparisons(evaluation)
     if evaluation.one_class_per_person:
         found.append(
             "Each person has one label here, so what is told of a person is the share of their windows that was "
@@ -115,9 +115,9 @@ def write_results(evaluation: Evaluation, output: Path) -> None:
             writer.writerow([*told, f"{evaluation.probabilities[i, guess]:.4f}"])
 
 
-def _comparisons(evaluation: Evaluation, model: str) -> list[str]:
+def _comparisons(evaluation: Evaluation) -> list[str]:
     """How the model compares with the others on the same people."""
-    sentences = []
+    model, sentences = next(iter(evaluation.contestants())), []
     for name, found in evaluation.differences().items():
         points = 100 * found["mean"]
         low, high = (100 * bound for bound in found["interval"])
@@ -125,7 +125,7 @@ def _comparisons(evaluation: Evaluation, model: str) -> list[str]:
         better = f"{abs(points):.1f} points {'better' if points > 0 else 'worse'} than {name}"
         better = f"as good as {name}" if abs(points) < 0.05 else better
         sentences.append(
-            f"{model} is {better} on average over people (95% interval {low:+.1f} to {high:+.1f}; better for "
+            f"{model}: {better} on average over people (95% interval {low:+.1f} to {high:+.1f}; better for "
             f"{found['better']}, worse for {found['worse']}){sure}."
         )
     return sentences

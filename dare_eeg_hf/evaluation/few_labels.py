@@ -20,6 +20,7 @@ from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.evaluation.corruptions import remove_channels
 from dare_eeg_hf.feature_extraction_dare_eeg import DareEegFeatureExtractor
 from dare_eeg_hf.modeling_dare_eeg import DareEegModel
+from dare_eeg_hf.signal_reports_dare_eeg import EegWarning
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def accuracy_from_one_labelled_person(
 
     def features_of(some: LabelledWindows) -> np.ndarray:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "the average of only")  # electrodes were taken away on purpose
+            warnings.simplefilter("ignore", EegWarning)  # electrodes were taken away on purpose
             return feature_statistics(encoder, prepare_inputs(extractor, some), with_power_maps=False)
 
     probes = []

@@ -41,7 +41,7 @@ from dare_eeg_hf.evaluation.cross_validation import CrossValidated, cross_valida
 from dare_eeg_hf.evaluation.people_folds import N_FOLDS, people_folds, protocol_of
 from dare_eeg_hf.evaluation.protocols import Fold
 from dare_eeg_hf.evaluation.tables import NAMES
-from dare_eeg_hf.montage import match_channels
+from dare_eeg_hf.montage import CHANNEL_VOCABULARY, match_channels
 
 OWN = "own recordings"
 """What stands for the task in records."""
@@ -187,7 +187,12 @@ def evaluate_recordings(
     suffix = CENTERED if center else ""
     mode = POOLED_POWER + suffix
     notes = []
-    contestants = [(model, mode), (f"random:{model}", mode), (POWER_MAPS + suffix, ""), ("band-power" + suffix, "")]
+    contestants = [(model, mode), (f"random:{model}", mode)]
+    if match_channels(windows.channel_names, CHANNEL_VOCABULARY).indices:
+        contestants.append((POWER_MAPS + suffix, ""))
+    else:
+        notes.append("power maps by themselves: no electrode has a name of the 10-10 system")
+    contestants.append(("band-power" + suffix, ""))
     if find_spec("pyriemann") is not None:
         contestants.append(("riemann" + suffix, ""))
     else:
@@ -282,4 +287,4 @@ def _unknown_electrodes(checkpoint: str, windows: LabelledWindows) -> list[str]:
     unknown = [name for place, name in enumerate(windows.channel_names) if place not in matched.indices.values()]
     if not unknown:
         return []
-    return [f"{', '.join(unknown)}, for {short_name(checkpoint)}, which does not know them: only the baselines do"]
+    return [f"{', '.join(unknown)}, for {short_name(checkpoint)}, which does not know them: only other baselines do"]

@@ -29,7 +29,7 @@ from dare_eeg_hf.evaluation.benchmark import (
     windows_file,
 )
 from dare_eeg_hf.evaluation.benchmark_arguments import add_finetuning_options, finetuning_settings
-from dare_eeg_hf.evaluation.contestant_names import ENCODER_MODES
+from dare_eeg_hf.evaluation.contestant_names import ENCODER_MODES, POWER_MAPS
 from dare_eeg_hf.evaluation.contestants import (
     BASELINES,
     adaptation_arguments,
@@ -78,7 +78,7 @@ def robustness_of(
         predict, _ = fit_contestant(model, cell.mode, windows, fold, arguments, checkpoint, seed)
         intact = windows.select(fold.test)
         for name, level in points:
-            test = damaged(intact, CORRUPTIONS[name], name, level, seed, model in BASELINES)
+            test = damaged(intact, CORRUPTIONS[name], name, level, seed, model in BASELINES and model != POWER_MAPS)
             probabilities[name, level][fold.test] = predict(test)
     curves: dict[str, list[float]] = {name: [] for name in CORRUPTIONS}
     for name, level in points:

@@ -35,7 +35,9 @@ CARD_FILES = ("README.md", CURVE_NAME, FACTS_NAME)
 GENERATED_MARK = "<!-- Written by dare_eeg_hf. Remove this line to keep your own edits when publishing. -->"
 
 SIZE_FIELDS = tuple(PRESETS["nano"])
-SIGNAL_CONTRACT = ("sampling_rate", "unit", "reference", "highpass", "lowpass", "notch", "window_size", "patch_size")
+SIGNAL_CONTRACT = tuple(
+    "sampling_rate unit reference average_from highpass lowpass notch window_size patch_size".split()
+)
 
 # Balanced accuracies given by the paper (METHOD.md, "Downstream tasks"). They belong to weights that are not these.
 REPORTED_BY_PAPER = {

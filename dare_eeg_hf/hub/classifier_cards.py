@@ -11,7 +11,7 @@ from dare_eeg_hf.adaptation.classifier_inputs import in_order
 from dare_eeg_hf.adaptation.finetuning_arguments import STATISTICS
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
 from dare_eeg_hf.checkpoints import digest_of_weights
-from dare_eeg_hf.evaluation.contestant_names import CENTERED
+from dare_eeg_hf.evaluation.contestant_names import POOLED_POWER
 from dare_eeg_hf.file_digest import file_digest
 from dare_eeg_hf.hub.cards import write_model_card
 
@@ -97,7 +97,7 @@ def cross_validation_of(results: Path, windows: LabelledWindows, checkpoint: str
         "labels": labels == dict(zip(windows.label_names, counts, strict=True)),
         "people": people == len(np.unique(windows.subjects)),
         "encoder": inputs["weights"] == digest_of_weights(Path(checkpoint)),
-        "kind of classifier": mode == STATISTICS and not inputs["mode"].endswith(CENTERED),
+        "kind of classifier": mode == STATISTICS and inputs["mode"] == POOLED_POWER,
     }
     if others := [name for name, equal in same.items() if not equal]:
         raise ValueError(

@@ -125,7 +125,8 @@ def normalize_raw(
         losses = carried_losses(raw, report) if again else describe_losses(lost, extractor.sampling_rate, report)
         signal, lost = _interpolate(signal, lost, list(interpolate), recorded, extractor, report)
         if extractor.reference == "average":
-            extractor.rereference(signal, lost == 0 if lost.any() else np.ones(len(signal), bool), report)
+            valid = lost == 0 if lost.any() else np.ones(len(signal), bool)
+            extractor.rereference(signal, valid, report, len(recorded))
         if not lost.all():
             signal[lost > 0] = 0.0
         report.missing = [name for name in extractor.channel_names if name not in report.channels]

@@ -37,7 +37,7 @@ def results(tmp_path, windows, tiny_classifier):
     inputs = {
         "windows": in_order(windows).fingerprint(),
         "weights": digest_of_weights(tiny_classifier),
-        "mode": "pooled",
+        "mode": "pooled-power",
     }
     metrics = {"balanced_accuracy": 0.71, "confidence_intervals": {"balanced_accuracy": [0.6, 0.8]}}
     found = {
@@ -113,7 +113,8 @@ def test_without_an_evaluation_nothing_is_claimed(tiny_classifier, windows, tmp_
     [
         (("records", 0, "inputs", "windows"), "0" * 16, "windows"),
         (("records", 0, "inputs", "weights"), "0" * 16, "encoder"),
-        (("records", 0, "inputs", "mode"), "pooled-centered", "kind of classifier"),
+        (("records", 0, "inputs", "mode"), "pooled-power-centered", "kind of classifier"),
+        (("records", 0, "inputs", "mode"), "pooled", "kind of classifier"),
         (("windows", "labels"), {"task": 12, "other": 12}, "labels"),
         (("people", "count"), 3, "people"),
     ],

@@ -5,9 +5,12 @@ import dataclasses
 import mne
 import numpy as np
 import pytest
+import torch
 
+from dare_eeg_hf import DareEegConfig, DareEegFeatureExtractor, DareEegForSequenceClassification
 from dare_eeg_hf.checkpoints import load_pipeline
 from dare_eeg_hf.live.live_classifier import LATEST, LiveClassifier
+from dare_eeg_hf.power_maps_dare_eeg import POWER_MAP_NAMES
 from dare_eeg_hf.remedies_dare_eeg import InputError
 from tests.live.played import NAMES, Played, eeg_like
 from tests.test_shipped_models import MODEL_CARDS
@@ -58,6 +61,29 @@ def test_the_answers_are_those_of_the_offline_pipeline(classifier, model, seed):
     assert len(differences) > 60
     assert np.median(np.abs(differences)) < 0.05
     assert np.mean(np.abs(differences) < 0.25) > 0.9
+
+
+def test_a_classifier_that_reads_power_maps_is_given_them(tmp_path):
+    """One that reads the alpha power alone, by hand: it answers "strong" while alpha is strong."""
+    config = DareEegConfig.from_preset(
+        "nano", statistics_stride=16, use_power_maps=True, id2label={0: "weak", 1: "strong"}
+    )
+    model = DareEegForSequenceClassification(config)
+    column = POWER_MAP_NAMES.index("power_alpha_mean") - len(POWER_MAP_NAMES)
+    with torch.no_grad():
+        model.probe.linear.weight.zero_()
+        model.probe.linear.weight[1, column] = 20.0
+        model.probe.linear.bias.zero_()
+        model.probe.standardization.mean[column] = -5.0  # 1e-5 mV^2/Hz: ten microvolts squared per hertz
+    model.save_pretrained(tmp_path)
+    DareEegFeatureExtractor.for_model(config).save_pretrained(tmp_path)
+    time = np.arange(int(24 * RATE)) / RATE
+    strength = np.where(time < 12, 1.0, 40.0) * np.linspace(1, -1, len(NAMES))[:, None]
+    signal = eeg_like(24, RATE) * 0.3 + strength * np.sin(2 * np.pi * 10 * time)
+    found = answered(LiveClassifier(tmp_path, step=1).windows(Played(signal, RATE)))
+    labels = {round(window.onset): window.label for window in found}
+    assert {labels[onset] for onset in (2, 4, 6)} == {"weak"}
+    assert {labels[onset] for onset in (14, 16, 18)} == {"strong"}
 
 
 def test_real_recordings_get_the_offline_labels(model, shared):

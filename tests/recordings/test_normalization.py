@@ -88,6 +88,17 @@ def test_the_mains_frequency_can_be_set(edf, line):
     assert any("notch" in step for step in report.steps) == bool(line)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_bad_channel_does_not_change_the_reference_of_the_others():
+    """Of five electrodes four are averaged, not kept as they were recorded."""
+    raw = make_raw()
+    raw.pick(raw.ch_names[:5])
+    report = normalize_raw(raw, bad_channels=[raw.ch_names[0].upper()]).report
+    assert "average reference over 4 channels" in report.steps
+    fewer = normalize_raw(raw.copy().pick(raw.ch_names[1:]), bad_channels=[]).report
+    assert not any("average reference over" in step for step in fewer.steps)
+
+
 def test_bad_channels_can_be_named_or_marked_in_the_file():
     assert list(normalize_raw(make_raw(), bad_channels=["C3"]).report.bad) == ["C3"]
     raw = make_raw()
