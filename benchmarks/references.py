@@ -24,7 +24,7 @@ from dare_eeg_hf.evaluation.benchmark import prepare_tasks, windows_file
 from dare_eeg_hf.evaluation.tasks import TASKS, task_named
 from dare_eeg_hf.signal_dare_eeg import average_reference
 
-SUBSETS = ("O1 O2", "C3 CZ C4", "FP1 FP2 O1 O2", "F3 F4 C3 C4 P3 P4", "F3 F4 C3 C4 P3 P4 O1 O2")
+SUBSETS = ("O1 O2", "C3 CZ C4", "FP1 FP2 O1 O2", "F3 F4 CZ P3 P4", "F3 F4 C3 C4 P3 P4", "F3 F4 C3 C4 P3 P4 O1 O2")
 
 
 def with_electrodes(windows: LabelledWindows, names: list[str], averaged: bool) -> LabelledWindows:
