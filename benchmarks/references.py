@@ -13,14 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from sklearn.metrics import balanced_accuracy_score
 
-from dare_eeg_hf.adaptation.classifier_setup import build_classifier, prepare_inputs
-from dare_eeg_hf.adaptation.feature_classifier import feature_classifier
-from dare_eeg_hf.adaptation.feature_statistics import feature_statistics
+from dare_eeg_hf.adaptation.classifier_setup import build_classifier
+from dare_eeg_hf.adaptation.feature_statistics import attach_statistics
 from dare_eeg_hf.adaptation.labelled_windows import LabelledWindows
-from dare_eeg_hf.centering import center_by_subject
 from dare_eeg_hf.evaluation.benchmark import prepare_tasks, windows_file
+from dare_eeg_hf.evaluation.contestant_names import CENTERED, POOLED
+from dare_eeg_hf.evaluation.cross_validation import cross_validate
 from dare_eeg_hf.evaluation.tasks import TASKS, task_named
 from dare_eeg_hf.signal_dare_eeg import average_reference
 
@@ -36,21 +35,16 @@ def with_electrodes(windows: LabelledWindows, names: list[str], averaged: bool) 
     return replace(windows, signals=signals, channel_names=tuple(names), features=None)
 
 
-def accuracies(checkpoint: str, windows: LabelledWindows, task: str) -> tuple[float, float]:
+def accuracies(checkpoint: str, windows: LabelledWindows, task: str) -> list[float]:
     """Balanced accuracy, plain and centered."""
     model, extractor = build_classifier(checkpoint, windows, spatial_projection=False)
     extractor.reference = None
-    plain = feature_statistics(model.dare_eeg, prepare_inputs(extractor, windows), with_power_maps=False)
-    scores = []
-    for features in (plain, center_by_subject(plain, windows.subjects)):
-        predicted = np.zeros(len(windows), int)
-        for fold in task_named(task).folds(windows):
-            classifier = feature_classifier(windows.subjects[fold.fit]).fit(
-                features[fold.fit], windows.labels[fold.fit]
-            )
-            predicted[fold.test] = classifier.predict(features[fold.test])
-        scores.append(balanced_accuracy_score(windows.labels, predicted))
-    return scores[0], scores[1]
+    windows = attach_statistics(model.dare_eeg, extractor, windows)
+    folds = task_named(task).folds(windows)
+    tested = (
+        cross_validate(checkpoint, mode, windows, folds, None, checkpoint) for mode in (POOLED, POOLED + CENTERED)
+    )
+    return [each.scores(windows)["metrics"]["balanced_accuracy"] for each in tested]
 
 
 def main() -> None:

@@ -6,13 +6,14 @@ with segments of two seconds, becomes a map of the scalp: its mean over the elec
 spherical harmonics of degrees 1 (to the right, to the front, up) and 2. Montages that cover the head can be compared;
 a slope that electrodes cannot show is 0.
 
-Shapes: B windows, C channels, T samples, N time patches of P samples, F frequencies, K classical bands, H harmonics.
+Shapes: B windows, C channels, T samples, N time patches of P samples, K classical bands, H harmonics.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -71,14 +72,14 @@ def electrode_direction(name: str) -> tuple[float, float, float] | None:
     return tuple((from_midline * a + from_rim * b) / math.sin(angle) for a, b in zip(midline, rim, strict=True))
 
 
-def spherical_harmonics(names: tuple[str, ...]) -> tuple[tuple[float, ...], ...]:
+def spherical_harmonics(names: Sequence[str]) -> list[list[float]]:
     """Real spherical harmonics of degrees 0 to 2 at electrodes: C rows of 9, of mean square 1; NaN where unknown."""
     rows = []
     for name in names:
         x, y, z = electrode_direction(name) or (math.nan, math.nan, math.nan)
         quadrupoles = (x * y, y * z, (3 * z * z - 1) / math.sqrt(12), x * z, (x * x - y * y) / 2)
-        rows.append((1.0, *(math.sqrt(3) * d for d in (x, y, z)), *(math.sqrt(15) * q for q in quadrupoles)))
-    return tuple(rows)
+        rows.append([1.0, *(math.sqrt(3) * d for d in (x, y, z)), *(math.sqrt(15) * q for q in quadrupoles)])
+    return rows
 
 
 def power_maps(
@@ -105,7 +106,7 @@ def power_maps(
     with maybe_autocast(device.type, enabled=False):
         powers = band_powers(values, valid, config.sampling_rate).clamp(min=SMALLEST_POWER).log10()
         ids = channel_ids.expand(batch, channels)
-        harmonics = values.new_tensor(spherical_harmonics(tuple(config.channel_names)))[ids]
+        harmonics = values.new_tensor(spherical_harmonics(config.channel_names))[ids]
         counts = values.new_ones(batch, channels, 1) if channel_mask is None else channel_mask[..., None].to(values)
         return slopes(powers, harmonics, counts).flatten(1).float()
 

@@ -126,13 +126,12 @@ def tested(
     """
     output = options.output / "benchmark" / each.name
     prepare_tasks([task], options.data, output)
-    modes, suffix = list(POOLED_MODES), CENTERED
+    baselines = [name for name in options.baselines if applies(name, task)]
+    modes, centered = POOLED_MODES, [name + CENTERED for name in baselines if name in FEATURE_BASELINES]
     try:
         check_centering("", modes[-1], LabelledWindows.load(windows_file(output, task)))
     except ValueError:
-        modes, suffix = [mode for mode in modes if not mode.endswith(CENTERED)], None
-    baselines = [name for name in options.baselines if applies(name, task)]
-    centered = [name + suffix for name in baselines if name in FEATURE_BASELINES and suffix]
+        modes, centered = (POOLED, POOLED_POWER), []
     runs = options.output / "runs" / each.name
     encoders = [str(runs / pretraining.name / "seed{seed}") for pretraining in pretrainings]
     random = [f"random:{runs / size / 'seed{seed}'}" for size in options.sizes]

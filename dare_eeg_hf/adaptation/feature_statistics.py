@@ -23,8 +23,6 @@ from dare_eeg_hf.power_maps_dare_eeg import NUM_POWER_MAP_FEATURES, power_maps
 from dare_eeg_hf.progress import progress_bar
 from dare_eeg_hf.readout_dare_eeg import STATISTICS_STRIDE, window_statistics
 
-INPUT_NAMES = ("input_values", "channel_ids", "channel_mask", "patch_mask")
-
 
 @torch.no_grad()
 def feature_statistics(
@@ -82,9 +80,10 @@ def attach_statistics(
 def power_map_features(windows: LabelledWindows) -> np.ndarray:
     """(W, 45) power maps of windows, normalised as for an encoder of the default configuration."""
     config = DareEegConfig()
-    inputs = prepare_inputs(DareEegFeatureExtractor.for_model(config), windows)
+    extractor = DareEegFeatureExtractor.for_model(config)
+    inputs = prepare_inputs(extractor, windows)
     pieces = [
-        power_maps(*(inputs[name][start : start + BATCH_SIZE] for name in INPUT_NAMES), config)
+        power_maps(*(inputs[name][start : start + BATCH_SIZE] for name in extractor.model_input_names), config)
         for start in range(0, len(windows), BATCH_SIZE)
     ]
     return torch.cat(pieces).numpy()

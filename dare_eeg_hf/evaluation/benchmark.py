@@ -118,13 +118,11 @@ def cell_inputs(
 
 def _settings_that_count(cell: Cell, settings: dict) -> dict:
     """Of fine-tuning where there is one, of pooled features how they are pooled, of baselines none."""
+    reads_maps = cell.mode.startswith(POOLED_POWER) or feature_baseline(cell.model) == POWER_MAPS
+    maps = {"power_maps": POWER_MAPS_VERSION} if reads_maps else {}
     if cell.mode in POOLED_MODES:
-        return {"statistics_stride": STATISTICS_STRIDE} | (
-            {"power_maps": POWER_MAPS_VERSION} if cell.mode.startswith(POOLED_POWER) else {}
-        )
-    if feature_baseline(cell.model) == POWER_MAPS:
-        return {"power_maps": POWER_MAPS_VERSION}
-    return settings if is_random(cell.model, cell.mode) else {}
+        return {"statistics_stride": STATISTICS_STRIDE} | maps
+    return settings if is_random(cell.model, cell.mode) else maps
 
 
 def run_cell(cell: Cell, output: Path, settings: dict) -> dict:

@@ -72,7 +72,13 @@ def channel_importance(
     if len(known) < 2:
         raise ValueError(f"only {', '.join(known) or 'no electrode'} is known to the encoder: none can be left out")
     chosen = evenly_chosen(windows, min(MOST_WINDOWS, max(100, MOST_PASSES // len(known))))
-    parts = [(chosen[np.isin(chosen, fold.test)], predict) for fold, predict in zip(folds, predictors, strict=True)]
+    parts = []
+    for fold, predict in zip(folds, predictors, strict=True):
+        if len(part := chosen[np.isin(chosen, fold.test)]):
+            own = windows.select(part)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", EegWarning)  # the same for each fold
+                parts.append((part, own, prepare_inputs(extractor, own), predict))
 
     def accuracies(left_out: str | None = None) -> np.ndarray:
         """Balanced accuracy of each person, in order of name.
@@ -80,29 +86,23 @@ def channel_importance(
         The electrode is masked after its signal had its part in the average, so that the reference stays the same.
         """
         probabilities = np.full((len(windows), len(windows.label_names)), np.nan)
-        for part, predict in parts:
-            if len(part):
-                own = windows.select(part)
-                inputs = prepare_inputs(extractor, own)
-                if left_out is not None:
-                    row = model.config.channel_names.index(left_out)
-                    inputs["channel_mask"][inputs["channel_ids"] == row] = False
-                values = feature_statistics(model.dare_eeg, inputs, model.config.patch_size)
-                mask = torch.ones(len(own), 1, dtype=torch.bool)
-                own = replace(own, features=torch.from_numpy(values)[:, None], feature_mask=mask)
-                probabilities[part] = predict(own)
+        for part, own, inputs, predict in parts:
+            kept = inputs["channel_mask"]
+            if left_out is not None:
+                kept = kept & (inputs["channel_ids"] != model.config.channel_names.index(left_out))
+            values = feature_statistics(model.dare_eeg, {**inputs, "channel_mask": kept}, model.config.patch_size)
+            mask = torch.ones(len(own), 1, dtype=torch.bool)
+            own = replace(own, features=torch.from_numpy(values)[:, None], feature_mask=mask)
+            probabilities[part] = predict(own)
         scores = classification_metrics(
             windows.labels[chosen], probabilities[chosen], windows.subjects[chosen], n_resamples=2
         )["per_subject_balanced_accuracy"]
         return np.array([scores[person] for person in sorted(scores)])
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", EegWarning)  # the same for each electrode
-        whole = accuracies()
-        found = []
-        for electrode in progress_bar(electrodes, desc="electrodes", unit="electrode", show=progress):
-            name, lost = windows.channel_names[rows[electrode]], whole - accuracies(left_out=electrode)
-            found.append(ChannelImportance(name, float(lost.mean()), _interval(lost)))
+    whole, found = accuracies(), []
+    for electrode in progress_bar(electrodes, desc="electrodes", unit="electrode", show=progress):
+        name, lost = windows.channel_names[rows[electrode]], whole - accuracies(left_out=electrode)
+        found.append(ChannelImportance(name, float(lost.mean()), _interval(lost)))
     return sorted(found, key=lambda each: (-each.drop, each.name))
 
 

@@ -29,7 +29,7 @@ from dare_eeg_hf.evaluation.benchmark import (
     windows_file,
 )
 from dare_eeg_hf.evaluation.benchmark_arguments import add_finetuning_options, finetuning_settings
-from dare_eeg_hf.evaluation.contestant_names import ENCODER_MODES, POWER_MAPS
+from dare_eeg_hf.evaluation.contestant_names import ENCODER_MODES, POWER_MAPS, feature_baseline
 from dare_eeg_hf.evaluation.contestants import (
     BASELINES,
     adaptation_arguments,
@@ -70,6 +70,7 @@ def robustness_of(
     if file.exists() and (stored := json.loads(file.read_text(encoding="utf-8")))["inputs"] == inputs:
         return stored
 
+    fixed_montage = model in BASELINES and feature_baseline(model) != POWER_MAPS
     arguments = adaptation_arguments(cell.mode, seed, **settings)
     check_centering(model, cell.mode, windows)
     points = [(name, level) for name, corruption in CORRUPTIONS.items() for level in corruption.levels]
@@ -78,7 +79,7 @@ def robustness_of(
         predict, _ = fit_contestant(model, cell.mode, windows, fold, arguments, checkpoint, seed)
         intact = windows.select(fold.test)
         for name, level in points:
-            test = damaged(intact, CORRUPTIONS[name], name, level, seed, model in BASELINES and model != POWER_MAPS)
+            test = damaged(intact, CORRUPTIONS[name], name, level, seed, fixed_montage)
             probabilities[name, level][fold.test] = predict(test)
     curves: dict[str, list[float]] = {name: [] for name in CORRUPTIONS}
     for name, level in points:
