@@ -142,7 +142,7 @@ class DareEegConfig(PreTrainedConfig):
         statistics_stride (`int`, *optional*):
             Have a classifier of windows of any length read mean and spread of patches, one every so many samples.
         use_power_maps (`bool`, *optional*, defaults to `False`):
-            Have that classifier also read how strong the rhythms are and where on the scalp (`power_maps`).
+            Have that classifier also read how strong the rhythms are, where, and what goes together (`power_maps`).
 
     Example:
 

@@ -1426,7 +1426,7 @@ class DareEegForSequenceClassification(DareEegPreTrainedModel):
         channel_mask: torch.Tensor | None = None,
         patch_mask: torch.Tensor | None = None,
     ) -> torch.Tensor | None:
-        """What a probe with `config.use_power_maps` reads beside the encoder, `(B, 45)`; None for any other."""
+        """What a probe with `config.use_power_maps` reads beside the encoder, `(B, 270)`; None for any other."""
         if not self.config.use_power_maps:
             return None
         batch, channels, samples = input_values.shape

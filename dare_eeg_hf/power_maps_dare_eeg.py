@@ -1,24 +1,34 @@
-"""How strong the rhythms of a window are and where on the scalp, whatever electrodes it has.
+"""How strong the rhythms of a window are, where on the scalp, and what goes together, whatever electrodes it has.
 
 An encoder whose objective normalises every target tells little of a rhythm's strength, and a patch of a quarter of a
-second cannot tell 8 Hz from 10. Here the logarithm of each electrode's power in the classical bands, by Welch's method
-with segments of two seconds, becomes a map of the scalp: its mean over the electrodes, and its slopes along the
-spherical harmonics of degrees 1 (to the right, to the front, up) and 2. Montages that cover the head can be compared;
-a slope that electrodes cannot show is 0.
+second cannot tell 8 Hz from 10. Here each of the classical bands gives 54 numbers, from Welch's spectra with segments
+of two seconds:
 
-Shapes: B windows, C channels, T samples, N time patches of P samples, K classical bands, H harmonics.
+- A map of the scalp (9): the logarithm of each electrode's power, as its mean over the electrodes and its slopes
+  along the spherical harmonics of degrees 1 (to the right, to the front, up) and 2. A slope that electrodes cannot
+  show is 0.
+- A covariance (45): the voltages themselves are taken apart into the same nine harmonics, and the Cholesky factor of
+  their covariance matrix is read, its diagonal as logarithms. That is how strong each component is when the ones
+  before it are accounted for, and how much of them is in it: what Riemannian classifiers read from the electrodes of
+  one montage. (Log-Cholesky coordinates: Lin, "Riemannian geometry of symmetric positive definite matrices via
+  Cholesky decomposition", SIAM J. Matrix Anal. Appl. 40 (2019).)
+
+Montages that cover the head can be compared.
+
+Shapes: B windows, C channels, T samples, N time patches of P samples, K classical bands, H harmonics, S segments,
+F frequencies.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from transformers.utils.generic import maybe_autocast
+
+from .scalp_harmonics_dare_eeg import HARMONICS, components_of_electrodes, spherical_harmonics
 
 FREQUENCY_BANDS = {"delta": (1, 4), "theta": (4, 8), "alpha": (8, 13), "beta": (13, 30), "gamma": (30, 45)}
 """Hz, from the first to below the second."""
@@ -28,58 +38,24 @@ SMALLEST_POWER = 1e-10
 """In mV^2/Hz, ten nanovolts per root hertz: less than any amplifier's noise, and what a band counts as that a flat
 channel, a low-pass filter or a low sampling rate has emptied."""
 
-HARMONICS = ("mean", "right", "front", "up", "right_front", "front_up", "up_rim", "right_up", "sides_midline")
-"""Of a map: its mean, then its slopes along the three axes, then along the five harmonics of degree 2."""
+SHRINKAGE = 0.01
+"""Share of the components' mean power that is added to each: few electrodes leave some components without any."""
 
-POWER_MAPS_VERSION = 1
+POWER_MAPS_VERSION = 2
 """To be raised where the numbers change: features and figures that are kept say by which they were made."""
 
-POWER_MAP_NAMES = tuple(f"power_{band}_{harmonic}" for band in FREQUENCY_BANDS for harmonic in HARMONICS)
-NUM_POWER_MAP_FEATURES = len(POWER_MAP_NAMES)
-
-_ROWS = ("FP", "AF", "F", "FC", "C", "CP", "P", "PO", "O")
-_RIM_NAMES = {"FT": "FC", "T": "C", "TP": "CP"}
-_TENTH = math.pi / 10
-"""Of the arcs from nasion to inion and from ear to ear, on a sphere: 18 degrees, what the 10-10 system counts in."""
-
-
-def electrode_direction(name: str) -> tuple[float, float, float] | None:
-    """Where an electrode of the 10-10 system lies on a sphere: unit vector to the right, to the front and up.
-
-    Each row (F, FC, C, ...) is an arc from its electrode on the midline to the rim, which runs from Fpz over T7 and T8
-    to Oz, in four equal parts. None where the name is no such electrode's.
-    """
-    found = re.fullmatch(r"([A-Z]+?)(Z|10|[1-9])", name.upper())
-    row = found and _RIM_NAMES.get(found[1], found[1])
-    if row not in _ROWS or (found[1] in _RIM_NAMES and found[2] not in ("7", "8", "9", "10")):
-        return None
-    place = _ROWS.index(row)
-    inclination = (4 - place) * _TENTH
-    midline = (0.0, math.sin(inclination), math.cos(inclination))
-    if found[2] == "Z":
-        return midline
-    number = int(found[2])
-    azimuth = (place + 1) * _TENTH
-    side = -1 if number % 2 else 1
-    rim = (
-        side * math.sin(azimuth) * math.sin(4 * _TENTH),
-        math.cos(azimuth) * math.sin(4 * _TENTH),
-        math.cos(4 * _TENTH),
+_PAIRS = [(row, column) for row in range(len(HARMONICS)) for column in range(row)]
+POWER_NAMES = tuple(f"power_{band}_{harmonic}" for band in FREQUENCY_BANDS for harmonic in HARMONICS)
+COVARIANCE_NAMES = tuple(
+    name
+    for band in FREQUENCY_BANDS
+    for name in (
+        *(f"component_{band}_{harmonic}" for harmonic in HARMONICS),
+        *(f"coupling_{band}_{HARMONICS[row]}_{HARMONICS[column]}" for row, column in _PAIRS),
     )
-    share = 1.0 if row in ("FP", "O") else (number + 1) // 2 / 4
-    angle = math.acos(sum(a * b for a, b in zip(midline, rim, strict=True)))
-    from_midline, from_rim = math.sin((1 - share) * angle), math.sin(share * angle)
-    return tuple((from_midline * a + from_rim * b) / math.sin(angle) for a, b in zip(midline, rim, strict=True))
-
-
-def spherical_harmonics(names: Sequence[str]) -> list[list[float]]:
-    """Real spherical harmonics of degrees 0 to 2 at electrodes: C rows of 9, of mean square 1; NaN where unknown."""
-    rows = []
-    for name in names:
-        x, y, z = electrode_direction(name) or (math.nan, math.nan, math.nan)
-        quadrupoles = (x * y, y * z, (3 * z * z - 1) / math.sqrt(12), x * z, (x * x - y * y) / 2)
-        rows.append([1.0, *(math.sqrt(3) * d for d in (x, y, z)), *(math.sqrt(15) * q for q in quadrupoles)])
-    return rows
+)
+POWER_MAP_NAMES = POWER_NAMES + COVARIANCE_NAMES
+NUM_POWER_MAP_FEATURES = len(POWER_MAP_NAMES)
 
 
 def power_maps(
@@ -89,7 +65,7 @@ def power_maps(
     patch_mask: torch.Tensor | None,
     config: Any,
 ) -> torch.Tensor:
-    """Maps of the logarithmic power in each band: `(B, K * H)` in float32, band after band.
+    """Maps of the logarithmic power in each band, then the covariance of the components in each: `(B, 270)` float32.
 
     Args:
         input_values: `(B, C, T)`, in millivolts.
@@ -104,19 +80,27 @@ def power_maps(
     if patch_mask is not None:
         valid = patch_mask.to(values.dtype).repeat_interleave(config.patch_size, dim=1)
     with maybe_autocast(device.type, enabled=False):
-        powers = band_powers(values, valid, config.sampling_rate).clamp(min=SMALLEST_POWER).log10()
         ids = channel_ids.expand(batch, channels)
         harmonics = values.new_tensor(spherical_harmonics(config.channel_names))[ids]
         counts = values.new_ones(batch, channels, 1) if channel_mask is None else channel_mask[..., None].to(values)
-        return slopes(powers, harmonics, counts).flatten(1).float()
+        spectra = segment_spectra(values, valid, config.sampling_rate)
+        bands = bands_of_segments(config.sampling_rate)
+        powers = band_powers(spectra, bands).clamp(min=SMALLEST_POWER).log10()
+        # Rounding grows with the ratio of the strongest component to the shrinkage. Apple's GPUs have float32 alone.
+        precise = torch.float32 if device.type == "mps" else torch.float64
+        components = components_of_electrodes(harmonics.to(precise), counts.to(precise))
+        covariances = band_covariances(components, spectra.to(precise), bands)
+        maps = (slopes(powers, harmonics, counts), log_cholesky(covariances))
+        return torch.cat([each.flatten(1).float() for each in maps], dim=1)
 
 
-def band_powers(values: torch.Tensor, valid: torch.Tensor, sampling_rate: float) -> torch.Tensor:
-    """Mean power density of windows `(B, C, T)` in each band, per Hz: `(B, C, K)`.
+def segment_spectra(values: torch.Tensor, valid: torch.Tensor, sampling_rate: float) -> torch.Tensor:
+    """Fourier transforms of a window's segments `(B, C, S, F, 2)`, whose squares add up to its power density.
 
-    Welch's method: half overlapping segments of two seconds without their mean, under a Hann window. Samples where
-    `valid (B, T)` is 0 do not count: a segment that is cut short has the window of what is left. One of which half or
-    more is missing is left out, but for the first, so that padding at the end changes nothing.
+    Welch's method: half overlapping segments of two seconds without their mean, under a Hann window. Samples of the
+    windows `(B, C, T)` where `valid (B, T)` is 0 do not count: a segment that is cut short has the window of what is
+    left. One of which half or more is missing is left out, but for the first, so that padding at the end changes
+    nothing.
     """
     length = round(SEGMENT_SECONDS * sampling_rate)
     hop = length // 2
@@ -128,22 +112,25 @@ def band_powers(values: torch.Tensor, valid: torch.Tensor, sampling_rate: float)
     valid = valid * torch.cat((torch.ones_like(whole[..., :1, :]), whole[..., 1:, :]), dim=-2)
     mean = (segments * valid).sum(-1, keepdim=True) / counts.clamp(min=1)
     taper = valid * (math.pi * (valid.cumsum(-1) - 1) / counts.clamp(min=1)).sin().square()
-    amplitudes = torch.view_as_real(torch.fft.rfft((segments - mean) * taper))
-    worth = sampling_rate * taper.square().sum((2, -1)).clamp(min=1e-6)
-    density = 2 * amplitudes.square().sum((2, -1)) / worth[..., None]
-    return torch.stack(
-        [density[..., first:last].sum(-1) / max(1, last - first) for first, last in _bands(length, sampling_rate)], -1
-    )
+    worth = sampling_rate * taper.square().sum((2, 3), keepdim=True).clamp(min=1e-6)
+    return torch.view_as_real(torch.fft.rfft((segments - mean) * taper * (2 / worth).sqrt()))
 
 
-def _bands(length: int, sampling_rate: float) -> list[tuple[int, int]]:
+def bands_of_segments(sampling_rate: float) -> list[tuple[int, int]]:
     """The first frequency of a segment that lies in each band, and the first beyond it."""
+    length = round(SEGMENT_SECONDS * sampling_rate)
     resolution = sampling_rate / length
     last = length // 2 + 1
     return [
         (min(last, math.ceil(low / resolution)), min(last, math.ceil(high / resolution)))
         for low, high in FREQUENCY_BANDS.values()
     ]
+
+
+def band_powers(spectra: torch.Tensor, bands: list[tuple[int, int]]) -> torch.Tensor:
+    """Mean power density in each band, per Hz, from spectra `(B, C, S, F, 2)`: `(B, C, K)`."""
+    density = spectra.square().sum((2, -1))
+    return torch.stack([density[..., first:last].sum(-1) / max(1, last - first) for first, last in bands], -1)
 
 
 def slopes(powers: torch.Tensor, harmonics: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
@@ -160,3 +147,35 @@ def slopes(powers: torch.Tensor, harmonics: torch.Tensor, counts: torch.Tensor) 
     centred = (harmonics - (harmonics * counts).sum(1, keepdim=True) / total) * counts
     rises = ((powers - mean) * counts).mT @ centred / (centred.square().sum(1, keepdim=True) + 1)
     return torch.cat((mean.mT, rises), dim=-1)
+
+
+def band_covariances(components: torch.Tensor, spectra: torch.Tensor, bands: list[tuple[int, int]]) -> torch.Tensor:
+    """Covariance of the components `(B, H, C)` of the field in each band, per Hz: `(B, K, H, H)`.
+
+    Args:
+        components: the linear map from electrodes to components.
+        spectra: of the electrodes, `(B, C, S, F, 2)`.
+        bands: of the spectra's frequencies.
+    """
+    waves = (components @ spectra.flatten(2)).unflatten(-1, spectra.shape[2:])
+    inside = [(waves[..., first:last, :].flatten(2), max(1, last - first)) for first, last in bands]
+    return torch.stack([wave @ wave.mT / count for wave, count in inside], dim=1)
+
+
+def log_cholesky(covariances: torch.Tensor) -> torch.Tensor:
+    """The Cholesky factors of shrunk covariances `(..., H, H)` in coordinates: `(..., H * (H + 1) / 2)`.
+
+    First the decimal logarithms of the diagonal, then what is below it, row after row, in units of the root of the
+    components' mean power.
+    """
+    count = covariances.shape[-1]
+    mean_power = covariances.diagonal(dim1=-2, dim2=-1).mean(-1, keepdim=True).clamp(min=SMALLEST_POWER)
+    remaining = covariances / mean_power[..., None]
+    remaining = remaining + SHRINKAGE * torch.eye(count, dtype=remaining.dtype, device=remaining.device)
+    columns = []
+    for k in range(count):  # by hand: ONNX has no operation for it
+        columns.append(remaining[..., k] / remaining[..., k, k, None].sqrt())
+        remaining = remaining - columns[-1][..., :, None] * columns[-1][..., None, :]
+    factor = torch.stack(columns, dim=-1)
+    strengths = factor.diagonal(dim1=-2, dim2=-1).log10() + 0.5 * mean_power.log10()
+    return torch.cat((strengths, torch.stack([factor[..., i, j] for i, j in _PAIRS], dim=-1)), dim=-1)

@@ -4,7 +4,7 @@ The encoder sees a quarter of a second at a time, without its place in the windo
 of a rhythm as much as with its strength. Averaging over overlapping patches, not only over adjacent ones, takes the
 phase out; how much the features vary around the mean tells the rest. Windows of any length have the same statistics,
 so that a classifier that reads them takes any number of time patches. Beside them stand maps of the power in the
-classical bands (`power_maps_dare_eeg`): what the encoder's objective leaves out.
+classical bands, and what goes together in each (`power_maps_dare_eeg`): what the encoder's objective leaves out.
 
 Shapes: B windows, C channels, T samples, N adjacent and M overlapping time patches of P samples, F features of each.
 """
@@ -37,7 +37,7 @@ def window_statistics(
         with_power_maps: without them, the statistics tell what the encoder alone is worth.
 
     Returns:
-        `(B, 2 * F + 45)`: means, spreads, maps; `(B, 2 * F)` without maps.
+        `(B, 2 * F + 270)`: means, spreads, maps; `(B, 2 * F)` without maps.
     """
     size = encoder.config.patch_size
     mask = overlapping_mask(inputs["patch_mask"], size, stride)

@@ -101,7 +101,7 @@ def test_overlap_and_window_length(encode, eyes_recordings):
 def test_features_are_mean_and_spread_over_overlapping_patches_and_power_maps(encode, eyes_recordings):
     """As the probe on a frozen encoder computes them, whole windows and padded ones."""
     found = encode(eyes_recordings[0])["features"]
-    assert found.shape == (16, 128 + 45)
+    assert found.shape == (16, 128 + 270)
     batch = encode.feature_extractor(load_recording(eyes_recordings[0]).raw)
     values, ids = batch["input_values"][:, :, : 60 * 256], batch["channel_ids"]
     windows = values[0].unflatten(1, (15, 1024)).transpose(0, 1)
@@ -120,7 +120,7 @@ def test_features_are_as_wide_as_ever_where_no_window_is_usable(encode):
     signal[:, 256:768] = signal[:, 1280:1792] = 0
     with pytest.warns(EegWarning, match="2 of 2 windows hold no usable signal"):
         features = encode(signal, channel_names=["C3", "CZ", "C4"], sampling_rate=256, unit="uV")["features"]
-    assert features.shape == (2, 128 + 45)
+    assert features.shape == (2, 128 + 270)
     assert np.isnan(features).all()
 
 
@@ -253,7 +253,7 @@ def test_wrong_models_are_refused(tiny_config, eyes_recordings, tmp_path):
         pipeline("eeg-classification", model=str(tmp_path))
     encode = pipeline("eeg-feature-extraction", model=str(tmp_path))
     assert isinstance(encode.model, DareEegModel)
-    assert encode(eyes_recordings[0])["features"].shape == (61, 128 + 45)
+    assert encode(eyes_recordings[0])["features"].shape == (61, 128 + 270)
 
     from transformers import BertConfig, BertForSequenceClassification
 
@@ -312,4 +312,4 @@ def test_the_examples_run_as_their_first_lines_say(eyes_classifier, eyes_recordi
     arguments = ["--model", str(eyes_classifier), "--recordings", folder, "--output", output]
     runpy.run_path(str(examples / "extract_features.py"))["main"](arguments)
     assert "S001R02.edf is most like S002R02.edf" in capsys.readouterr().out
-    assert np.load(output, allow_pickle=False)["features"].shape == (60, 128 + 45)
+    assert np.load(output, allow_pickle=False)["features"].shape == (60, 128 + 270)

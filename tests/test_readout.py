@@ -81,7 +81,7 @@ def test_what_was_extracted_is_classified_as_by_forward(model):
     torch.testing.assert_close(model.classify_features(features, mask, maps), logits)
     statistics = model.probe._statistics(features.unflatten(1, (13, -1)).flatten(2), mask, maps)
     standardized = (statistics - model.probe.standardization.mean) * model.probe.standardization.scale
-    width = 128 + (45 if model.config.use_power_maps else 0)
+    width = 128 + (270 if model.config.use_power_maps else 0)
     torch.testing.assert_close(standardized.mean(0), torch.zeros(width), atol=1e-3, rtol=0)
     with pytest.raises(ValueError, match=r"exactly where config\.use_power_maps asks for them"):
         model.classify_features(features, mask, torch.zeros(3, 45) if maps is None else None)

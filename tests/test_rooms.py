@@ -12,9 +12,10 @@ PACKAGE = Path(__file__).resolve().parents[1] / "dare_eeg_hf"
 TRAVELLING = (
     "argument_names remedies_dare_eeg montage caps_dare_eeg signal_dare_eeg lost_samples_dare_eeg usability_dare_eeg "
     "class_labels_dare_eeg lora_targets_dare_eeg mask_settings_dare_eeg removed_fields_dare_eeg "
-    "configuration_dare_eeg masking_dare_eeg power_maps_dare_eeg readout_dare_eeg modeling_dare_eeg onednn_linear "
-    "inputs_dare_eeg signal_reports_dare_eeg given_signals_dare_eeg signal_batches_dare_eeg "
-    "feature_extraction_dare_eeg coverage_dare_eeg windows_dare_eeg sources_dare_eeg pipeline_dare_eeg"
+    "configuration_dare_eeg masking_dare_eeg scalp_harmonics_dare_eeg power_maps_dare_eeg readout_dare_eeg "
+    "modeling_dare_eeg onednn_linear inputs_dare_eeg signal_reports_dare_eeg given_signals_dare_eeg "
+    "signal_batches_dare_eeg feature_extraction_dare_eeg coverage_dare_eeg windows_dare_eeg sources_dare_eeg "
+    "pipeline_dare_eeg"
 ).split()
 ROOMS = ["recordings", "corpora", "pretraining", "adaptation", "evaluation", "hub", "live", "cli"]
 

@@ -98,7 +98,7 @@ class DareEegFeatures(ReadsWindows, TransformerMixin, BaseEstimator):
         return tags
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:  # noqa: ARG002
-        """(2 * S * D + 45,) names: `mean_0` ..., `log_deviation_0` ..., `power_delta_mean` ..., for any channels."""
+        """(2 * S * D + 270,) names: `mean_0` ..., `log_deviation_0` ..., `power_delta_mean` ..., for any channels."""
         check_is_fitted(self)
         config = self.encoder_.config
         count = config.num_summary_tokens * config.hidden_size
@@ -139,7 +139,7 @@ class DareEegFeatures(ReadsWindows, TransformerMixin, BaseEstimator):
         return self.fit(X, y).transform(X, groups)
 
     def transform(self, X, groups: Sequence | None = None) -> np.ndarray:
-        """(W, 2 * S * D + 45) features of windows (W, C, T); NaN, and a warning, for those without usable signal.
+        """(W, 2 * S * D + 270) features of windows (W, C, T); NaN, and a warning, for those without usable signal.
 
         Args:
             X: windows; see the class.

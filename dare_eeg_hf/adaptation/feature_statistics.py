@@ -43,7 +43,7 @@ def feature_statistics(
         with_power_maps: without them, the features are the encoder's alone.
 
     Returns:
-        (W, 2 * S * D + 45) float32, without maps (W, 2 * S * D). Windows of a single patch have no spread: it is the
+        (W, 2 * S * D + 270) float32, without maps (W, 2 * S * D). Windows of a single patch have no spread: it is the
         same for all of them.
     """
     encoder = encoder.eval()
@@ -66,7 +66,7 @@ def feature_statistics(
 def attach_statistics(
     encoder: DareEegModel, extractor: DareEegFeatureExtractor, windows: LabelledWindows, progress: bool = False
 ) -> LabelledWindows:
-    """The windows with their statistics and power maps (W, 1, 2 * S * D + 45) as `features`."""
+    """The windows with their statistics and power maps (W, 1, 2 * S * D + 270) as `features`."""
     statistics = torch.from_numpy(feature_statistics(encoder, prepare_inputs(extractor, windows), progress=progress))
     return replace(
         windows,
@@ -78,7 +78,7 @@ def attach_statistics(
 
 @torch.no_grad()
 def power_map_features(windows: LabelledWindows) -> np.ndarray:
-    """(W, 45) power maps of windows, normalised as for an encoder of the default configuration."""
+    """(W, 270) power maps of windows, normalised as for an encoder of the default configuration."""
     config = DareEegConfig()
     extractor = DareEegFeatureExtractor.for_model(config)
     inputs = prepare_inputs(extractor, windows)
@@ -90,5 +90,5 @@ def power_map_features(windows: LabelledWindows) -> np.ndarray:
 
 
 def of_encoder_alone(features: np.ndarray) -> np.ndarray:
-    """Of features (W, 2 * S * D + 45) the encoder's (W, 2 * S * D), without the power maps."""
+    """Of features (W, 2 * S * D + 270) the encoder's (W, 2 * S * D), without the power maps."""
     return features[:, :-NUM_POWER_MAP_FEATURES]

@@ -22,9 +22,9 @@ DESCRIPTION = (
     "all of them into one table as well, a window in each row, --map draws them.\n"
     "\n"
     "The features of a window are the mean and the logarithm of the spread over time of what the encoder says about\n"
-    "a quarter of a second at a time, and 45 numbers of power maps: how strong the rhythms are, and where. Windows\n"
-    "in which the recording ends are left out unless --keep-partial is given; one without signal, or across a break\n"
-    "in time, is not usable: its features are empty (NaN), and `reason` says why."
+    "a quarter of a second at a time, and 270 numbers of power maps: how strong the rhythms are, where, and what\n"
+    "goes together. Windows in which the recording ends are left out unless --keep-partial is given; one without\n"
+    "signal, or across a break in time, is not usable: its features are empty (NaN), and `reason` says why."
 )
 EXAMPLES = (
     "  dare-eeg embed my-org/dare-eeg-base recordings/ --output features/\n"

@@ -258,5 +258,6 @@ def what_the_features_are(pooling: str, width: int) -> str:
     half = first_map // 2
     return (
         f"f_0 to f_{half - 1}: means over time of the encoder's features; to f_{first_map - 1}: logarithms of their "
-        f"standard deviation over time; from f_{first_map} on: {', '.join(POWER_MAP_NAMES)}"
+        f"standard deviation over time; from f_{first_map} on: power maps, {POWER_MAP_NAMES[0]} to "
+        f"{POWER_MAP_NAMES[-1]} (all names: POWER_MAP_NAMES in dare_eeg_hf.power_maps_dare_eeg)"
     )

@@ -49,7 +49,7 @@ def test_a_fitted_classifier_survives_pickling():
 def test_features_of_a_frozen_encoder_in_a_pipeline():
     X, y = easy()
     features = DareEegFeatures(CONFIG, channel_names=CHANNELS, sampling_rate=128.0, unit="uV", random_state=0)
-    assert features.fit(X).transform(X).shape == (40, 2 * 16 + 45)
+    assert features.fit(X).transform(X).shape == (40, 2 * 16 + 270)
     np.testing.assert_allclose(features.transform(X[5:7]), features.transform(X)[5:7], atol=1e-4)
     pipeline = make_pipeline(features, StandardScaler(), LogisticRegression())
     scores = cross_val_score(pipeline, X, y, groups=np.repeat(range(4), 10), cv=GroupKFold(2))

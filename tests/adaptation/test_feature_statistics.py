@@ -70,5 +70,5 @@ def test_more_windows_than_a_batch_keep_their_order(encoder):
 def test_maps_alone_are_those_beside_the_encoder(encoder):
     windows = easy_windows(rate=200.0, seconds=2.3)
     model, extractor = build_classifier(encoder.config, windows, spatial_projection=False)
-    beside = feature_statistics(model.dare_eeg, prepare_inputs(extractor, windows))[:, -45:]
+    beside = feature_statistics(model.dare_eeg, prepare_inputs(extractor, windows))[:, -270:]
     np.testing.assert_allclose(power_map_features(windows), beside, atol=1e-4)
