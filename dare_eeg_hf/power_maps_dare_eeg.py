@@ -13,7 +13,8 @@ of two seconds:
   one montage. (Log-Cholesky coordinates: Lin, "Riemannian geometry of symmetric positive definite matrices via
   Cholesky decomposition", SIAM J. Matrix Anal. Appl. 40 (2019).)
 
-Montages that cover the head can be compared.
+Montages that cover the head can be compared, in maps better than in covariances: where half of the electrodes are gone
+both together tell most.
 
 Shapes: B windows, C channels, T samples, N time patches of P samples, K classical bands, H harmonics, S segments,
 F frequencies.

@@ -45,7 +45,7 @@ def test_a_table_of_all_recordings_knows_file_person_and_label(
     command += ["--labels", str(folder / "labels.csv")]
     assert main([*command, "--map", str(results / "map.png")]) == 1, "one file is broken"
     said = capsys.readouterr()
-    assert "60 windows of 4 recordings, 173 features each" in said.out
+    assert "60 windows of 4 recordings, 398 features each" in said.out
     assert "2 of 5 recordings have no label in" in said.err
     assert "S003R01.edf" in said.err
 
