@@ -303,7 +303,7 @@ class EegFeatureExtractionPipeline(EegPipeline):
             maps; `"mean"` over adjacent ones alone, which is about four times as fast and tells classes apart less
             well; or `"none"` for one feature vector per patch.
 
-    Returns a dictionary: `features`, float32 (W, 2*S*D + 45), the means, the spreads and the maps; of the mean alone
+    Returns a dictionary: `features`, float32 (W, 2*S*D + 270), the means, the spreads and the maps; of the mean alone
     (W, S*D); or, without pooling, (W, N, S*D), zero at padded patches;
     `onset` and `duration` in seconds, `partial`, `usable` and `reason`, each (W,); `channel_names`, C of them, and
     `channel_mask` (W, C), which of them counted in a window; and `trial` (W,) for trials. The features of a window

@@ -8,13 +8,13 @@ of two seconds:
   along the spherical harmonics of degrees 1 (to the right, to the front, up) and 2. A slope that electrodes cannot
   show is 0.
 - A covariance (45): the voltages themselves are taken apart into the same nine harmonics, and the Cholesky factor of
-  their covariance matrix is read, its diagonal as logarithms. That is how strong each component is when the ones
-  before it are accounted for, and how much of them is in it: what Riemannian classifiers read from the electrodes of
-  one montage. (Log-Cholesky coordinates: Lin, "Riemannian geometry of symmetric positive definite matrices via
-  Cholesky decomposition", SIAM J. Matrix Anal. Appl. 40 (2019).)
+  their covariance matrix is read, its diagonal as logarithms (of amplitudes), what is below it relative to the root
+  of the mean power. That is how strong each component is when the ones before it are accounted for, and how much of
+  them is in it, in phase or in opposition: what Riemannian classifiers read from the electrodes of one montage. (After
+  Lin, "Riemannian geometry of symmetric positive definite matrices via Cholesky decomposition", SIAM J. Matrix Anal.
+  Appl. 40 (2019).)
 
-Montages that cover the head can be compared, in maps better than in covariances: where half of the electrodes are gone
-both together tell most.
+Montages that cover the head can be compared; maps survive missing electrodes better than covariances.
 
 Shapes: B windows, C channels, T samples, N time patches of P samples, K classical bands, H harmonics, S segments,
 F frequencies.
@@ -52,7 +52,7 @@ COVARIANCE_NAMES = tuple(
     for band in FREQUENCY_BANDS
     for name in (
         *(f"component_{band}_{harmonic}" for harmonic in HARMONICS),
-        *(f"coupling_{band}_{HARMONICS[row]}_{HARMONICS[column]}" for row, column in _PAIRS),
+        *(f"coupling_{band}_{HARMONICS[row]}_with_{HARMONICS[column]}" for row, column in _PAIRS),
     )
 )
 POWER_MAP_NAMES = POWER_NAMES + COVARIANCE_NAMES
@@ -169,12 +169,11 @@ def log_cholesky(covariances: torch.Tensor) -> torch.Tensor:
     First the decimal logarithms of the diagonal, then what is below it, row after row, in units of the root of the
     components' mean power.
     """
-    count = covariances.shape[-1]
     mean_power = covariances.diagonal(dim1=-2, dim2=-1).mean(-1, keepdim=True).clamp(min=SMALLEST_POWER)
     remaining = covariances / mean_power[..., None]
-    remaining = remaining + SHRINKAGE * torch.eye(count, dtype=remaining.dtype, device=remaining.device)
+    remaining = remaining + SHRINKAGE * torch.eye(len(HARMONICS), dtype=remaining.dtype, device=remaining.device)
     columns = []
-    for k in range(count):  # by hand: ONNX has no operation for it
+    for k in range(len(HARMONICS)):  # by hand: ONNX has no operation for it
         columns.append(remaining[..., k] / remaining[..., k, k, None].sqrt())
         remaining = remaining - columns[-1][..., :, None] * columns[-1][..., None, :]
     factor = torch.stack(columns, dim=-1)

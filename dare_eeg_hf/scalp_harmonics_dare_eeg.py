@@ -36,11 +36,11 @@ def electrode_direction(name: str) -> tuple[float, float, float] | None:
     if found[2] == "Z":
         return midline
     number = int(found[2])
-    azimuth = (place + 1) * _TENTH
     side = -1 if number % 2 else 1
+    # Of the inclination, not of the azimuth, whose cosine is not quite 0 where C's row is: what is constant stays so.
     rim = (
-        side * math.sin(azimuth) * math.sin(4 * _TENTH),
-        math.cos(azimuth) * math.sin(4 * _TENTH),
+        side * math.cos(inclination) * math.sin(4 * _TENTH),
+        math.sin(inclination) * math.sin(4 * _TENTH),
         math.cos(4 * _TENTH),
     )
     share = 1.0 if row in ("FP", "O") else (number + 1) // 2 / 4
@@ -63,8 +63,8 @@ def components_of_electrodes(harmonics: torch.Tensor, counts: torch.Tensor) -> t
     """The linear map `(B, H, C)` from electrodes to the strength of each harmonic in the field that they measure.
 
     A least-squares fit of all harmonics at once to the electrodes with `counts (B, C, 1)` 1 and a known place (others'
-    `harmonics (B, C, H)` are NaN), damped as by one more electrode that is silent: where few electrodes cannot tell
-    harmonics apart, the weakest combination is taken.
+    `harmonics (B, C, H)` are NaN), damped as by a silent measurement of each harmonic (a ridge regression): where few
+    electrodes cannot tell harmonics apart, the weakest combination is taken.
     """
     known = harmonics.nan_to_num() * counts * ~harmonics[..., -1:].isnan()
     gram = known.mT @ known

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy.signal import welch
+from scipy.signal import csd, welch
 from torch._subclasses import FakeTensorMode
 
 from dare_eeg_hf import DareEegConfig
@@ -16,6 +16,7 @@ from dare_eeg_hf.power_maps_dare_eeg import (
     POWER_NAMES,
     SHRINKAGE,
     SMALLEST_POWER,
+    band_covariances,
     band_powers,
     bands_of_segments,
     log_cholesky,
@@ -118,14 +119,27 @@ def test_one_electrode_has_a_mean_and_no_slopes():
     maps = maps_of(noise(channels=1), ids_of("CZ"))
     assert torch.isfinite(maps).all()
     assert maps[..., 1:].abs().max() == 0
+    assert torch.isfinite(covariances_of(noise(channels=1), ids_of("CZ"))).all()
+
+
+@pytest.mark.parametrize("names", ["C3 CZ C4", "C3 C4", "FZ CZ PZ", "T7 T8", "O1 O2"])
+def test_a_number_that_electrodes_cannot_tell_is_constant(names):
+    """Rounding that stands in for a number would become a feature like any other when features are standardised."""
+    names = names.split()
+    found = power_maps(noise(40, len(names)), ids_of(*names), None, None, CONFIG)
+    deviations = found.std(dim=0)
+    assert ((deviations == 0) | (deviations > 1e-6)).all()
+    assert (deviations == 0).any()
 
 
 def test_windows_without_signal_stay_finite():
     maps = maps_of(torch.zeros(2, 5, 512), torch.arange(5), patch_mask=torch.zeros(2, 8, dtype=torch.bool))
     assert torch.equal(maps[..., 0], torch.full((2, 5), np.log10(SMALLEST_POWER)))
-    covariances = covariances_of(torch.zeros(2, 5, 512), torch.arange(5))
-    assert torch.isfinite(covariances).all()
-    assert covariances[..., len(HARMONICS) :].abs().max() == 0
+    for mask in (None, torch.zeros(2, 8, dtype=torch.bool)):
+        covariances = covariances_of(torch.zeros(2, 5, 512), torch.arange(5), patch_mask=mask)
+        silent = 0.5 * np.log10(SHRINKAGE * SMALLEST_POWER)
+        torch.testing.assert_close(covariances[..., : len(HARMONICS)], torch.full((2, 5, 9), silent).float())
+        assert covariances[..., len(HARMONICS) :].abs().max() == 0
 
 
 def test_an_electrode_whose_place_is_not_known_has_a_part_in_the_mean_alone():
@@ -193,6 +207,17 @@ def test_each_number_has_a_name():
     assert len(POWER_NAMES) + len(COVARIANCE_NAMES) == NUM_POWER_MAP_FEATURES
 
 
+def test_covariances_are_those_of_scipy():
+    values = noise()
+    spectra = segment_spectra(values, torch.ones(3, 1280), 256)
+    found = band_covariances(torch.eye(5).expand(3, 5, 5), spectra, bands_of_segments(256))
+    first, second = values.double().numpy()[:, :, None], values.double().numpy()[:, None]
+    frequencies, density = csd(first, second, 256, nperseg=512)
+    for place, (low, high) in enumerate(FREQUENCY_BANDS.values()):
+        inside = (frequencies >= low) & (frequencies < high)
+        np.testing.assert_allclose(found[:, place], density[..., inside].real.mean(-1), rtol=1e-4, atol=1e-9)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_coordinates_are_those_of_numpy_s_cholesky_factor(seed):
     rng = np.random.default_rng(seed)
@@ -207,22 +232,22 @@ def test_coordinates_are_those_of_numpy_s_cholesky_factor(seed):
 
 
 def test_what_swings_together_is_told_from_what_swings_apart():
-    """Alpha of the same strength on both sides: in phase, in opposition, or each side by itself."""
+    """Alpha that rises to the front and alpha that rises to the right: in phase, in opposition, or a quarter apart."""
     names = "FP1 FP2 F3 F4 FZ C3 C4 CZ P3 P4 PZ O1 O2 T7 T8".split()
     right = torch.tensor([electrode_direction(name)[0] for name in names])
     front = torch.tensor([electrode_direction(name)[1] for name in names])
     time = torch.arange(1280) / 256
     sine, cosine = (0.05 * wave(2 * torch.pi * 10 * time) for wave in (torch.sin, torch.cos))
-    column = COVARIANCE_NAMES.index("coupling_alpha_front_right")
+    column = COVARIANCE_NAMES.index("coupling_alpha_front_with_right")
 
     def coupling(of_front, of_right):
         values = front[:, None] * of_front + right[:, None] * of_right + 0.1 * noise(1, len(names))[0]
         return power_maps(values[None], ids_of(*names), None, None, CONFIG)[0, len(POWER_NAMES) + column]
 
-    together, apart, unrelated = coupling(sine, sine), coupling(sine, -sine), coupling(sine, cosine)
+    together, apart, a_quarter = coupling(sine, sine), coupling(sine, -sine), coupling(sine, cosine)
     assert together > 0.5
     assert apart < -0.5
-    assert abs(unrelated) < 0.05
+    assert abs(a_quarter) < 0.05
 
 
 def test_scale_moves_logarithms_alone():

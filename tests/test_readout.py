@@ -84,7 +84,7 @@ def test_what_was_extracted_is_classified_as_by_forward(model):
     width = 128 + (270 if model.config.use_power_maps else 0)
     torch.testing.assert_close(standardized.mean(0), torch.zeros(width), atol=1e-3, rtol=0)
     with pytest.raises(ValueError, match=r"exactly where config\.use_power_maps asks for them"):
-        model.classify_features(features, mask, torch.zeros(3, 45) if maps is None else None)
+        model.classify_features(features, mask, torch.zeros(3, 270) if maps is None else None)
 
 
 def test_features_that_hardly_vary_keep_their_digits():
