@@ -131,12 +131,20 @@ def checkpoint_activations(network: PreTrainedModel) -> None:
     enable({"use_reentrant": False})
 
 
+VARIANTS_OF_A_BLOCK = 64
+"""How often the code that all blocks share may be compiled: it is for each of training and validation, with gradient
+and without, with places in time or not, for all tokens or the last, in either precision. Past the limit, which is 8 by
+default, what is left would run uncompiled."""
+
+
 def compile_model(network: torch.nn.Module, how: str) -> None:
     """Compile in place: `regional` each transformer block separately, `full` the whole forward pass, `none` nothing.
 
     Blocks of a kind share one compilation, so regional compiling starts in a fraction of the time; numbers of visible
     patches change from step to step, hence dynamic shapes.
     """
+    if how != "none":
+        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, VARIANTS_OF_A_BLOCK)
     if how == "regional":
         for module in network.modules():
             if isinstance(module, GradientCheckpointingLayer):
