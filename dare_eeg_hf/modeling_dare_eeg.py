@@ -85,9 +85,7 @@ class DareEegForPreTrainingOutput(ModelOutput):
     attentions: tuple[torch.FloatTensor, ...] | None = None
 
 
-def rotary_table(
-    positions: torch.Tensor, config: DareEegConfig, dtype: torch.dtype
-) -> tuple[torch.Tensor, torch.Tensor]:
+def rotary_table(positions: torch.Tensor, config: DareEegConfig) -> tuple[torch.Tensor, torch.Tensor]:
     """Cosines and sines of the rotary embedding on time.
 
     Half of each head's dimensions turn, in neighbouring pairs (2k, 2k + 1), at `theta ** (-2k / dimensions)`; the
@@ -96,25 +94,28 @@ def rotary_table(
     Args:
         positions: Time patch of each token, shape `(1 or B, L)`.
         config: The model's configuration.
-        dtype: Type of the result.
 
     Returns:
-        Two tensors of shape `(1 or B, 1, L, head_size / 2)`.
+        Two float32 tensors of shape `(1 or B, L, 1, 1, head_size / 2)`.
     """
     num_pairs = config.hidden_size // config.num_attention_heads // 4
     exponents = torch.arange(num_pairs, device=positions.device, dtype=torch.float32) / num_pairs
     frequencies = config.rotary_theta**-exponents / config.rotary_interpolation_factor
-    angles = F.pad(positions[:, None, :, None].float() * frequencies, (0, num_pairs))
-    return angles.cos().to(dtype), angles.sin().to(dtype)
+    angles = F.pad(positions[..., None, None, None].float() * frequencies, (0, num_pairs))
+    return angles.cos(), angles.sin()
 
 
 def apply_rotary(states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """Turn neighbouring pairs of each head's dimensions; `states` has shape `(B, heads, L, head_size)`."""
+    """Turn neighbouring pairs of each head's dimensions of `(B, L, 2, heads, head_size)`, queries and keys at once."""
     pairs = states.unflatten(-1, (-1, 2))
-    if states.dtype == torch.float32 and not torch.compiler.is_compiling():
-        # One pass over memory instead of several. Compilers join those, and have no kernels for complex numbers.
-        return torch.view_as_real(torch.view_as_complex(pairs) * torch.complex(cos, sin)).flatten(-2)
+    if not torch.compiler.is_compiling() and (states.device.type == "cpu" or states.dtype == torch.float32):
+        # One pass over memory instead of several, worth a detour through float32 on CPUs. Compilers join the passes
+        # below, and have no kernels for complex numbers.
+        turn = torch.complex(cos, sin)
+        pairs = torch.view_as_complex(pairs.to(torch.promote_types(states.dtype, cos.dtype)))
+        return torch.view_as_real(pairs * turn).flatten(-2).to(states.dtype)
     even, odd = pairs.unbind(-1)
+    cos, sin = cos.to(states.dtype), sin.to(states.dtype)
     return torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1).flatten(-2)
 
 
@@ -237,9 +238,11 @@ class DareEegAttention(nn.Module):
         batch_size, length, _ = hidden_states.shape
         qkv = self.qkv(hidden_states).view(batch_size, length, 3, self.num_attention_heads, self.head_dim)
         # Taken apart before they are transposed: their gradients are then put together in the order that qkv needs.
-        query, key, value = (part.transpose(1, 2) for part in qkv.unbind(2))
+        parts = qkv.unbind(2)
         if rotary is not None:
-            query, key = apply_rotary(query, *rotary), apply_rotary(key, *rotary)
+            turning, value = qkv.split((2, 1), dim=2)
+            parts = (*apply_rotary(turning, *rotary).unbind(2), value.squeeze(2))
+        query, key, value = (part.transpose(1, 2) for part in parts)
         if num_outputs is not None:
             query = query[:, :, length - num_outputs :]
             if attention_mask is not None and attention_mask.dim() == 4 and attention_mask.shape[2] == length:
@@ -639,7 +642,7 @@ class DareEegPredictor(nn.Module):
         num_summary = features.shape[2]
         positions = torch.arange(num_patches, device=tokens.device).repeat_interleave(num_summary)[None]
         token_mask = None if patch_mask is None else patch_mask.repeat_interleave(num_summary, dim=1)
-        tokens = self.layers(tokens, token_mask, rotary_table(positions, self.config, tokens.dtype))
+        tokens = self.layers(tokens, token_mask, rotary_table(positions, self.config))
         return self.proj(self.layernorm(tokens)).unflatten(1, (num_patches, num_summary))
 
 
@@ -693,7 +696,7 @@ class DareEegReconstructor(nn.Module):
             token_mask = torch.cat(
                 (patch_mask.repeat_interleave(num_summary, dim=1), targets_valid.expand(batch_size, -1)), dim=1
             )
-        rotary = rotary_table(positions, self.config, tokens.dtype)
+        rotary = rotary_table(positions, self.config)
         outputs = self.layernorm(self.layers(tokens, token_mask, rotary, num_outputs=queries.shape[1]))
         return self.proj(outputs), None if self.spectrum_proj is None else self.spectrum_proj(outputs)
 

@@ -54,17 +54,22 @@ def test_rotary_turns_half_of_a_head_by_its_time_in_neighbouring_pairs(tiny_conf
     """The first pair turns by one radian per time patch; scores depend on the distance in time alone."""
     size = tiny_config.hidden_size // tiny_config.num_attention_heads
     positions = torch.tensor([[0, 1, 5, 6]])
-    table = rotary_table(positions, tiny_config, torch.float32)
-    states = torch.randn(2, tiny_config.num_attention_heads, 1, size, generator=generator()).expand(-1, -1, 4, -1)
+    table = rotary_table(positions, tiny_config)
+    states = torch.randn(2, 1, 2, tiny_config.num_attention_heads, size, generator=generator()).expand(
+        -1, 4, -1, -1, -1
+    )
     turned = apply_rotary(states, *table)
-    assert torch.equal(turned[:, :, 0], states[:, :, 0])
+    assert torch.equal(turned[:, 0], states[:, 0])
     assert torch.equal(turned[..., size // 2 :], states[..., size // 2 :])
     angle = torch.tensor(5.0 / tiny_config.rotary_interpolation_factor)
-    expected = states[:, :, 0, 0] * angle.cos() - states[:, :, 0, 1] * angle.sin()
-    torch.testing.assert_close(turned[:, :, 2, 0], expected)
-    scores = turned @ turned.transpose(2, 3)
+    expected = states[:, 0, ..., 0] * angle.cos() - states[:, 0, ..., 1] * angle.sin()
+    torch.testing.assert_close(turned[:, 2, ..., 0], expected)
+    query, key = turned.transpose(1, 3).unbind(2)
+    scores = query @ key.transpose(2, 3)
     torch.testing.assert_close(scores[:, :, 0, 1], scores[:, :, 2, 3])
     assert not torch.allclose(scores[:, :, 0, 1], scores[:, :, 0, 2])
+    half = apply_rotary(states.bfloat16(), *table)
+    torch.testing.assert_close(half, apply_rotary(states.bfloat16().float(), *table).bfloat16(), atol=0, rtol=0)
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
     torch.testing.assert_close(apply_rotary(states, *table), turned)
     torch.testing.assert_close(apply_rotary(states.bfloat16(), *table).float(), turned, atol=0.05, rtol=0.05)
