@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -336,11 +334,9 @@ def test_nothing_to_test_on(arguments, message, tmp_path, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_help_lists_tasks():
-    done = subprocess.run(
-        [sys.executable, "-m", "dare_eeg_hf.evaluation.benchmark", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert all(name in done.stdout for name in TASKS)
+def test_help_lists_tasks(capsys):
+    with pytest.raises(SystemExit) as end:
+        benchmark.main(["--help"])
+    assert end.value.code == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in TASKS)
