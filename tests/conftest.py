@@ -1,5 +1,6 @@
 """Fixtures every test may use: a tiny model configuration and the optional folder of real recordings."""
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -61,8 +62,8 @@ def load_hub_server_module():
     return sys.modules[name]
 
 
-@pytest.fixture
-def hub_server():
+@contextlib.contextmanager
+def running_hub():
     """A Hub on loopback (see tests/hub_server.py): `.url`, `.environment(home)`, `.repository(name)`, `.faults`."""
     server = load_hub_server_module().HubServer()
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
@@ -70,6 +71,13 @@ def hub_server():
     server.faults.release.set()
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def hub_server():
+    """A Hub on loopback, as `running_hub` says."""
+    with running_hub() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
