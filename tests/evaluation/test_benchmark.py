@@ -2,7 +2,9 @@
 
 import json
 import re
+import runpy
 import shutil
+import sys
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -334,9 +336,12 @@ def test_nothing_to_test_on(arguments, message, tmp_path, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_help_lists_tasks(capsys):
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
+def test_help_lists_tasks(monkeypatch, capsys):
+    """Of `python -m dare_eeg_hf.evaluation.benchmark --help`, without a process that imports everything again."""
+    monkeypatch.setattr(sys, "argv", ["benchmark", "--help"])
     with pytest.raises(SystemExit) as end:
-        benchmark.main(["--help"])
+        runpy.run_module("dare_eeg_hf.evaluation.benchmark", run_name="__main__")
     assert end.value.code == 0
     printed = capsys.readouterr().out
     assert all(name in printed for name in TASKS)
