@@ -362,8 +362,12 @@ def test_accumulated_batches_give_the_gradient_of_the_whole(tiny_config, tmp_pat
 LOAD_ADAPTERS = """
 import json, sys, torch
 from pathlib import Path
-from peft import PeftModel
-from dare_eeg_hf import DareEegForSequenceClassification
+from dare_eeg_hf import DareEegConfig, DareEegForSequenceClassification
+model = DareEegForSequenceClassification(DareEegConfig.from_preset("nano"))
+assert "peft" not in sys.modules, "importing the package must not import PEFT"
+from peft import LoraConfig, PeftModel, get_peft_model
+adapted = get_peft_model(model, LoraConfig(task_type="SEQ_CLS"))
+print("TARGETS", sum("lora_A" in name for name, _ in adapted.named_parameters()))
 torch.manual_seed(99)
 folder = Path(sys.argv[1])
 batch = torch.load(folder / "batch.pt")
@@ -374,8 +378,13 @@ for adapter in sorted(folder.glob("adapter*")):
 """
 
 
-def test_the_head_is_saved_with_the_adapter(tiny_config, tmp_path):
-    """From an encoder's checkpoint, so that whatever an adapter does not hold is random in the other process."""
+def test_the_head_is_saved_with_the_adapter_and_default_targets_are_there_whenever_peft_is_imported(
+    tiny_config, tmp_path
+):
+    """From an encoder's checkpoint, so that whatever an adapter does not hold is random in the other process.
+
+    That process builds a model before it imports PEFT: the default targets have to be there nevertheless.
+    """
     peft = pytest.importorskip("peft", reason="peft is in the extra `lora`")
     DareEegModel(tiny_config).save_pretrained(tmp_path / "base")
     batch = {"input_values": windows(), "channel_ids": CHANNEL_IDS}
@@ -404,6 +413,7 @@ def test_the_head_is_saved_with_the_adapter(tiny_config, tmp_path):
     process = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = [line.removeprefix("LOGITS") for line in process.stdout.splitlines() if line.startswith("LOGITS")]
     assert len(lines) == len(cases), process.stderr
+    assert "TARGETS 4" in process.stdout.splitlines()
     for line, expected in zip(lines, logits, strict=True):
         torch.testing.assert_close(torch.tensor(json.loads(line)), expected)
 
@@ -422,21 +432,6 @@ def test_peft_wraps_every_model_for_every_task(tiny_config, model_class, task_ty
     if task_type is not None:
         with pytest.raises(TypeError, match=r"input_values=.*by name"):
             adapted(windows(), CHANNEL_IDS)
-
-
-def test_default_targets_of_lora_are_there_whenever_peft_is_imported():
-    """Importing the package must not import PEFT, and a model may be built before PEFT is imported."""
-    pytest.importorskip("peft", reason="peft is in the extra `lora`")
-    code = (
-        "import sys; from dare_eeg_hf import DareEegConfig, DareEegForSequenceClassification\n"
-        "model = DareEegForSequenceClassification(DareEegConfig.from_preset('nano'))\n"
-        "assert 'peft' not in sys.modules\n"
-        "from peft import LoraConfig, get_peft_model\n"
-        "adapted = get_peft_model(model, LoraConfig(task_type='SEQ_CLS'))\n"
-        "print(sum('lora_A' in name for name, _ in adapted.named_parameters()))"
-    )
-    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert process.stdout == "4\n", process.stderr
 
 
 def test_peft_warns_where_the_head_would_stay_random(tiny_config, caplog):
