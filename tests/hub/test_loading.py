@@ -79,6 +79,14 @@ WITHOUT_PACKAGE = (
 )
 
 
+LOAD_STATISTICS = """
+model = AutoModelForSequenceClassification.from_pretrained("statistics", **options).eval()
+assert type(model).__module__.startswith("transformers_modules"), type(model).__module__
+with torch.no_grad():
+    torch.save(model(**torch.load("inputs.pt")).logits, "logits.pt")
+"""
+
+
 def answers_of(process) -> dict:
     lines = [line for line in process.stdout.splitlines() if line.startswith("ANSWERS")]
     assert lines, process.stdout + process.stderr
@@ -91,6 +99,24 @@ def published(api, tiny_run, tiny_classifier):
     publish_model(tiny_classifier, CLASSIFIER, tag="v1", api=api)
 
 
+@pytest.fixture
+def logits_of_statistics(tmp_path):
+    """What a classifier of statistics gives; it is put where the processes run, as it would be published."""
+    torch.manual_seed(0)
+    config = DareEegConfig.from_preset("nano", statistics_stride=16, use_power_maps=True, window_size=256)
+    model = DareEegForSequenceClassification(config).eval()
+    model.save_pretrained(tmp_path / "trained")
+    DareEegFeatureExtractor(window_size=256).save_pretrained(tmp_path / "trained")
+    (tmp_path / "statistics").mkdir()
+    for name, content in collect_model(tmp_path / "trained", "org/statistics").items():
+        target = tmp_path / "statistics" / name
+        target.write_bytes(content if isinstance(content, bytes) else content.read_bytes())
+    values = 0.02 * torch.randn(2, 3, 640, generator=torch.Generator().manual_seed(0))
+    torch.save({"input_values": values, "channel_ids": torch.arange(3)}, tmp_path / "inputs.pt")
+    with torch.no_grad():
+        return model(values, torch.arange(3)).logits
+
+
 def assert_same_numbers(one: dict, other: dict) -> None:
     assert one.keys() == other.keys()
     for name in one.keys() - {"module"}:
@@ -100,7 +126,10 @@ def assert_same_numbers(one: dict, other: dict) -> None:
             torch.testing.assert_close(torch.tensor(one[name]), torch.tensor(other[name]), msg=name)
 
 
-def test_every_head_loads_with_the_package_without_it_and_offline(published, run_python, tiny_run, hub_server):
+def test_every_head_loads_with_the_package_without_it_and_offline(
+    published, logits_of_statistics, run_python, tiny_run, tmp_path, hub_server
+):
+    """So does a classifier of statistics, with LoRA's default targets, from a folder as it would be published."""
     with_package = answers_of(run_python(WITH_PACKAGE + LOAD_EVERY_HEAD, home="a"))
     process = run_python(WITHOUT_PACKAGE + TRY_WITHOUT_CONSENT + LOAD_EVERY_HEAD, home="b", package=False)
     assert "REFUSED" in process.stdout, process.stderr
@@ -114,8 +143,11 @@ def test_every_head_loads_with_the_package_without_it_and_offline(published, run
     torch.testing.assert_close(torch.tensor(with_package["features"]), features)
 
     requests = len(hub_server.log)
-    offline = run_python(WITHOUT_PACKAGE + LOAD_EVERY_HEAD, home="b", package=False, HF_HUB_OFFLINE="1")
+    code = WITHOUT_PACKAGE + LOAD_EVERY_HEAD + LOAD_STATISTICS
+    offline = run_python(code, home="b", package=False, HF_HUB_OFFLINE="1")
+    assert offline.returncode == 0, offline.stderr
     assert_same_numbers(answers_of(offline), without)
+    torch.testing.assert_close(torch.load(tmp_path / "logits.pt"), logits_of_statistics)
     assert len(hub_server.log) == requests
 
 
@@ -146,14 +178,15 @@ print("LOADED")
     assert "LOADED" in done.stdout, done.stdout + done.stderr
 
 
-def test_a_benchmark_notices_new_weights_under_the_same_id(api, tiny_run, tmp_path, run_python):
+def test_new_weights_under_the_same_id_are_noticed(api, tiny_run, tmp_path, run_python):
+    """By the digest that tells a benchmark whether it has to compute again."""
     digest = """
 from pathlib import Path
-from dare_eeg_hf.evaluation.benchmark import digest_of_weights
+from dare_eeg_hf.checkpoints import digest_of_weights
 print("DIGEST", digest_of_weights(Path("org/changing")))
 """
     publish_model(tiny_run, "org/changing", api=api)
-    first, again = (run_python(digest).stdout for _ in range(2))
+    first, again = run_python(digest + digest).stdout.splitlines(keepends=True)
     assert first == again
     assert first.strip() == f"DIGEST org/changing@{api.model_info('org/changing').sha}"
     changed = shutil.copytree(tiny_run, tmp_path / "changed")
@@ -270,31 +303,3 @@ def test_the_travelling_files_import_only_what_everybody_has():
     for name in remote_code():
         third_party = set(get_imports(PACKAGE_FOLDER / name))
         assert not third_party & {"mne", "scipy", "pandas", "matplotlib", "datasets", "dare_eeg_hf"}, name
-
-
-def test_a_classifier_of_statistics_loads_without_the_package(run_python, tmp_path):
-    """From a folder as it would be published; LoRA's default targets travel with it."""
-    torch.manual_seed(0)
-    config = DareEegConfig.from_preset("nano", statistics_stride=16, use_power_maps=True, window_size=256)
-    model = DareEegForSequenceClassification(config).eval()
-    model.save_pretrained(tmp_path / "trained")
-    DareEegFeatureExtractor(window_size=256).save_pretrained(tmp_path / "trained")
-    (tmp_path / "published").mkdir()
-    for name, content in collect_model(tmp_path / "trained", "org/statistics").items():
-        target = tmp_path / "published" / name
-        target.write_bytes(content if isinstance(content, bytes) else content.read_bytes())
-    values = 0.02 * torch.randn(2, 3, 640, generator=torch.Generator().manual_seed(0))
-    torch.save({"input_values": values, "channel_ids": torch.arange(3)}, tmp_path / "inputs.pt")
-    code = """
-import torch
-from transformers import AutoModelForSequenceClassification
-model = AutoModelForSequenceClassification.from_pretrained("published", trust_remote_code=True).eval()
-assert type(model).__module__.startswith("transformers_modules"), type(model).__module__
-with torch.no_grad():
-    torch.save(model(**torch.load("inputs.pt")).logits, "logits.pt")
-"""
-    process = run_python(code, package=False)
-    assert process.returncode == 0, process.stderr
-    with torch.no_grad():
-        expected = model(values, torch.arange(3)).logits
-    torch.testing.assert_close(torch.load(tmp_path / "logits.pt"), expected)
