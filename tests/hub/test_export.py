@@ -67,12 +67,7 @@ def test_a_classifier_says_what_it_needs_and_what_it_means(eyes_classifier, tmp_
 
 def test_a_classifier_behind_an_adapter_is_exported_with_it(tiny_config, tmp_path):
     config = DareEegConfig(
-        **{
-            **tiny_config.to_dict(),
-            "num_hidden_layers": 1,
-            "electrode_names": ["a", "b", "c"],
-            "projected_channel_names": ["C3", "CZ", "C4"],
-        }
+        **{**tiny_config.to_dict(), "electrode_names": ["a", "b", "c"], "projected_channel_names": ["C3", "CZ", "C4"]}
         | {"use_spatial_projection": True, "use_spectral_projection": True}
     )
     model = DareEegForSequenceClassification(config)
@@ -83,8 +78,7 @@ def test_a_classifier_behind_an_adapter_is_exported_with_it(tiny_config, tmp_pat
 
 @pytest.mark.parametrize("maps", [False, True], ids=["statistics", "statistics and maps"])
 def test_a_classifier_of_statistics_is_exported(tiny_config, tmp_path, maps):
-    # One block is enough here, the encoder's are compared above: tracing takes as long as the graph is large.
-    fields = {"statistics_stride": 16, "use_power_maps": maps, "num_hidden_layers": 1}
+    fields = {"statistics_stride": 16, "use_power_maps": maps}
     model = DareEegForSequenceClassification(DareEegConfig(**{**tiny_config.to_dict(), **fields}))
     with torch.no_grad():
         for parameter in model.parameters():
