@@ -32,10 +32,9 @@ def outcomes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     with running_hub() as hub, (folder / "complaints").open("w") as complaints:
         environment = hub.environment(folder) | {"PYTHONPATH": str(ROOT)}
-        streams = {"stdout": subprocess.PIPE, "stderr": complaints, "text": True, "start_new_session": True}
-        process = subprocess.Popen(
-            [sys.executable, RUNNER, *PAGES], env=environment, start_new_session=True, **streams
-        )
+        command = [sys.executable, RUNNER, *PAGES]
+        streams = {"stdout": subprocess.PIPE, "stderr": complaints, "text": True}
+        process = subprocess.Popen(command, env=environment, start_new_session=True, **streams)
         yield process.stdout, folder / "complaints"
         with contextlib.suppress(ProcessLookupError):  # that it has ended is the rule
             os.killpg(process.pid, signal.SIGKILL)
