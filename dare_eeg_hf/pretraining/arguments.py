@@ -30,6 +30,8 @@ class PretrainingArguments:
             step; 1 takes all of them, as published. Views, the other losses and validation stay as they are. A
             quarter makes steps on whole windows nearly twice as fast or more.
         amplitude_spread: jitter of the amplitude, as the standard deviation of the logarithm of each window's factor.
+        channel_dropout: largest share of the channels that a batch loses before masks are drawn, another random one in
+            each step: encoders then learn from few electrodes, too. Validation keeps them all.
         learning_rate: maximum of the OneCycle schedule, for 216 windows per step (72 on each of three GPUs).
         learning_rate_scaling: how to adapt it to another number of windows per step: none, sqrt or linear.
         weight_decay: AdamW's, on matrices only.
@@ -85,6 +87,7 @@ class PretrainingArguments:
     crop_patches: int | None = None
     reconstructed_share: float = 1.0
     amplitude_spread: float = 0.0
+    channel_dropout: float = 0.0
     learning_rate: float = 5e-4
     learning_rate_scaling: str = "none"
     weight_decay: float = 1e-6
@@ -133,6 +136,8 @@ class PretrainingArguments:
                 raise ValueError(f"{name} must be at least 1, not {value}")
         if not 0 < self.reconstructed_share <= 1:
             raise ValueError(f"reconstructed_share must be above 0 and at most 1, not {self.reconstructed_share}")
+        if not 0 <= self.channel_dropout < 1:
+            raise ValueError(f"channel_dropout must be at least 0 and below 1, not {self.channel_dropout}")
         if self.amplitude_spread < 0:
             raise ValueError(f"amplitude_spread must not be negative, but it is {self.amplitude_spread}")
         if self.patch_initializer_range is not None and self.patch_initializer_range <= 0:

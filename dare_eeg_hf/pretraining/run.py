@@ -137,6 +137,7 @@ def advance(run: PretrainingRun, batches: list[dict[str, torch.Tensor]]) -> None
             patch_size=config.patch_size,
             crop_patches=arguments.crop_patches,
             amplitude_spread=arguments.amplitude_spread,
+            channel_dropout=arguments.channel_dropout,
             world_size=run.processes.world_size,
             **place,
         )

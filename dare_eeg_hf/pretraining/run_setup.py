@@ -32,6 +32,7 @@ SAME_WHEN_RESUMED = (
     "crop_patches",
     "reconstructed_share",
     "amplitude_spread",
+    "channel_dropout",
     "learning_rate",
     "learning_rate_scaling",
     "weight_decay",

@@ -13,6 +13,9 @@ from dare_eeg_hf.corpora.loading import training_dataloader
 from dare_eeg_hf.masking_dare_eeg import PretrainingMasks, draw_masks, draw_share
 from dare_eeg_hf.randomness import generator_for
 
+FEWEST_CHANNELS = 4
+"""What leaving out channels leaves at least: two views need channels to choose from."""
+
 # Windows that draw from one generator: few enough to split a batch anywhere, enough to draw quickly.
 WINDOWS_PER_DRAW = 8
 
@@ -65,22 +68,26 @@ def augment(
     patch_size: int,
     crop_patches: int | None,
     amplitude_spread: float,
+    channel_dropout: float = 0.0,
     seed: int,
     step: int,
     micro_batch: int = 0,
     rank: int = 0,
     world_size: int = 1,
 ) -> dict[str, torch.Tensor]:
-    """Crop each window at a random place, and scale it by a random factor (amplitude jitter).
+    """Leave out channels, crop each window at a random place, scale it by a random factor (amplitude jitter).
 
     What a window gets depends on (seed, step, its place in the whole step), not on how many processes share the step.
 
     Args:
-        batch: model inputs with `input_values (B, C, T)` and, where there is padding, `patch_mask (B, N)`.
+        batch: model inputs with `input_values (B, C, T)`, `channel_ids` and, where there is padding, `channel_mask
+            (B, C)` and `patch_mask (B, N)`.
         patch_size: samples of a patch.
         crop_patches: length of the piece that is kept; it starts at any sample, not only between patches. None, or
             more than the windows have, keeps them whole. A batch with padded patches is kept whole too.
         amplitude_spread: standard deviation of the logarithm of the factor; 0 scales nothing.
+        channel_dropout: largest share of the channels that the batch loses, in all of its windows; the share is drawn
+            evenly from 0 on. Batches with padded channels, and with few, keep them all.
         seed: the run's seed.
         step, micro_batch: where in the run.
         rank, world_size: which share of the step's windows this is.
@@ -88,10 +95,12 @@ def augment(
     Returns:
         A batch of the same keys; the one given is left as it is.
     """
+    parts = (seed, "augmentation", step, micro_batch)
+    if channel_dropout and "channel_mask" not in batch:
+        batch = leave_out_channels(batch, channel_dropout, generator_for(*parts, "channels"))
     values = batch["input_values"]
     batch_size, _, num_samples = values.shape
     own = slice(rank * batch_size, (rank + 1) * batch_size)
-    parts = (seed, "augmentation", step, micro_batch)
     length = num_samples if crop_patches is None else crop_patches * patch_size
     if length < num_samples and "patch_mask" not in batch:
         generator = generator_for(*parts, "crop")
@@ -103,6 +112,17 @@ def augment(
         normal = torch.randn(world_size * batch_size, generator=generator_for(*parts, "amplitude"))[own]
         values = values * (amplitude_spread * normal).exp().to(values)[:, None, None]
     return {**batch, "input_values": values}
+
+
+def leave_out_channels(
+    batch: dict[str, torch.Tensor], largest_share: float, generator: torch.Generator
+) -> dict[str, torch.Tensor]:
+    """The batch without a random share of its channels, from none to `largest_share`; few are left as they are."""
+    count = batch["input_values"].shape[1]
+    share = largest_share * float(torch.rand(1, generator=generator))
+    kept = torch.randperm(count, generator=generator)[: max(FEWEST_CHANNELS, round(count * (1 - share)))].sort().values
+    kept = kept.to(batch["input_values"].device)
+    return {**batch, "input_values": batch["input_values"][:, kept], "channel_ids": batch["channel_ids"][..., kept]}
 
 
 def crop_centre(

@@ -114,7 +114,7 @@ def test_a_stated_number_of_threads_repeats_a_run_whatever_torch_would_choose(ar
         {"num_workers": 2},
         {"mixture_weights": [0.7, 0.3], "log_every": 5},
         {"scope": "sample"},
-        {"crop_patches": 3, "amplitude_spread": 0.2},
+        {"crop_patches": 3, "amplitude_spread": 0.2, "channel_dropout": 0.5},
         {"reconstructed_share": 0.25, "bf16_targets": True, "onednn": True},
     ],
     ids=["plain", "accumulation", "workers", "mixture", "mask per window", "augmentation", "part of the arithmetic"],

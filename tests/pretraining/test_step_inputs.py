@@ -56,6 +56,39 @@ def test_short_and_padded_windows_stay_whole():
     assert crop_centre(padded, patch_size=16, crop_patches=2) is padded
 
 
+def without_channels(count, step, share=0.75, ids_of_each_window=False, **masks):
+    ids = 10 * torch.arange(count)
+    ids = ids.expand(6, -1) if ids_of_each_window else ids
+    # The value of a channel is its id, so that both have to be cut alike.
+    given = {"input_values": 10.0 * torch.arange(count).expand(6, 32, -1).transpose(1, 2), "channel_ids": ids, **masks}
+    settings = {"patch_size": 16, "crop_patches": None, "amplitude_spread": 0.0, "channel_dropout": share}
+    return augment(given, **settings, seed=0, step=step)
+
+
+@pytest.mark.parametrize("ids_of_each_window", [False, True])
+def test_a_share_of_the_channels_is_left_out_another_in_each_step(ids_of_each_window):
+    counts, seen = [], set()
+    for step in range(200):
+        found = without_channels(20, step, ids_of_each_window=ids_of_each_window)
+        assert torch.equal(found["input_values"][..., 0], found["channel_ids"].expand(6, -1).float())
+        row = found["channel_ids"].reshape(-1, found["channel_ids"].shape[-1])[0]
+        assert torch.equal(row, row.unique()), "in their order"
+        counts.append(len(row))
+        seen |= set(row.tolist())
+    assert min(counts) == 5
+    assert max(counts) == 20
+    assert sum(counts) / 200 == pytest.approx(20 * (1 - 0.75 / 2), abs=1)
+    assert len(seen) == 20
+
+
+def test_few_and_padded_channels_are_all_kept():
+    assert without_channels(4, step=0)["input_values"].shape[1] == 4
+    assert {without_channels(5, step)["input_values"].shape[1] for step in range(20)} == {4, 5}
+    padded = without_channels(20, step=0, channel_mask=torch.ones(6, 20, dtype=torch.bool))
+    assert padded["input_values"].shape[1] == 20
+    assert without_channels(20, step=0, share=0.0)["input_values"].shape[1] == 20
+
+
 def test_validation_looks_at_the_middle():
     middle = crop_centre({"input_values": RAMP}, patch_size=16, crop_patches=2)["input_values"]
     assert middle[0, 0, 0] == 48
