@@ -1,4 +1,4 @@
-"""Real recordings of every folder open and come out physiological, or give the reason why they cannot."""
+"""Every real recording in the shared folder opens and comes out physiological, or gives the reason why it cannot."""
 
 import shutil
 import warnings
@@ -240,7 +240,7 @@ def test_visual_attention(shared):
     assert len(recording.raw.annotations) == 154
 
 
-# ---- some of each folder, against what was read before --------------------------------------------------------
+# ---- all of them, against what was read before ---------------------------------------------------------------
 
 TABLES = {
     "bci-competition-2-iv": ("*.mat", SIDECARS["finger tapping"]),
@@ -262,37 +262,25 @@ TABLES = {
     "uci-eeg-eye-state": ("*.arff", SIDECARS["eye state"]),
 }
 
-# Folder -> every how manieth of its recordings is read, so that all kinds and rates are among them. All 444 take a
-# minute of processor time.
-EVERY = {
-    "bcic-2b-imagery": 3,
-    "eegmat": 7,
-    "eegmmidb": 3,
-    "guinea-bissau-epilepsy": 4,
-    "guinea-bissau-epilepsy-more": 7,
-    "muse-cueing": 7,
-    "ssvep-exoskeleton": 4,
-    "uci-eeg-alcoholism": 7,
-}
-
-# Folder -> what these recordings gave together, read in November 2026: recordings in the folder, those refused, rates
-# in the files, seconds, uninterrupted pieces, channels kept, annotations of the file, sum of their onsets in seconds,
+# Folder -> what all its recordings gave together, read in November 2026: recordings, those refused, rates in the
+# files, seconds, uninterrupted pieces, channels kept, annotations of the file, sum of their onsets in seconds,
 # and the amplitude in microvolts after normalisation (geometric mean over recordings of the median over channels).
-# Stretches of absurd values do not count in the amplitude nor against a channel, which concerns the two Guinea-Bissau
-# folders and the eye states; recordings with up to four channels keep their reference.
+# Since then stretches of absurd values no longer count in the amplitude nor against a channel, which concerns the two
+# Guinea-Bissau folders and the eye states, the epochs among the formats keep their times to the sample, and recordings
+# with up to four channels their reference.
 BEFORE = {
     "bci-competition-2-iv": (1, 0, [100.0], 158.0, 316, 28, 316, 24885.0, 5.71),
-    "bcic-2b-imagery": (10, 0, [250.0], 1920.0, 480, 12, 480, 114240.0, 3.751),
+    "bcic-2b-imagery": (10, 0, [250.0], 4800.0, 1200, 30, 1200, 285600.0, 3.945),
     "eeglab-visual-attention": (1, 0, [128.0], 238.31, 1, 30, 154, 18181.78, 12.01),
-    "eegmat": (64, 0, [250.0, 500.0], 1220.0, 10, 190, 1, 0.0, 6.709),
-    "eegmmidb": (20, 0, [160.0], 683.0, 7, 419, 123, 7224.0, 21.37),
+    "eegmat": (64, 0, [250.0, 500.0], 7700.0, 64, 1216, 4, 0.0, 6.648),
+    "eegmmidb": (20, 0, [160.0], 1987.0, 20, 1197, 368, 21672.0, 23.18),
     "formats": (24, 11, [50.0, 128.0, 200.0, 256.0, 500.0, 512.0, 5000.0], 1249.8, 212, 330, 335, 28946.59, 7.598),
-    "guinea-bissau-epilepsy": (22, 0, [128.0], 1820.0, 6, 84, 0, 0.0, 33.11),
-    "guinea-bissau-epilepsy-more": (50, 0, [128.0], 2419.0, 8, 110, 0, 0.0, 41.60),
-    "muse-cueing": (48, 0, [256.0], 1673.0, 7, 14, 314, 59347.70, 22.39),
+    "guinea-bissau-epilepsy": (22, 0, [128.0], 6680.0, 22, 308, 0, 0.0, 27.97),
+    "guinea-bissau-epilepsy-more": (50, 0, [128.0], 15546.0, 50, 692, 0, 0.0, 55.24),
+    "muse-cueing": (48, 0, [256.0], 11472.0, 48, 96, 2971, 522898.18, 18.84),
     "muse-erp": (2, 0, [256.0], 240.09, 2, 4, 0, 0.0, 18.07),
-    "ssvep-exoskeleton": (21, 0, [256.0], 1654.0, 6, 48, 192, 27999.25, 3.620),
-    "uci-eeg-alcoholism": (180, 0, [256.0], 26.0, 26, 1557, 26, 0.0, 4.354),
+    "ssvep-exoskeleton": (21, 0, [256.0], 6079.0, 21, 168, 672, 98458.37, 3.606),
+    "uci-eeg-alcoholism": (180, 0, [256.0], 180.0, 180, 10756, 180, 0.0, 4.2),
     "uci-eeg-eye-state": (1, 0, [128.0], 117.03, 1, 14, 24, 1307.74, 18.88),
 }
 
@@ -301,7 +289,7 @@ def describe_folder(folder: Path) -> tuple:
     pattern, sidecar = TABLES.get(folder.name, (None, None))
     paths = sorted(folder.glob(pattern)) if pattern else find_recordings(folder)
     refused, rates, seconds, pieces, channels, onsets, amplitudes = 0, set(), 0.0, 0, 0, [], []
-    for path in paths[:: EVERY.get(folder.name, 1)]:
+    for path in paths:
         try:
             raw, report = load_recording(path, sidecar=sidecar)
         except RecordingError:
@@ -320,7 +308,7 @@ def describe_folder(folder: Path) -> tuple:
 
 
 @pytest.mark.parametrize("name", BEFORE)
-def test_recordings_are_read_as_before(shared, name):
+def test_every_recording_is_read_as_before(shared, name):
     found = describe_folder(shared(f"data/{name}"))
     counts = [0, 1, 2, 4, 5, 6]
     assert [found[i] for i in counts] == [BEFORE[name][i] for i in counts]
